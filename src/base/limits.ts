@@ -9,4 +9,40 @@ export const limits = {
   epochMs: 20,
   /** Guest-invisible tick on both sides (R3): shorter costs log, longer delays markers at idle. */
   tickUs: 1000,
+  /** Markers on their way through QEMU: one covers what waits, one what arrives meanwhile. */
+  markersInFlightMax: 2,
+  /** Between two attempts to reach an arbiter that did not answer. */
+  arbiterRetryMs: 100,
+  /** inotify tells of log growth; this only covers a notification that was lost. */
+  logPollMs: 20,
+  /** One read of the log: far more than arrives between two notifications. */
+  logChunkBytes: 256 * 1024,
+  /** The log on tmpfs is memory: give it back in steps that make the system call worth it. */
+  logReclaimBytes: 8 * 1024 * 1024,
+  /** The largest pipe an unprivileged process may have: log in here needs no timer of ours. */
+  feedPipeBytes: 1024 * 1024,
+  /** A full feed pipe means the replayer is behind by far more than this. */
+  feedRetryMs: 1,
+  /** A digest of 128 MiB is then 512 numbers, and a difference is named to 256 KiB. */
+  ramDigestBlockBytes: 256 * 1024,
+  /** QEMU starts in 0.2 s here; ten hogs beside it make that a few seconds. */
+  qemuStartMs: 20_000,
+  /** Loading a device state takes 10 ms (R7); past this QEMU will not do it. */
+  stateLoadMs: 5_000,
+  /** Under heavy direct I/O every other attempt meets a request; 200 never fail by chance. */
+  cutAttempts: 200,
+  /** Between two attempts, so that the guest gets on. */
+  cutRetryMs: 2,
+  /** How long one attempt waits for a moment without a request before it takes its chance. */
+  cutQuietWaitMs: 50,
+  /** A virtio queue holds 256 requests; each disk has one. */
+  completionsMax: 256,
+  /** No instruction executed for so long although log is waiting: the replayer has stalled. */
+  stallMs: 3_000,
+  /** Reads of icount and requests in flight that must agree before a halted machine is stopped. */
+  haltSteadyReads: 3,
+  /** As often as Node's timers can; each wakes QEMU's main loop once. */
+  pokeMs: 1,
+  /** QEMU works for a moment on what it has read already. */
+  pokesAfterFeed: 3,
 } as const;

@@ -1,0 +1,38 @@
+/** Every size and wait of the demo, with its reason. A unit comes last in each name. */
+export const demoLimits = {
+  /** A request may be slow while a node dies; it may not fail. TCP itself would give up later. */
+  requestTimeoutMs: 30_000,
+  /** Between two requests of one reader: an emulated guest answers some hundred a second. */
+  readerPauseMs: 20,
+  /** Between two requests of one counter: each waits for the guest's disk. */
+  counterPauseMs: 20,
+  /** The echo connection sends a line this often. */
+  echoLineMs: 20,
+  /** At the end, how long the last echoes may take. */
+  echoDrainMs: 5000,
+  /** Echoes that are long overdue would fill memory; a guest that far behind is dead anyway. */
+  echoBacklogBytes: 1 << 20,
+  pingMs: 10,
+  /** A silence at least this long is listed as a gap with its times. */
+  gapMs: 50,
+  gapsKept: 200,
+  failuresKept: 100,
+  /** Between two lines of statistics of the load program. */
+  statsMs: 250,
+  /** passt is ready when its socket exists; a loaded machine may need a while. */
+  passtStartMs: 5000,
+  /** What the hub in front of passt keeps while no node speaks: a takeover's worth. */
+  hubKeptFrames: 512,
+  hubKeptMs: 5000,
+  /** Bytes waiting for a node that does not read; past it frames are dropped. */
+  hubBacklogBytes: 4 << 20,
+  /** A lost SYN is sent again like this, before passt gives the client up after ten seconds. */
+  synRepeatMs: 1000,
+  synRepeats: 8,
+  /** Connection attempts watched at a time: far more than the load has clients. */
+  synsKept: 1024,
+  /** How long a child may take to end after a polite signal. */
+  childEndMs: 2000,
+  /** Largest answer that the demo reads from the guest (the guest's own files end at 64 MiB). */
+  answerBytesMax: 80 << 20,
+} as const;

@@ -1,0 +1,65 @@
+/** The load program as a child inside a world: its lines as calls, its record as a promise. */
+import { createInterface } from 'node:readline';
+import { UnderstudyError } from '../base/errors.ts';
+import type { LoadFailure, LoadLine, LoadRecord, LoadStats } from './load-record.ts';
+import type { World, WorldChild } from './world.ts';
+import { spawnProgram } from './world-program.ts';
+
+export interface LoadProcessOptions {
+  /** Begins the counters' tokens: another one for each run against the same guest. */
+  readonly runName: string;
+  /** @default 4 */
+  readonly readers?: number;
+  /** @default 2 */
+  readonly counters?: number;
+  readonly onStats?: (stats: LoadStats) => void;
+  readonly onFailure?: (failure: LoadFailure) => void;
+}
+
+export class LoadProcess {
+  readonly #child: WorldChild;
+  readonly #record: Promise<LoadRecord>;
+
+  constructor(world: World, options: LoadProcessOptions) {
+    const { http, echo, pingHost } = world;
+    this.#child = spawnProgram(world, 'load-main', [
+      ...['--http', `${http.host}:${http.port}`, '--echo', `${echo.host}:${echo.port}`],
+      ...(pingHost === undefined ? [] : ['--ping', pingHost]),
+      ...['--run', options.runName],
+      ...['--readers', String(options.readers ?? 4), '--counters', String(options.counters ?? 2)],
+    ]);
+    this.#record = this.#listen(options);
+    this.#record.catch(() => {}); // told by `stop`
+  }
+
+  /** Lets the load finish; rejects when the program failed, now or earlier. */
+  stop(): Promise<LoadRecord> {
+    this.#child.stdin.on('error', () => {}); // it ended by itself; the record tells
+    this.#child.stdin.end('stop\n');
+    return this.#record;
+  }
+
+  #listen(options: LoadProcessOptions): Promise<LoadRecord> {
+    const child = this.#child;
+    let said = '';
+    let record: LoadRecord | undefined;
+    child.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-2000);
+    });
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const line = JSON.parse(text) as LoadLine;
+      if (line.type === 'stats') options.onStats?.(line);
+      else if (line.type === 'failed') options.onFailure?.(line);
+      else record = line;
+    });
+    return new Promise((resolve, reject) => {
+      const fail = (reason: string): void =>
+        reject(new UnderstudyError('environment', `The load program failed: ${reason}`));
+      child.on('error', (error) => fail(error.message));
+      child.on('close', (code) => {
+        if (record !== undefined) resolve(record);
+        else fail(said.trim() || `it ended with ${code}`);
+      });
+    });
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Names that tell whether their owner still lives: what a crashed demo left is found by its name.
+ *
+ * A process id alone is given out again; together with the start time of the process (clock ticks
+ * since boot, field 22 of /proc/PID/stat) it names one process for as long as the machine runs.
+ */
+import { readFileSync } from 'node:fs';
+
+const NAME = /^understudy-demo-(\d+)-(\d+)$/;
+
+/** `understudy-demo-PID-STARTED` for a process, this one by default. */
+export function ownerName(pid: number = process.pid): string {
+  return `understudy-demo-${pid}-${startTicks(pid) ?? 0}`;
+}
+
+/** Whether the name was made by `ownerName` in a process that is no more. */
+export function isStale(name: string): boolean {
+  const [, pid, started] = NAME.exec(name) ?? [];
+  return pid !== undefined && String(startTicks(Number(pid)) ?? '') !== started;
+}
+
+function startTicks(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The program's name is in parentheses and may hold spaces: count from behind it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(fields[19]);
+  } catch {
+    return undefined;
+  }
+}

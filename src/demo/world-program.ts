@@ -1,0 +1,36 @@
+/**
+ * Starts one of our own programs inside a world, compiled or, in development, through tsx; and the
+ * smallest of them: reading a page of the guest from where the guest can be reached.
+ */
+import { fileURLToPath } from 'node:url';
+import { UnderstudyError } from '../base/errors.ts';
+import type { World, WorldChild } from './world.ts';
+
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+
+/** `name` is that of a file in this folder, without its extension. */
+export function spawnProgram(world: World, name: string, args: readonly string[]): WorldChild {
+  const file = fileURLToPath(new URL(`./${name}.${extension}`, import.meta.url));
+  const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
+  return world.spawn(process.execPath, [...loader, file, ...args]);
+}
+
+/** The body of a page of the guest's HTTP service, like `/ledger` or `/counter.log`. */
+export async function readGuestPage(world: World, path: string): Promise<string> {
+  const { host, port } = world.http;
+  const child = spawnProgram(world, 'fetch-main', [`${host}:${port}`, path]);
+  const chunks: Buffer[] = [];
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(0, 500);
+  });
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (code === 0) return Buffer.concat(chunks).toString('latin1');
+  throw new UnderstudyError('environment', `Cannot read ${path} of the guest: ${said.trim()}`, {
+    hint: 'see whether a node speaks and its guest runs',
+  });
+}

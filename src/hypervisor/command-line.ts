@@ -1,0 +1,131 @@
+/**
+ * The QEMU command line of a protected machine.
+ *
+ * One function makes the arguments of all three incarnations (recorder, replayer, successor), so
+ * that what must be equal on both sides is equal by construction. They differ in the record/replay
+ * mode, in where the log is, and in whether the machine waits for a state to be loaded.
+ *
+ * Which option is there for which reason: recipes R1-R12 in docs/lockstep.md.
+ */
+import { limits } from '../base/limits.ts';
+import type { VmConfig } from './config.ts';
+
+/** Where one QEMU process finds its sockets; all in one directory that only we may read. */
+export interface InstancePaths {
+  readonly monitor: string;
+  readonly pad: string;
+  readonly console: string;
+  readonly nic: (index: number) => string;
+}
+
+export function instancePaths(dir: string): InstancePaths {
+  return {
+    monitor: `${dir}/qmp`,
+    pad: `${dir}/pad`,
+    console: `${dir}/console`,
+    nic: (index) => `${dir}/nic${index}`,
+  };
+}
+
+export interface CommandLineOptions {
+  readonly vm: VmConfig;
+  readonly paths: InstancePaths;
+  /** The guest's RAM, a file on tmpfs that is mapped shared. */
+  readonly ramFile: string;
+  /** Unix socket of the storage daemon's NBD server; exports are named by the disks' ids. */
+  readonly nbdSocket: string;
+  readonly mode: 'record' | 'replay';
+  /** Regular file when recording, FIFO when replaying (R1). */
+  readonly logFile: string;
+  /** Wait for `migrate-incoming` instead of starting from power-on (R7). */
+  readonly incoming: boolean;
+}
+
+/** Arguments of the `tick` filter (R3), as `object-add` takes them; also part of the start. */
+export const tickObject = {
+  'qom-type': 'filter-buffer',
+  id: 'tick',
+  netdev: 'pad',
+  queue: 'rx',
+  interval: limits.tickUs,
+} as const;
+
+/** QEMU separates options by commas; one inside a value is doubled. */
+const escape = (value: string): string => value.replaceAll(',', ',,');
+
+export function qemuArguments(options: CommandLineOptions): string[] {
+  const { vm, paths } = options;
+  const log = `rr=${options.mode},rrfile=${escape(options.logFile)}`;
+  const args = [
+    ['-name', escape(vm.name)],
+    ['-no-user-config'],
+    ['-nodefaults'],
+    ['-display', 'none'],
+    ['-machine', `${vm.machine},memory-backend=ram`],
+    ['-cpu', vm.cpu],
+    ['-smp', '1'],
+    ['-m', `${vm.memoryBytes / 1024}K`],
+    [
+      '-object',
+      `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${escape(options.ramFile)},share=on`,
+    ],
+    ['-icount', `shift=auto,${log}`],
+    ['-rtc', 'base=utc'],
+    ['-global', 'migration.send-configuration=off'],
+    ['-qmp', `unix:${escape(paths.monitor)},server=on,wait=off`],
+    // The node accepts and drains at once: a partly accepted write would diverge (R12).
+    ['-chardev', `socket,id=console,path=${escape(paths.console)}`],
+    ['-serial', 'chardev:console'],
+    ...padArguments(paths.pad),
+    ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
+    ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
+    ...bootArguments(vm.boot),
+  ];
+  if (options.incoming) args.push(['-S'], ['-incoming', 'defer']);
+  return args.flat();
+}
+
+/** The pad: a backend without a device, for markers (R2), pokes (R4) and the tick (R3). */
+function padArguments(path: string): string[][] {
+  const { 'qom-type': type, ...tick } = tickObject;
+  const tickOptions = Object.entries(tick).map(([key, value]) => `${key}=${value}`);
+  return [
+    ['-netdev', `stream,id=pad,server=off,addr.type=unix,addr.path=${escape(path)}`],
+    ['-netdev', 'hubport,id=padport,hubid=7,netdev=pad'],
+    ['-object', 'filter-replay,id=padfilter,netdev=pad'],
+    ['-object', [type, ...tickOptions].join(',')],
+  ];
+}
+
+function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): string[][] {
+  const { id } = disk;
+  const readOnly = disk.readOnly ? ',read-only=on' : '';
+  return [
+    [
+      '-drive',
+      `driver=nbd,server.type=unix,server.path=${escape(nbdSocket)},export=${id},if=none,id=${id}-image${readOnly}`,
+    ],
+    ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id}${readOnly}`],
+    ['-device', `virtio-blk-pci,id=dev-${id},drive=${id},ioeventfd=off`],
+  ];
+}
+
+function nicArguments(mac: string, index: number, path: string): string[][] {
+  return [
+    ['-netdev', `stream,id=net${index},server=off,addr.type=unix,addr.path=${escape(path)}`],
+    ['-object', `filter-replay,id=netfilter${index},netdev=net${index}`],
+    // R11: a transmit bottom half is not logged in 7.2, a timer is; no announcement by the guest.
+    [
+      '-device',
+      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=100000,guest_announce=off,romfile=,ioeventfd=off`,
+    ],
+  ];
+}
+
+function bootArguments(boot: VmConfig['boot']): string[][] {
+  if (boot.kind === 'disk') return [['-boot', 'order=c']];
+  const args = [['-kernel', boot.kernel]];
+  if (boot.initrd !== undefined) args.push(['-initrd', boot.initrd]);
+  if (boot.append !== undefined) args.push(['-append', boot.append]);
+  return args;
+}

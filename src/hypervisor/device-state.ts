@@ -1,0 +1,14 @@
+/** What is known about device states: division into sections, log position, comparison, text. */
+export {
+  compareDeviceStates,
+  type Difference,
+  describeDifferences,
+} from './device-state/compare.ts';
+export { describeDeviceState } from './device-state/describe.ts';
+export {
+  type DeviceSection,
+  type DeviceState,
+  findSection,
+  parseDeviceState,
+} from './device-state/parse.ts';
+export { type ReplaySection, replaySection } from './device-state/replay-section.ts';

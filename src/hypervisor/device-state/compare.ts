@@ -1,0 +1,126 @@
+/**
+ * The proof of lockstep: two device states at the same cut must be equal, byte for byte.
+ *
+ * Two things may differ, because they belong to the host and not to the guest:
+ *
+ *  - the whole section "replay": one side wrote the log and the other read it;
+ *  - in section "timer" (vmstate_timers in softmmu/cpu-timers.c) two words of eight bytes:
+ *    `cpu_ticks_offset` at 0, the host's cycle counter, and `cpu_clock_offset` at 16, the host's
+ *    monotonic clock. Under icount the guest reads neither: its cycle counter and its virtual
+ *    clock come from the instruction count and from clock values in the log.
+ *
+ * All else of "timer" must be equal: the bias and count of instructions, the start of a clock
+ * warp, the expiry of the timers that adjust the speed, the shift. They follow from the log.
+ */
+
+import { hypervisorLimits } from '../limits.ts';
+import { type DeviceSection, type DeviceState, findSection } from './parse.ts';
+
+/** A run of bytes that differs, or a section that is not the same thing on both sides. */
+export interface Difference {
+  readonly section: string;
+  readonly instance: number;
+  /** Of the first differing byte in the section's data. */
+  readonly offset: number;
+  /** The differing bytes; empty where a side has none there. */
+  readonly bytesA: Buffer;
+  readonly bytesB: Buffer;
+  /** Set when it is not about bytes: the section is missing, or of another version. */
+  readonly what?: string;
+}
+
+/** Byte ranges of a section's data that may differ. */
+const hostWords: Readonly<Record<string, readonly (readonly [from: number, to: number])[]>> = {
+  timer: [
+    [0, 8],
+    [16, 24],
+  ],
+  replay: [[0, Number.POSITIVE_INFINITY]],
+};
+
+/** Runs of differing bytes that are closer than this are one: a word is easier to read whole. */
+const joinBytes = 4;
+
+/**
+ * All differences that a guest could ever notice; empty is the proof of lockstep (R9). In the order
+ * of the file, and at most a thousand.
+ */
+export function compareDeviceStates(a: DeviceState, b: DeviceState): Difference[] {
+  const differences: Difference[] = [];
+  for (const section of a.sections) {
+    const other = findSection(b, section.name, section.instance);
+    if (other === undefined) differences.push(about(section, 'only the first has this section'));
+    else differences.push(...compareSections(a, section, b, other));
+  }
+  for (const section of b.sections) {
+    if (findSection(a, section.name, section.instance) === undefined) {
+      differences.push(about(section, 'only the second has this section'));
+    }
+  }
+  return differences.slice(0, hypervisorLimits.deviceStateDifferences);
+}
+
+function about({ name, instance }: DeviceSection, what: string): Difference {
+  const none = Buffer.alloc(0);
+  return { section: name, instance, offset: 0, bytesA: none, bytesB: none, what };
+}
+
+function compareSections(
+  a: DeviceState,
+  sectionA: DeviceSection,
+  b: DeviceState,
+  sectionB: DeviceSection,
+): Difference[] {
+  if (sectionA.version !== sectionB.version) {
+    return [about(sectionA, `layout version ${sectionA.version} and ${sectionB.version}`)];
+  }
+  const dataA = a.bytes.subarray(sectionA.from, sectionA.to);
+  const dataB = b.bytes.subarray(sectionB.from, sectionB.to);
+  if (dataA.equals(dataB)) return [];
+  const mayDiffer = sectionA.instance === 0 ? (hostWords[sectionA.name] ?? []) : [];
+  const length = Math.max(dataA.length, dataB.length);
+  const differences: Difference[] = [];
+  let from = -1; // of the run under way
+  let to = -1;
+  const finishRun = (): void => {
+    if (from === -1) return;
+    const bytesA = dataA.subarray(from, to);
+    const bytesB = dataB.subarray(from, to);
+    const { name, instance } = sectionA;
+    differences.push({ section: name, instance, offset: from, bytesA, bytesB });
+  };
+  for (let at = 0; at < length; at += 1) {
+    if (dataA[at] === dataB[at]) continue;
+    if (mayDiffer.some(([first, end]) => at >= first && at < end)) continue;
+    if (from === -1 || at - to >= joinBytes) {
+      finishRun();
+      from = at;
+    }
+    to = at + 1;
+  }
+  finishRun();
+  return differences;
+}
+
+/** Differences for a person: one line each, the first twenty. */
+export function describeDifferences(differences: readonly Difference[]): string {
+  const shown = 20;
+  const lines = differences.slice(0, shown).map((d) => {
+    const where = sectionText(d.section, d.instance);
+    if (d.what !== undefined) return `${where}: ${d.what}`;
+    return `${where} at byte ${d.offset}: ${hex(d.bytesA)} and ${hex(d.bytesB)}`;
+  });
+  if (differences.length > shown) lines.push(`and ${differences.length - shown} more`);
+  return lines.join('\n');
+}
+
+/** The name of a section as people read it: `dma`, `dma#1`. */
+export function sectionText(name: string, instance: number): string {
+  return instance === 0 ? name : `${name}#${instance}`;
+}
+
+function hex(bytes: Buffer): string {
+  if (bytes.length === 0) return '(nothing)';
+  const shown = bytes.subarray(0, 16).toString('hex');
+  return bytes.length > 16 ? `${shown}... (${bytes.length} bytes)` : shown;
+}

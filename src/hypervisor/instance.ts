@@ -1,0 +1,203 @@
+/**
+ * One QEMU process and its four kinds of connection: monitor, pad, console, network cards.
+ *
+ * Recorder, replayer and successor are the same process in different modes; this is what they
+ * share. It knows how to stop, save, load and go on; it does not know why.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import { type InstancePaths, instancePaths, qemuArguments, tickObject } from './command-line.ts';
+import type { VmConfig } from './config.ts';
+import { Monitor } from './monitor.ts';
+import { type ExitInfo, type OwnedProcess, spawnOwned } from './processes.ts';
+
+export interface InstanceOptions {
+  readonly vm: VmConfig;
+  /** Directory of this instance alone, on tmpfs; created, and removed by `destroy`. */
+  readonly dir: string;
+  /** Where pid files are kept, so that the next start ends what this one left. */
+  readonly pidDir: string;
+  readonly name: string;
+  readonly ramFile: string;
+  readonly nbdSocket: string;
+  readonly mode: 'record' | 'replay';
+  readonly logFile: string;
+  readonly incoming: boolean;
+}
+
+/** A duplex byte stream to QEMU. */
+export type Stream = net.Socket;
+
+export class QemuInstance {
+  readonly process: OwnedProcess;
+  readonly monitor: Monitor;
+  readonly pad: Stream;
+  readonly console: Stream;
+  readonly nics: readonly Stream[];
+  readonly exited: Promise<ExitInfo>;
+  readonly #dir: string;
+
+  private constructor(
+    options: InstanceOptions,
+    child: OwnedProcess,
+    monitor: Monitor,
+    streams: { pad: Stream; console: Stream; nics: Stream[] },
+  ) {
+    this.#dir = options.dir;
+    this.process = child;
+    this.monitor = monitor;
+    this.pad = streams.pad;
+    this.console = streams.console;
+    this.nics = streams.nics;
+    this.exited = child.exited;
+  }
+
+  /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
+  static async start(options: InstanceOptions): Promise<QemuInstance> {
+    fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    const paths = instancePaths(options.dir);
+    const doors = await openDoors(paths, options.vm.nics.length);
+    const child = spawnOwned({
+      name: options.name,
+      command: options.vm.qemu,
+      args: qemuArguments({ ...options, paths }),
+      runDir: options.pidDir,
+    });
+    try {
+      const died = child.exited.then((info) => {
+        throw new UnderstudyError('qemu', `QEMU ended while it was starting (${info.reason})`, {
+          cause: new Error(info.stderr.trim() || 'it printed nothing'),
+          hint: 'run `understudy doctor` and check the VM file',
+        });
+      });
+      const monitor = Monitor.connect({ path: paths.monitor, deadlineMs: limits.qemuStartMs });
+      const all = Promise.all([monitor, doors.pad, doors.console, Promise.all(doors.nics)]);
+      const [qmp, pad, consoleStream, nics] = await Promise.race([all, died]);
+      died.catch(() => undefined);
+      return new QemuInstance(options, child, qmp, { pad, console: consoleStream, nics });
+    } catch (error) {
+      await child.kill();
+      throw error;
+    } finally {
+      doors.close();
+    }
+  }
+
+  /** Stops the machine: a protocol event, see R5. */
+  async stop(): Promise<void> {
+    await this.monitor.execute('stop');
+  }
+
+  async cont(): Promise<void> {
+    await this.monitor.execute('cont');
+  }
+
+  /** Every section but RAM (R6), while stopped. */
+  async saveDeviceState(): Promise<Buffer> {
+    const filename = `${this.#dir}/state`;
+    await this.monitor.execute('xen-save-devices-state', { filename, live: false });
+    const state = await fs.promises.readFile(filename);
+    await fs.promises.rm(filename);
+    return state;
+  }
+
+  /** Gives the tick a new phase, while stopped: it is not part of the device state (R3). */
+  async restartTick(): Promise<void> {
+    await this.monitor.execute('object-del', { id: tickObject.id });
+    await this.monitor.execute('object-add', tickObject);
+  }
+
+  /** Loads a device state into an instance that was started with `incoming` (R7). */
+  async loadDeviceState(state: Buffer): Promise<void> {
+    const path = `${this.#dir}/incoming`;
+    await this.monitor.execute('migrate-set-capabilities', {
+      capabilities: [{ capability: 'events', state: true }],
+    });
+    const outcome = this.#migrationOutcome();
+    await this.monitor.execute('migrate-incoming', { uri: `unix:${path}` });
+    const socket = net.connect(path);
+    socket.on('error', () => undefined); // QEMU tells what went wrong, by its event.
+    socket.end(state);
+    const status = await outcome;
+    if (status !== 'completed') {
+      throw new UnderstudyError('qemu', `QEMU did not load the device state: ${status}`, {
+        cause: new Error(this.process.stderrTail()),
+        hint: 'both nodes need the same QEMU version and the same VM file',
+      });
+    }
+  }
+
+  #migrationOutcome(): Promise<string> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => finish('no answer'), limits.stateLoadMs);
+      const stopListening = this.monitor.onEvent((event) => {
+        const status = event.data?.['status'];
+        if (event.event !== 'MIGRATION' || (status !== 'completed' && status !== 'failed')) return;
+        finish(status);
+      });
+      void this.exited.then((info) => finish(`QEMU ended (${info.reason})`));
+      function finish(status: string): void {
+        clearTimeout(timer);
+        stopListening();
+        resolve(status);
+      }
+    });
+  }
+
+  /** Instructions executed so far; answers only while the log flows or cannot be consumed (R1). */
+  async queryIcount(deadlineMs?: number): Promise<number> {
+    const options = deadlineMs === undefined ? {} : { deadlineMs };
+    const reply = await this.monitor.execute<{ icount: number }>('query-replay', {}, options);
+    return reply.icount;
+  }
+
+  /** Ends QEMU at once and removes its directory. Safe to call more than once. */
+  async destroy(): Promise<void> {
+    for (const stream of [this.pad, this.console, ...this.nics]) stream.destroy();
+    this.monitor.close();
+    await this.process.kill('SIGKILL');
+    await fs.promises.rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** Sockets that QEMU connects to while it starts; each takes one connection. */
+async function openDoors(paths: InstancePaths, nicCount: number) {
+  const servers: net.Server[] = [];
+  const door = async (path: string): Promise<{ connected: Promise<Stream> }> => {
+    const server = net.createServer();
+    servers.push(server);
+    const connected = new Promise<Stream>((resolve) => {
+      server.once('connection', (socket) => {
+        // QEMU's end resets when it is killed; its exit is what is reported.
+        socket.on('error', () => undefined);
+        resolve(socket);
+      });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) =>
+        reject(
+          new UnderstudyError('resources', `Cannot listen on '${path}'`, { cause: asError(error) }),
+        ),
+      );
+      server.listen(path, resolve);
+    });
+    fs.chmodSync(path, 0o600);
+    return { connected };
+  };
+  const pad = await door(paths.pad);
+  const consoleDoor = await door(paths.console);
+  const nics: Promise<Stream>[] = [];
+  for (let index = 0; index < nicCount; index += 1) {
+    nics.push((await door(paths.nic(index))).connected);
+  }
+  return {
+    pad: pad.connected,
+    console: consoleDoor.connected,
+    nics,
+    close: () => {
+      for (const server of servers) server.close();
+    },
+  };
+}

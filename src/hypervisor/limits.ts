@@ -1,0 +1,25 @@
+/** Limits of the monitor, of device-state files and of processes, each with its reason. */
+export const hypervisorLimits = {
+  /** Commands answer in less than a millisecond; two loaded cores and a replay lock make seconds. */
+  commandMs: 5_000,
+  /** A socket appears some 100 ms after QEMU starts; looking costs about 0.1 ms. */
+  monitorRetryMs: 5,
+  /** The longest answer, query-qmp-schema, has 0.3 million characters. */
+  monitorLineChars: 16 * 1024 * 1024,
+  /** States were 13 to 105 KB; far more than a machine without a frame buffer can have. */
+  deviceStateBytes: 64 * 1024 * 1024,
+  /** Footers looked at: two a section are usual, and a machine with 8 disks and 8 cards has 50. */
+  deviceStateSteps: 10_000,
+  /** Differences that are listed one by one; more say nothing new. */
+  deviceStateDifferences: 1000,
+  /** What a process said last; its reason to end is among it. */
+  stderrBytes: 16 * 1024,
+  /** stderr may be held open by somebody else: do not wait for it longer after the exit. */
+  stderrDrainMs: 100,
+  /** A storage daemon flushes its images after SIGTERM; a stuck process gets SIGKILL then. */
+  terminateMs: 5_000,
+  /** After SIGKILL only a system call that cannot be interrupted keeps a process. */
+  killMs: 10_000,
+  /** Between two looks whether a process that is not our child is gone. */
+  killPollMs: 5,
+} as const;

@@ -1,0 +1,234 @@
+/**
+ * The recorder: a live machine whose every nondeterministic input goes to the event log.
+ *
+ * It follows the log that QEMU writes and hands it on in segments, puts markers into it (R2), and
+ * makes cuts (R5, R6). A machine that was taken over is adopted: it was a successor until then.
+ */
+import { type Epoch, icount, type LogPosition, logPosition } from '../base/units.ts';
+import type { QemuInstance } from './instance.ts';
+import { limits } from '../base/limits.ts';
+import { LogFollower } from './log-follower.ts';
+import { type ReplaySection, replaySection, parseDeviceState } from './device-state.ts';
+import { type Layout, headerBytes } from '../rrlog/layouts.ts';
+import { LogTail, type Segment } from '../rrlog/log-tail.ts';
+import { encodeMarkerFrame } from '../rrlog/marker.ts';
+import { RequestTracker } from '../rrlog/inflight.ts';
+import { requestsInFlight } from './virtio.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { encodeStreamFrame } from './stream-frames.ts';
+
+/** The pad's filter is the first that the command line creates; its frames carry the markers. */
+export const padNetId = 0;
+
+export interface RecorderOptions {
+  readonly instance: QemuInstance;
+  readonly logFile: string;
+  readonly layout: Layout;
+  readonly diskIds: readonly string[];
+  /** Instructions executed before this log began: 0 at power-on. */
+  readonly icountAtStart: number;
+  /** Called for each run of whole events, in order. */
+  readonly onSegment: (segment: Segment) => void;
+  readonly onError: (error: Error) => void;
+}
+
+/** A machine stopped at a log position, as it was saved there. */
+export interface Frozen {
+  readonly position: LogPosition;
+  readonly replay: ReplaySection;
+  readonly deviceState: Buffer;
+}
+
+export interface Cut<T> extends Frozen {
+  /** Settles when the log after the cut has confirmed it: rejects with `cut` when it did not. */
+  readonly validated: Promise<void>;
+  /** What was done while the machine was stopped. */
+  readonly done: T;
+  /** From `stop` to `cont`, milliseconds. */
+  readonly pauseMs: number;
+  /** Part of the pause that `whileStopped` took. */
+  readonly whileStoppedMs: number;
+  /** Attempts that met a disk request in flight and were taken back. */
+  readonly discarded: number;
+}
+
+export class Recorder {
+  readonly instance: QemuInstance;
+  readonly requests = new RequestTracker();
+  readonly #options: RecorderOptions;
+  readonly #tail: LogTail;
+  readonly #follower: LogFollower;
+  /** Log positions that must be segment boundaries, ascending. */
+  readonly #splits: number[] = [];
+  /** A cut that waits for the log after it. */
+  #judgement: { after: number; judge: (seenTo: LogPosition) => void } | undefined;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.instance = options.instance;
+    this.#tail = new LogTail({
+      layout: options.layout,
+      input: 'raw',
+      expectHeader: false,
+      start: { position: logPosition(headerBytes), icount: icount(options.icountAtStart) },
+      markerNetId: padNetId,
+      requests: this.requests,
+    });
+    this.#follower = new LogFollower({
+      file: options.logFile,
+      from: headerBytes,
+      onChunk: (chunk) => this.#push(chunk),
+      onError: options.onError,
+    });
+  }
+
+  /** End of the last whole event that was handed on. */
+  get position(): LogPosition {
+    return this.#tail.position;
+  }
+
+  get icount(): number {
+    return this.#tail.icount;
+  }
+
+  /** Puts a marker into the log; it comes back in a segment and pushes out what is before it. */
+  sendMarker(epoch: Epoch): void {
+    this.instance.pad.write(encodeStreamFrame(encodeMarkerFrame(epoch, limits.markerFrameBytes)));
+  }
+
+  /** Looks for new log now instead of waiting to be told. */
+  poll(): void {
+    this.#follower.poll();
+  }
+
+  /**
+   * Makes a cut: stop, save, do something with the frozen machine, go on.
+   *
+   * An attempt that meets a disk request in flight is taken back and repeated a little later: such
+   * a request lives only in QEMU's memory. Taking it back is invisible to the guest and to a
+   * replayer, because the tick keeps its phase when it is not created anew.
+   *
+   * Throws `cut` when no attempt succeeded.
+   */
+  async cut<T>(whileStopped: (frozen: Frozen) => Promise<T> | T): Promise<Cut<T>> {
+    for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
+      await this.#waitForQuietDisks();
+      const cut = await this.#tryCut(whileStopped, discarded);
+      if (cut !== undefined) return cut;
+      await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
+    }
+    throw new UnderstudyError(
+      'cut',
+      `No valid cut in ${limits.cutAttempts} attempts: a disk request was in flight each time`,
+      { hint: 'try again when the guest uses its disks less' },
+    );
+  }
+
+  async #tryCut<T>(
+    whileStopped: (frozen: Frozen) => Promise<T> | T,
+    discarded: number,
+  ): Promise<Cut<T> | undefined> {
+    const { instance } = this;
+    this.requests.openCut();
+    this.#follower.poll();
+    this.#follower.pause();
+    const stoppedAt = performance.now();
+    let frozen: Frozen;
+    try {
+      await instance.stop();
+      if ((await this.#inFlight()) > 0) {
+        await instance.cont();
+        this.requests.closeCut();
+        return undefined;
+      }
+      const deviceState = await instance.saveDeviceState();
+      const replay = replaySection(parseDeviceState(deviceState));
+      frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
+      this.#splitAt(frozen.position);
+    } finally {
+      this.#follower.resume();
+    }
+    await instance.restartTick();
+    const saved = performance.now();
+    const done = await whileStopped(frozen);
+    const whileStoppedMs = performance.now() - saved;
+    const validated = this.#validate(frozen);
+    await instance.cont();
+    const pauseMs = performance.now() - stoppedAt;
+    return { ...frozen, validated, done, pauseMs, whileStoppedMs, discarded };
+  }
+
+  /** Judges a cut by the log after it, at the first marker there (R6). */
+  #validate({ position, replay }: Frozen): Promise<void> {
+    const validated = new Promise<void>((resolve, reject) => {
+      this.#judgement = {
+        after: position,
+        judge: (seenTo) => {
+          const { blockRequestId } = replay;
+          const cut = { position, icount: icount(replay.icount), blockRequestId };
+          const verdict = this.requests.judgeCut(cut, seenTo);
+          this.requests.closeCut();
+          if (verdict.state === 'valid') resolve();
+          else {
+            const found = verdict.state === 'invalid' ? verdict.requests.join(', ') : 'unknown';
+            reject(new UnderstudyError('cut', `Requests were in flight at the cut: ${found}`));
+          }
+        },
+      };
+    });
+    validated.catch(() => undefined); // whoever needs the answer waits for it
+    return validated;
+  }
+
+  /** Raises the odds that the next stop meets no request; it cannot make them certain. */
+  async #waitForQuietDisks(): Promise<void> {
+    const deadline = performance.now() + limits.cutQuietWaitMs;
+    while ((await this.#inFlight()) > 0 && performance.now() < deadline) {
+      // The monitor's round trip is the pace.
+    }
+  }
+
+  #inFlight(): Promise<number> {
+    return requestsInFlight(this.instance.monitor, this.#options.diskIds);
+  }
+
+  #splitAt(position: number): void {
+    if (this.#follower.position > position) {
+      throw new Error(`log followed to ${this.#follower.position}, past the cut at ${position}`);
+    }
+    this.#splits.push(position);
+  }
+
+  #push(chunk: Buffer): void {
+    let from = this.#follower.position - chunk.length;
+    let rest = chunk;
+    for (let split = this.#splits[0]; split !== undefined; split = this.#splits[0]) {
+      if (split > from + rest.length) break;
+      this.#splits.shift();
+      this.#pushWhole(rest.subarray(0, split - from));
+      rest = rest.subarray(split - from);
+      from = split;
+    }
+    this.#pushWhole(rest);
+  }
+
+  #pushWhole(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    try {
+      const segment = this.#tail.push(chunk);
+      if (segment === undefined) return;
+      const judgement = this.#judgement;
+      if (judgement !== undefined && segment.markers.some((m) => m.position > judgement.after)) {
+        this.#judgement = undefined;
+        judgement.judge(segment.to);
+      }
+      this.#options.onSegment(segment);
+    } catch (error) {
+      this.#options.onError(asError(error));
+    }
+  }
+
+  close(): void {
+    this.#follower.close();
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The replayer: a copy of the machine that executes the recorder's log, event by event.
+ *
+ * It is fed whole events through a FIFO, is poked awake while log waits (R4), and is silent by
+ * construction: in replay mode QEMU's filters drop what the guest sends.
+ *
+ * A replayer ends in one of three ways: brought to a halt at a log position to be saved and
+ * compared (R9), brought to a halt at the end of the log to be taken over (R8), or discarded.
+ */
+import { UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import {
+  encodeBlockCompletion,
+  encodeEnd,
+  encodeFifoPreamble,
+} from '../rrlog/encoder.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
+import { type InstanceOptions, QemuInstance } from './instance.ts';
+import { LogFeeder } from './log-feeder.ts';
+import { encodeStreamFrame } from './stream-frames.ts';
+import { requestsInFlight } from './virtio.ts';
+
+export interface ReplayerOptions {
+  readonly instance: Omit<InstanceOptions, 'mode' | 'logFile'>;
+  readonly layout: Layout;
+  readonly diskIds: readonly string[];
+  readonly onError: (error: Error) => void;
+}
+
+/** A replayer at rest: all log executed, proven by its own device state. */
+export interface Halted {
+  readonly deviceState: Buffer;
+  readonly replay: ReplaySection;
+  /** Completions that were made certain because their request was in flight (R8). */
+  readonly completions: number;
+}
+
+const poke = encodeStreamFrame(Buffer.alloc(60));
+
+export class Replayer {
+  readonly instance: QemuInstance;
+  readonly #options: ReplayerOptions;
+  readonly #feeder: LogFeeder;
+  #pokesLeft = 0;
+  #poker: NodeJS.Timeout | undefined;
+
+  private constructor(options: ReplayerOptions, instance: QemuInstance, feeder: LogFeeder) {
+    this.#options = options;
+    this.instance = instance;
+    this.#feeder = feeder;
+  }
+
+  /** Starts QEMU; it waits for a state (`incoming`) or for the first events after power-on. */
+  static async start(options: ReplayerOptions): Promise<Replayer> {
+    const logFile = `${options.instance.dir}.fifo`;
+    const feeder = new LogFeeder(logFile, options.onError);
+    feeder.feed(encodeFifoPreamble(options.layout, options.instance.incoming));
+    try {
+      const instance = await QemuInstance.start({ ...options.instance, mode: 'replay', logFile });
+      return new Replayer(options, instance, feeder);
+    } catch (error) {
+      feeder.close();
+      throw error;
+    }
+  }
+
+  /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
+  async load(deviceState: Buffer): Promise<void> {
+    const loading = this.instance.loadDeviceState(deviceState);
+    await loading;
+    await this.instance.restartTick();
+    await this.instance.cont();
+  }
+
+  /** Bytes that wait for QEMU to read them; its own buffer may hold up to 4 KiB more. */
+  get pendingBytes(): number {
+    return this.#feeder.pendingBytes;
+  }
+
+  /** Gives whole events to the machine. */
+  feed(events: Buffer): void {
+    this.#feeder.feed(events);
+    this.#keepPoking();
+  }
+
+  /** Instructions executed; see `QemuInstance.queryIcount`. */
+  queryIcount(deadlineMs?: number): Promise<number> {
+    return this.instance.queryIcount(deadlineMs);
+  }
+
+  /**
+   * Brings the machine to rest after all events that were fed, whose instructions sum up to
+   * `icount`, and saves it. Requests that are in flight there are completed, lowest id first:
+   * `uncompleted` yields the ids that the log has not completed.
+   *
+   * Throws `stall` when the log is not executed in time, and `takeover` when the saved state does
+   * not prove that it was.
+   */
+  async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
+    const { layout, diskIds } = this.#options;
+    // A request that was never made leaves its completion unconsumed, and with it all that follow:
+    // feeding more of them than can be in flight is harmless and saves asking one by one.
+    const sentinels: Buffer[] = [];
+    if (diskIds.length > 0) {
+      let count = 0;
+      for (const id of uncompleted()) {
+        sentinels.push(encodeBlockCompletion(layout, id));
+        count += 1;
+        if (count >= limits.completionsMax * diskIds.length) break;
+      }
+    }
+    sentinels.push(encodeEnd(layout));
+    this.#feeder.feed(Buffer.concat(sentinels));
+    this.#keepPoking();
+    await this.#untilExecuted(icount);
+    await this.instance.stop();
+    const deviceState = await this.instance.saveDeviceState();
+    const replay = replaySection(parseDeviceState(deviceState));
+    this.#prove(replay, icount);
+    const completions = this.#completionsMade(replay, uncompleted);
+    return { deviceState, replay, completions };
+  }
+
+  /** The icount must be there, nothing in flight, and both still so some round trips later. */
+  async #untilExecuted(icount: number): Promise<void> {
+    const { monitor } = this.instance;
+    let deadline = performance.now() + limits.stallMs;
+    let seen = -1;
+    let steady = 0;
+    while (steady < limits.haltSteadyReads) {
+      const left = Math.max(1, deadline - performance.now());
+      const [now, inFlight] = await Promise.all([
+        this.queryIcount(left),
+        requestsInFlight(monitor, this.#options.diskIds),
+      ]);
+      if (now !== seen) deadline = performance.now() + limits.stallMs;
+      seen = now;
+      steady = now === icount && inFlight === 0 ? steady + 1 : 0;
+      if (performance.now() > deadline) {
+        throw new UnderstudyError(
+          'stall',
+          `The replayer stands at icount ${now} with ${inFlight} disk requests in flight; the log ends at icount ${icount}`,
+        );
+      }
+    }
+  }
+
+  #prove(replay: ReplaySection, icount: number): void {
+    const { first } = this.#options.layout;
+    const kinds = [first.end, first.block];
+    if (replay.icount === icount && replay.hasUnread && kinds.includes(replay.dataKind)) return;
+    throw new UnderstudyError(
+      'takeover',
+      `Not all log was executed: icount ${replay.icount}, expected ${icount}; next event kind ${replay.dataKind} (unread: ${replay.hasUnread}), expected ${kinds.join(' or ')}`,
+    );
+  }
+
+  #completionsMade(replay: ReplaySection, uncompleted: () => Iterable<number>): number {
+    if (replay.dataKind !== this.#options.layout.first.block) return 0;
+    let made = 0;
+    for (const id of uncompleted()) {
+      if (id >= replay.readEventId) break;
+      made += 1;
+    }
+    return made;
+  }
+
+  /** Wakes QEMU's main loop while log waits, and a few times after it was given the last (R4). */
+  #keepPoking(): void {
+    this.#pokesLeft = limits.pokesAfterFeed;
+    this.instance.pad.write(poke);
+    this.#poker ??= setInterval(() => {
+      this.#pokesLeft -= 1;
+      if (this.#feeder.pendingBytes > 0) this.#pokesLeft = limits.pokesAfterFeed;
+      if (this.#pokesLeft <= 0) {
+        clearInterval(this.#poker);
+        this.#poker = undefined;
+        return;
+      }
+      if (this.instance.pad.writableLength === 0) this.instance.pad.write(poke);
+    }, limits.pokeMs);
+  }
+
+  async destroy(): Promise<void> {
+    clearInterval(this.#poker);
+    this.#poker = undefined;
+    this.#pokesLeft = 0;
+    await this.instance.destroy();
+    this.#feeder.close();
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * The primary role: a recorder, the gate's queue, the egress and at most one backup, wired to the
+ * primary core. The core decides; this does, and tells the core what happened.
+ */
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { Distribution } from '../base/distribution.ts';
+import { limits } from '../base/limits.ts';
+import { StreamFrameDecoder, encodeStreamFrame } from '../base/stream-frames.ts';
+import { type LogPosition, millis, type Term } from '../base/units.ts';
+import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
+import type { VmConfig } from '../hypervisor/config.ts';
+import type { Recorder } from '../hypervisor/recorder.ts';
+import type { Storage } from '../hypervisor/storage.ts';
+import type { Egress } from '../ports/egress.ts';
+import type { Link, LinkMessage } from '../ports/link.ts';
+import type { Segment } from '../rrlog/log-tail.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import type { ConsoleHub } from './console-hub.ts';
+import { type Output, OutputQueue } from './output-queue.ts';
+import { cutForSeed, cutForVerify, sendSeed } from './cutting.ts';
+import type { Reporter } from './report.ts';
+import { LogShipper } from './log-shipper.ts';
+import type { Logger } from './logger.ts';
+import type { Terms } from './terms.ts';
+
+export interface PrimaryRoleOptions {
+  readonly vm: VmConfig;
+  readonly layout: Layout;
+  readonly term: Term;
+  readonly terms: Terms;
+  readonly epochMs: number;
+  readonly onBackupLost: 'runAlone' | 'hold';
+  readonly recorder: Recorder;
+  readonly storage: Storage;
+  readonly ramFile: string;
+  /** Image of each disk on this node, by id. */
+  readonly diskImages: Readonly<Record<string, string>>;
+  readonly egress: Egress;
+  readonly console: ConsoleHub;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export type PrimaryOutcome = 'poweredOff' | 'termLost' | 'failed' | 'stopped';
+
+interface Backup {
+  readonly link: Link;
+  shipper: LogShipper | undefined;
+}
+
+export class PrimaryRole {
+  /** Resolves when this node is no longer primary; the machine is gone then. */
+  readonly ended: Promise<PrimaryOutcome>;
+  readonly #options: PrimaryRoleOptions;
+  readonly #core: PrimaryCore;
+  readonly #queue = new OutputQueue();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #holdMs = new Distribution();
+  #backup: Backup | undefined;
+  #end: (outcome: PrimaryOutcome) => void = () => undefined;
+  #finished = false;
+  #firstOutputReported = false;
+  #cutting: Promise<unknown> = Promise.resolve();
+  #rawBytes = 0;
+
+  constructor(options: PrimaryRoleOptions) {
+    this.#options = options;
+    this.#core = new PrimaryCore(options);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#connectGuest();
+    this.#timers.push(setInterval(() => this.#step({ type: 'timer' }), limits.coreTimerMs));
+    this.#timers.push(setInterval(() => this.#reportFigures(), limits.reportMs));
+    const { instance } = options.recorder;
+    void instance.exited.then((info) => {
+      options.recorder.poll();
+      if (this.#core.state.kind !== 'ended') {
+        const reason = `QEMU ended (${info.reason}): ${info.stderr.trim()}`;
+        this.#step({ type: 'machineFailed', reason });
+      }
+    });
+    this.#reportState();
+  }
+
+  get state(): string {
+    return this.#core.state.kind;
+  }
+
+  get held(): number {
+    return this.#core.held;
+  }
+
+  /** A run of the recorder's log: ship it, then tell the core what is in it. */
+  takeSegment(segment: Segment): void {
+    this.#rawBytes += segment.to - segment.from;
+    this.#backup?.shipper?.ship(segment);
+    for (const { epoch, position } of segment.markers) {
+      this.#step({ type: 'markerSeen', epoch, position });
+    }
+    for (const { cause } of segment.shutdowns) {
+      if (cause === 'guest-shutdown') this.#step({ type: 'guestPoweredOff' });
+    }
+  }
+
+  recorderFailed(error: Error): void {
+    this.#step({ type: 'machineFailed', reason: error.message });
+  }
+
+  /** A node said hello on a link. */
+  backupConnected(link: Link): void {
+    if (this.#core.state.kind !== 'alone') {
+      link.close(`this primary is ${this.#core.state.kind} already`);
+      return;
+    }
+    this.#backup = { link, shipper: undefined };
+    link.onMessage((message) => this.#takeMessage(link, message));
+    link.onClose((closed) => {
+      if (this.#backup?.link !== link) return;
+      this.#step({ type: 'backupLost', reason: closed.message });
+    });
+    this.#step({ type: 'backupJoined', backup: link.peer.node });
+  }
+
+  /** Compares the backup's state with this machine's at a cut. Throws `cut` when it cannot. */
+  verify(): Promise<void> {
+    return this.#exclusively(async () => {
+      const backup = this.#backup;
+      if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
+        throw new UnderstudyError('cut', `There is nothing to compare: state is ${this.state}`);
+      }
+      const { shipper } = backup;
+      await cutForVerify(this.#options, backup.link, shipper, this.#term);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#finish('stopped');
+    await this.#options.recorder.instance.destroy();
+  }
+
+  get #term(): Term {
+    return this.#core.term;
+  }
+
+  #connectGuest(): void {
+    const { recorder, egress, console: hub } = this.#options;
+    for (const [index, stream] of recorder.instance.nics.entries()) {
+      const decoder = new StreamFrameDecoder();
+      stream.on('data', (chunk: Buffer) => {
+        const frames = decoder.push(chunk);
+        for (const bytes of frames) this.#enqueue({ kind: 'nic', index }, bytes);
+        if (frames.length > 0) this.#step({ type: 'outputs', count: frames.length });
+      });
+    }
+    recorder.instance.console.on('data', (bytes: Buffer) => {
+      this.#enqueue({ kind: 'console' }, bytes);
+      this.#step({ type: 'outputs', count: 1 });
+    });
+    egress.onFrame((frame) => recorder.instance.nics[0]?.write(encodeStreamFrame(frame)));
+    hub.onInput((bytes) => recorder.instance.console.write(bytes));
+  }
+
+  #enqueue(channel: Output['channel'], bytes: Buffer): void {
+    this.#queue.push({ channel, bytes, arrivedAt: performance.now() });
+  }
+
+  #step(event: PrimaryEvent): void {
+    if (this.#finished) return;
+    for (const effect of this.#core.step(event, millis(performance.now()))) this.#perform(effect);
+  }
+
+  #perform(effect: PrimaryEffect): void {
+    switch (effect.type) {
+      case 'sendMarker':
+        this.#options.recorder.sendMarker(effect.epoch);
+        return;
+      case 'release':
+        this.#release(effect.through);
+        return;
+      case 'seed':
+        this.#seed().catch((thrown: unknown) => {
+          this.#step({ type: 'backupLost', reason: `seeding failed: ${asError(thrown).message}` });
+        });
+        return;
+      case 'refuseBackup':
+        return;
+      case 'grant':
+        this.#backup?.link.send({
+          kind: 'control',
+          term: this.#term,
+          control: { type: 'grant' },
+        });
+        return;
+      case 'dropBackup':
+        this.#dropBackup(effect.reason);
+        return;
+      case 'claimTerm':
+        void this.#claim(effect.expected);
+        return;
+      case 'changed':
+        this.#options.log.info({ from: effect.from.kind, to: effect.to.kind }, 'primary state');
+        this.#reportState();
+        return;
+      case 'destroyMachine':
+        this.#options.log.info({ reason: effect.reason }, 'the machine ends here');
+        return;
+      case 'end':
+        this.#finish(effect.outcome);
+        return;
+    }
+  }
+
+  #release(through: number): void {
+    const frames: Buffer[] = [];
+    const now = performance.now();
+    for (const { channel, bytes, arrivedAt } of this.#queue.take(through)) {
+      if (channel.kind === 'nic') frames.push(bytes);
+      else this.#options.console.output(bytes);
+      this.#holdMs.add(now - arrivedAt);
+    }
+    if (frames.length > 0) this.#options.egress.send(frames);
+    if (!this.#firstOutputReported) {
+      this.#firstOutputReported = true;
+      this.#options.reporter.report({ type: 'firstOutput', at: Date.now() });
+    }
+  }
+
+  async #seed(): Promise<void> {
+    const backup = this.#backup;
+    if (backup === undefined) return;
+    await this.#exclusively(async () => {
+      const cut = await cutForSeed(this.#options);
+      try {
+        // The log goes on from the cut; nothing of it may be handed on before the shipper is there.
+        await sendSeed(this.#options, cut, backup.link, this.#term);
+      } finally {
+        await cut.release();
+      }
+    });
+  }
+
+  /** Makes a shipper the moment the cut is known, so that no segment after it is missed. */
+  shipFrom(position: LogPosition): void {
+    const backup = this.#backup;
+    if (backup === undefined) return;
+    backup.shipper = new LogShipper(backup.link, this.#options.layout, this.#term, position);
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#cutting.then(work, work);
+    this.#cutting = result.catch(() => undefined);
+    return result;
+  }
+
+  #takeMessage(link: Link, message: LinkMessage): void {
+    if (this.#backup?.link !== link) return;
+    switch (message.kind) {
+      case 'ack':
+        this.#step({ type: 'ack', position: message.received });
+        return;
+      case 'control':
+        if (message.control.type === 'seedReady') this.#step({ type: 'backupReady' });
+        if (message.control.type === 'seedFailed') link.close(message.control.reason);
+        if (message.control.type === 'cutResult') {
+          const { equal, differences } = message.control;
+          this.#options.reporter.report({ type: 'cutCompared', equal, differences });
+        }
+        return;
+      case 'log':
+      case 'blob':
+        link.close('only a primary sends log and state');
+        return;
+    }
+  }
+
+  #dropBackup(reason: string): void {
+    const backup = this.#backup;
+    this.#backup = undefined;
+    this.#options.log.warn({ reason }, 'the backup is lost');
+    backup?.link.close(reason);
+  }
+
+  async #claim(expected: Term): Promise<void> {
+    const event = await this.#options.terms.claim(expected);
+    this.#step(event);
+  }
+
+  #reportState(): void {
+    const { reporter } = this.#options;
+    reporter.report({ type: 'role', role: 'primary', term: this.#term });
+    reporter.report({ type: 'state', state: this.#core.state.kind });
+  }
+
+  #reportFigures(): void {
+    const { reporter } = this.#options;
+    const wireBytes = this.#backup?.shipper?.wireBytes ?? 0;
+    reporter.report({ type: 'log', rawBytes: this.#rawBytes, wireBytes, ms: performance.now() });
+    reporter.report({
+      type: 'hold',
+      p50Ms: this.#holdMs.p(0.5),
+      p99Ms: this.#holdMs.p(0.99),
+      count: this.#holdMs.count,
+    });
+    reporter.report({ type: 'memory', rssBytes: process.memoryUsage.rss() });
+  }
+
+  #finish(outcome: PrimaryOutcome): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#backup?.link.close(outcome);
+    this.#options.recorder.close();
+    this.#options.reporter.report({ type: 'ended', outcome });
+    this.#end(outcome);
+  }
+}

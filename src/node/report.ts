@@ -1,0 +1,64 @@
+/**
+ * What a node tells about itself: one stream of small facts that faces (status, demo, metrics)
+ * watch. Observation only; nothing in the node listens to it.
+ */
+import { type Observable, Subject } from 'rxjs';
+
+export interface TakeoverTimes {
+  /** From the loss of the link to the won term, milliseconds. */
+  readonly claimMs: number;
+  /** From the won term until all log was executed and proven. */
+  readonly drainMs: number;
+  /** From there until the successor ran. */
+  readonly loadMs: number;
+  /** Wall clock when the loss was noticed and when the machine ran again, milliseconds. */
+  readonly lostAt: number;
+  readonly runningAt: number;
+  /** Log that was received and not yet executed when the link was lost, bytes. */
+  readonly backlogBytes: number;
+  /** Disk requests in flight whose completion was made certain. */
+  readonly completions: number;
+}
+
+export type NodeEvent =
+  | { readonly type: 'role'; readonly role: 'primary' | 'backup'; readonly term: number }
+  | { readonly type: 'state'; readonly state: string; readonly detail?: string }
+  | {
+      readonly type: 'cut';
+      readonly purpose: 'seed' | 'verify';
+      readonly pauseMs: number;
+      /** Part of the pause that copied or read the RAM. */
+      readonly ramMs: number;
+      readonly discarded: number;
+    }
+  | {
+      readonly type: 'cutCompared';
+      readonly equal: boolean;
+      readonly differences: readonly string[];
+    }
+  | { readonly type: 'seeded'; readonly bytes: number; readonly ms: number }
+  | { readonly type: 'lag'; readonly ms: number; readonly bytes: number }
+  | { readonly type: 'log'; readonly rawBytes: number; readonly wireBytes: number; readonly ms: number }
+  | { readonly type: 'hold'; readonly p50Ms: number; readonly p99Ms: number; readonly count: number }
+  | ({ readonly type: 'takeover' } & TakeoverTimes)
+  | { readonly type: 'firstOutput'; readonly at: number }
+  | { readonly type: 'replicaDiscarded'; readonly reason: string }
+  | { readonly type: 'memory'; readonly rssBytes: number }
+  | { readonly type: 'ended'; readonly outcome: string };
+
+/** The stream and the one function that feeds it. */
+export class Reporter {
+  readonly #subject = new Subject<NodeEvent>();
+
+  get events(): Observable<NodeEvent> {
+    return this.#subject;
+  }
+
+  report(event: NodeEvent): void {
+    this.#subject.next(event);
+  }
+
+  end(): void {
+    this.#subject.complete();
+  }
+}

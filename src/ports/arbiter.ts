@@ -1,0 +1,38 @@
+/**
+ * Arbiter: the third party that gives out terms. At most one node may speak in a term.
+ *
+ * Contract
+ *  1. There is one state a pair: nothing yet, or {term, holder}. All operations of all processes
+ *     behave as if done one after the other (linearizable).
+ *  2. `compareAndSet` wins only when the state equals `expected` in both parts; then the state is
+ *     `next`. Otherwise nothing changed, and `current` is a state that was seen after the call.
+ *  3. `next.term` is `expected.term` + 1, or 1 when nothing is expected; anything else is a bug of
+ *     the caller and throws. So terms only rise, and each is won exactly once.
+ *  4. A won state survives the death of every process and, as far as the medium promises it, of the
+ *     machine: it is durable before anyone is told of it.
+ *  5. A rejected promise (code 'arbiter') from `compareAndSet` means: it may have happened. Read
+ *     again; a state that equals `next` is yours.
+ *  6. Therefore a holder names one life of a node, not only the node: two processes must never
+ *     use the same holder.
+ *  7. Nothing depends on a clock.
+ */
+import type { Term } from '../base/units.ts';
+
+export interface ArbiterState {
+  readonly term: Term;
+  /** One life of a node: its name and something that differs at each start. */
+  readonly holder: string;
+}
+
+export type CompareAndSetResult =
+  | { readonly won: true }
+  | { readonly won: false; readonly current: ArbiterState | undefined };
+
+export interface Arbiter {
+  /** The present state, or `undefined` when no term was ever given. */
+  read(): Promise<ArbiterState | undefined>;
+  compareAndSet(
+    expected: ArbiterState | undefined,
+    next: ArbiterState,
+  ): Promise<CompareAndSetResult>;
+}

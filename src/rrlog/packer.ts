@@ -1,0 +1,175 @@
+/**
+ * Packing of segments for the wire and the spool, and the check of what comes back.
+ *
+ * Segments are small (hundreds of bytes to a few KiB) and much alike. `SegmentPacker` uses that:
+ * clock readings become differences (clock-delta.ts) and deflate gets the end of the segments
+ * before as its dictionary. It is synchronous on purpose: for such sizes zlib's worker threads cost
+ * three to five times the CPU of the compression itself. Both sides must see the same segments in
+ * the same order; a gap is found by the checksum. `pack` packs bytes on their own.
+ *
+ *      0       1        5        9
+ *      +-------+--------+--------+- - - - - - -   codec: 0 stored, 1 deflate, 2 segment
+ *      | codec | bytes  | crc32  | packed bytes   bytes, crc32: of the unpacked bytes
+ *      +-------+--------+--------+- - - - - - -   deflate is raw (RFC 1951)
+ *        u8      u32      u32
+ */
+import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { UnderstudyError } from '../base/errors.ts';
+import { bounds } from './bounds.ts';
+import { ClockDelta } from './clock-delta.ts';
+import type { Layout } from './layouts.ts';
+
+const codecs = ['stored', 'deflate', 'segment'] as const;
+export type Codec = (typeof codecs)[number];
+
+/** Bytes before the packed ones. */
+export const packHeadBytes = 9;
+
+function frame(codec: Codec, unpacked: Uint8Array, packed: Uint8Array): Buffer {
+  const framed = Buffer.allocUnsafe(packHeadBytes + packed.length);
+  framed.writeUInt8(codecs.indexOf(codec), 0);
+  framed.writeUInt32BE(unpacked.length, 1);
+  framed.writeUInt32BE(crc32(unpacked), 5);
+  framed.set(packed, packHeadBytes);
+  return framed;
+}
+
+interface Opened {
+  readonly codec: Codec;
+  readonly bytes: number;
+  readonly crc: number;
+  readonly data: Buffer;
+}
+
+/** Check the head: nothing is unpacked before its size is known to be acceptable. */
+function open(packed: Uint8Array, maxBytes: number): Opened {
+  const all = Buffer.from(packed.buffer, packed.byteOffset, packed.length);
+  if (all.length < packHeadBytes) throw refused(`it has only ${all.length} bytes`);
+  const codec = codecs[all.readUInt8(0)];
+  if (codec === undefined) throw refused(`codec ${all.readUInt8(0)} is unknown`);
+  const bytes = all.readUInt32BE(1);
+  if (bytes > maxBytes) throw refused(`it would unpack to ${bytes} bytes, above ${maxBytes}`);
+  return { codec, bytes, crc: all.readUInt32BE(5), data: all.subarray(packHeadBytes) };
+}
+
+function inflate(opened: Opened, dictionary: Buffer | undefined): Buffer {
+  // zlib refuses a limit of 0; a longer output than announced is caught by the length check.
+  const limit = { maxOutputLength: Math.max(opened.bytes, 1) };
+  try {
+    return inflateRawSync(opened.data, dictionary ? { ...limit, dictionary } : limit);
+  } catch (error) {
+    throw refused('its deflate data is damaged', error);
+  }
+}
+
+function check(unpacked: Buffer, { bytes, crc }: Opened): Buffer {
+  if (unpacked.length !== bytes) {
+    throw refused(`it says ${bytes} bytes and has ${unpacked.length}`);
+  }
+  const actual = crc32(unpacked);
+  if (actual !== crc) {
+    throw refused(`its checksum is 0x${actual.toString(16)}, expected 0x${crc.toString(16)}`);
+  }
+  return unpacked;
+}
+
+function refused(why: string, cause?: unknown): UnderstudyError {
+  return new UnderstudyError('log-format', `cannot unpack a segment: ${why}`, { cause });
+}
+
+/** Pack bytes of any kind on their own. `deflate` falls back to `stored` where it would not help. */
+export function pack(bytes: Uint8Array, codec: 'stored' | 'deflate' = 'deflate'): Buffer {
+  if (codec === 'deflate' && bytes.length >= bounds.deflateFromBytes) {
+    const packed = deflateRawSync(bytes, { level: 1 });
+    if (packed.length < bytes.length) return frame('deflate', bytes, packed);
+  }
+  return frame('stored', bytes, bytes);
+}
+
+/**
+ * Unpack what `pack` made. The result may share memory with the input.
+ *
+ * @throws UnderstudyError `log-format` when it is damaged, would exceed `maxBytes`, or can be
+ * unpacked only by a `SegmentUnpacker`.
+ */
+export function unpack(packed: Uint8Array, maxBytes: number = bounds.unpackedBytesMax): Buffer {
+  const opened = open(packed, maxBytes);
+  if (opened.codec === 'segment') throw refused('it needs the segments before it');
+  return check(opened.codec === 'stored' ? opened.data : inflate(opened, undefined), opened);
+}
+
+/** The end of what went before, in the form deflate saw it. */
+class History {
+  #bytes: Buffer = Buffer.alloc(0);
+
+  get dictionary(): Buffer | undefined {
+    return this.#bytes.length > 0 ? this.#bytes : undefined;
+  }
+
+  append(bytes: Buffer): void {
+    const kept = Math.max(0, bounds.dictionaryBytes - bytes.length);
+    const old = this.#bytes.subarray(Math.max(0, this.#bytes.length - kept));
+    this.#bytes = Buffer.concat([old, bytes.subarray(-bounds.dictionaryBytes)]);
+  }
+}
+
+/** The sending side of a connection: one for each, from its first segment on. */
+export class SegmentPacker {
+  readonly #delta: ClockDelta;
+  readonly #history = new History();
+
+  constructor(layout: Layout) {
+    this.#delta = new ClockDelta(layout);
+  }
+
+  /**
+   * Pack the next segment's bytes.
+   *
+   * @throws UnderstudyError `log-format` when they are not events.
+   */
+  pack(bytes: Uint8Array): Buffer {
+    const deltas = Buffer.from(bytes);
+    this.#delta.forward(deltas);
+    const { dictionary } = this.#history;
+    this.#history.append(deltas);
+    if (bytes.length >= bounds.deflateFromBytes) {
+      const level = bytes.length <= bounds.deflateHardBytesMax ? 6 : 1;
+      const packed = deflateRawSync(deltas, dictionary ? { level, dictionary } : { level });
+      if (packed.length < bytes.length) return frame('segment', bytes, packed);
+    }
+    return frame('stored', bytes, bytes);
+  }
+}
+
+/** The receiving side of a connection. */
+export class SegmentUnpacker {
+  readonly #delta: ClockDelta;
+  readonly #history = new History();
+  readonly #maxBytes: number;
+
+  constructor(layout: Layout, options: { readonly maxBytes?: number } = {}) {
+    this.#delta = new ClockDelta(layout);
+    this.#maxBytes = options.maxBytes ?? bounds.unpackedBytesMax;
+  }
+
+  /**
+   * Unpack the next segment. The result may share memory with the input.
+   *
+   * @throws UnderstudyError `log-format` when it is damaged, too large or out of order; the
+   * unpacker is of no use after that.
+   */
+  unpack(packed: Uint8Array): Buffer {
+    const opened = open(packed, this.#maxBytes);
+    if (opened.codec !== 'segment') {
+      const bytes = unpack(packed, this.#maxBytes);
+      const deltas = Buffer.from(bytes);
+      this.#delta.forward(deltas);
+      this.#history.append(deltas);
+      return bytes;
+    }
+    const deltas = inflate(opened, this.#history.dictionary);
+    this.#history.append(deltas);
+    this.#delta.inverse(deltas);
+    return check(deltas, opened);
+  }
+}

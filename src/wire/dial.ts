@@ -1,0 +1,71 @@
+/** Dial: opens a link to a node that listens. */
+import { performance } from 'node:perf_hooks';
+import { WebSocket } from 'ws';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import type { Millis } from '../base/units.ts';
+import type { Link } from '../ports/link.ts';
+import { greet, type Identity } from './hello.ts';
+import { wireLimits } from './limits.ts';
+import {
+  clientWsOptions,
+  type LinkTls,
+  linkPath,
+  requireTlsOffLoopback,
+  WsPipe,
+} from './ws-link.ts';
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly identity: Identity;
+  /** Needed for any host that is not this machine. */
+  readonly tls?: LinkTls;
+  readonly signal?: AbortSignal;
+  /** @default performance.now */
+  readonly now?: () => Millis;
+}
+
+/**
+ * Connects and exchanges hellos, within `helloMs` each. One attempt: when to try again is the
+ * caller's. Rejects with `UnderstudyError` ('link').
+ */
+export async function dial(options: DialOptions): Promise<Link> {
+  const { host, port, identity, tls, signal, now = () => performance.now() as Millis } = options;
+  requireTlsOffLoopback(host, tls, 'dial');
+  const where = `${host}:${port}`;
+  const literal = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const url = `${tls === undefined ? 'ws' : 'wss'}://${literal}:${port}${linkPath}`;
+  const ws = new WebSocket(url, { ...clientWsOptions, ...tls });
+  const abort = (): void => ws.terminate();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    if (signal?.aborted === true) abort();
+    await opened(ws, where);
+    return await greet(new WsPipe(ws), { role: 'dialer', identity, now });
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** Resolves in the turn that the connection opens: the listener stays silent until our hello. */
+function opened(ws: WebSocket, where: string): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    ws.once('open', resolve);
+    // Stays: a socket that is terminated while it connects tells an error once more.
+    ws.on('error', (thrown) => reject(cannotDial(where, thrown)));
+    ws.once('close', () => reject(cannotDial(where, new Error('the connection was closed'))));
+  });
+}
+
+function cannotDial(where: string, thrown: unknown): UnderstudyError {
+  const cause = asError(thrown);
+  const { code } = cause as NodeJS.ErrnoException;
+  const hint =
+    code === 'ECONNREFUSED'
+      ? 'Start the other node, or check the address and port.'
+      : `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`;
+  return new UnderstudyError('link', `Cannot connect to ${where}: ${cause.message}`, {
+    cause,
+    hint,
+  });
+}

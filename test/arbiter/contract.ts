@@ -1,0 +1,173 @@
+/**
+ * The contract of the port `Arbiter`, as tests: every adapter passes the same ones.
+ */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { UnderstudyError } from '../../src/base/errors.ts';
+import { term } from '../../src/base/units.ts';
+import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
+
+export interface ArbiterUnderTest {
+  /** A further client of the same, fresh state. */
+  open(): Promise<Arbiter>;
+  /** What test/arbiter/racer.ts needs to open one in a process of its own: kind and place. */
+  readonly racerArguments: readonly [kind: string, place: string];
+  cleanUp(): Promise<void>;
+}
+
+export const state = (number: number, holder: string): ArbiterState => ({
+  term: term(number),
+  holder,
+});
+
+export function describeArbiterContract(
+  name: string,
+  setUp: () => Promise<ArbiterUnderTest>,
+): void {
+  describe(`the arbiter contract: ${name}`, () => {
+    let tested: ArbiterUnderTest | undefined;
+
+    afterEach(async () => {
+      await tested?.cleanUp();
+      tested = undefined;
+    });
+
+    const begin = async (): Promise<ArbiterUnderTest> => {
+      tested = await setUp();
+      return tested;
+    };
+
+    it('knows nothing at first, and gives term 1 to the first who asks', async () => {
+      const { open } = await begin();
+      const arbiter = await open();
+      expect(await arbiter.read()).toBeUndefined();
+      expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
+      expect(await arbiter.read()).toEqual(state(1, 'a'));
+    });
+
+    it('shows every client what another one won', async () => {
+      const { open } = await begin();
+      const [a, b] = [await open(), await open()];
+      await a.compareAndSet(undefined, state(1, 'a'));
+      expect(await b.read()).toEqual(state(1, 'a'));
+      expect(await b.compareAndSet(state(1, 'a'), state(2, 'b'))).toEqual({ won: true });
+      expect(await a.read()).toEqual(state(2, 'b'));
+      const late = await open();
+      expect(await late.read()).toEqual(state(2, 'b'));
+    });
+
+    it('refuses a wrong expectation and tells the present state', async () => {
+      const { open } = await begin();
+      const [a, b] = [await open(), await open()];
+      await a.compareAndSet(undefined, state(1, 'a'));
+      await a.compareAndSet(state(1, 'a'), state(2, 'a2'));
+      const lost = { won: false, current: state(2, 'a2') };
+      expect(await b.compareAndSet(undefined, state(1, 'b'))).toEqual(lost);
+      expect(await b.compareAndSet(state(1, 'a'), state(2, 'b'))).toEqual(lost);
+      expect(await b.compareAndSet(state(2, 'other'), state(3, 'b'))).toEqual(lost);
+      expect(await b.compareAndSet(state(7, 'a'), state(8, 'b'))).toEqual(lost);
+      expect(await a.read()).toEqual(state(2, 'a2'));
+    });
+
+    it('refuses to expect something where there is nothing', async () => {
+      const { open } = await begin();
+      const arbiter = await open();
+      const lost = { won: false, current: undefined };
+      expect(await arbiter.compareAndSet(state(1, 'a'), state(2, 'b'))).toEqual(lost);
+      expect(await arbiter.read()).toBeUndefined();
+    });
+
+    it('gives a term once, also to the one who asks for it twice', async () => {
+      const { open } = await begin();
+      const arbiter = await open();
+      await arbiter.compareAndSet(undefined, state(1, 'a'));
+      const again = await arbiter.compareAndSet(undefined, state(1, 'a'));
+      expect(again).toEqual({ won: false, current: state(1, 'a') });
+    });
+
+    it('throws when the next term does not follow the expected one', async () => {
+      const { open } = await begin();
+      const arbiter = await open();
+      await expect(arbiter.compareAndSet(undefined, state(2, 'a'))).rejects.toThrow(
+        UnderstudyError,
+      );
+      await expect(arbiter.compareAndSet(state(3, 'a'), state(3, 'a'))).rejects.toThrow(
+        "'next.term' must be 4",
+      );
+      await expect(arbiter.compareAndSet(undefined, state(1, ''))).rejects.toThrow('next.holder');
+      expect(await arbiter.read()).toBeUndefined();
+    });
+
+    it('lets exactly one of many at once win', async () => {
+      const { open } = await begin();
+      const clients = await Promise.all(Array.from({ length: 8 }, open));
+      let expected: ArbiterState | undefined;
+      for (let round = 1; round <= 10; round += 1) {
+        const results = await Promise.all(
+          clients.map((client, i) => client.compareAndSet(expected, state(round, `c${i}`))),
+        );
+        const winners = results.flatMap((result, i) => (result.won ? [`c${i}`] : []));
+        expect(winners).toHaveLength(1);
+        expected = state(round, winners[0] ?? '');
+        for (const result of results) {
+          if (!result.won) expect(result.current).toEqual(expected);
+        }
+      }
+    });
+
+    it('lets every term be won exactly once in a race of four processes', async () => {
+      const { open, racerArguments } = await begin();
+      const wins = 50;
+      const racers = ['a', 'b', 'c', 'd'];
+      const won = await Promise.all(
+        racers.map((racer) => race([...racerArguments, racer, `${wins}`])),
+      );
+      for (const terms of won) expect(terms).toHaveLength(wins);
+      const all = won.flat().sort((a, b) => a - b);
+      expect(all).toEqual(Array.from({ length: racers.length * wins }, (_, i) => i + 1));
+      const final = await (await open()).read();
+      expect(final?.term).toBe(racers.length * wins);
+    }, 60_000);
+
+    it('goes on when racers are killed at any moment', async () => {
+      const { open, racerArguments } = await begin();
+      const told: number[] = [];
+      for (let round = 0; round < 6; round += 1) {
+        const killed = ['x', 'y'].map((name, i) =>
+          race([...racerArguments, `${name}${round}`, '100000'], {
+            killAfterWins: 5 + 7 * i + round,
+          }),
+        );
+        told.push(...(await Promise.all(killed)).flat());
+      }
+      expect(new Set(told).size).toBe(told.length);
+      const arbiter = await open();
+      const current = await arbiter.read();
+      expect(current?.term).toBeGreaterThanOrEqual(Math.max(...told));
+      const next = state((current?.term ?? 0) + 1, 'survivor');
+      expect(await arbiter.compareAndSet(current, next)).toEqual({ won: true });
+    }, 60_000);
+  });
+}
+
+/** Runs a racer; resolves with the terms that it was told to have won. */
+function race(
+  racerArguments: readonly string[],
+  options: { readonly killAfterWins?: number } = {},
+): Promise<number[]> {
+  const script = fileURLToPath(new URL('./racer.ts', import.meta.url));
+  return new Promise<number[]>((resolve, reject) => {
+    const won: number[] = [];
+    const child = fork(script, racerArguments, { execArgv: ['--import', 'tsx'] });
+    child.on('message', (message) => {
+      won.push(Number(message));
+      if (won.length === options.killAfterWins) child.kill('SIGKILL');
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      if (code === 0 || (signal === 'SIGKILL' && options.killAfterWins !== undefined)) resolve(won);
+      else reject(new Error(`racer ended with code ${code}, signal ${signal}`));
+    });
+  });
+}

@@ -1,0 +1,55 @@
+// The load as the demo starts it: in a world, with its lines delivered and its record at the end.
+import { spawn } from 'node:child_process';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LoadProcess } from '../../src/demo/load-process.ts';
+import type { LoadFailure, LoadStats } from '../../src/demo/load-record.ts';
+import type { World } from '../../src/demo/world.ts';
+import { readGuestPage } from '../../src/demo/world-program.ts';
+import { FakeGuest } from './fake-guest.ts';
+
+let guest: FakeGuest;
+let world: World;
+beforeEach(async () => {
+  guest = new FakeGuest();
+  world = {
+    kind: 'passt',
+    ...(await guest.start()),
+    canPing: false,
+    pingHost: undefined,
+    egressSpecs: [],
+    spawn: (command, args) => spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] }),
+    close: () => Promise.resolve(),
+  };
+});
+afterEach(() => guest.stop());
+
+test('delivers statistics and failures, then the record', async () => {
+  const failures: LoadFailure[] = [];
+  guest.nextRead = 'reset';
+  let onStats: (stats: LoadStats) => void = () => {};
+  const first = new Promise<LoadStats>((resolve) => {
+    onStats = resolve;
+  });
+  const load = new LoadProcess(world, {
+    runName: 'run',
+    readers: 1,
+    counters: 1,
+    onStats,
+    onFailure: (failure) => failures.push(failure),
+  });
+  expect((await first).requestsFailed).toBe(1);
+  const record = await load.stop();
+  expect(record.requestsFailed).toBe(1);
+  expect(failures).toMatchObject([{ client: 'reader', reason: 'connection reset' }]);
+});
+
+test('a load that cannot start says why', async () => {
+  const load = new LoadProcess(world, { runName: 'run', readers: 5000 });
+  await expect(load.stop()).rejects.toThrow(/--readers must be 0 to 999/);
+});
+
+test('reads a page of the guest, or says why not', async () => {
+  expect(await readGuestPage(world, '/read')).toContain('ledger 1');
+  guest.nextRead = 'reset';
+  await expect(readGuestPage(world, '/read')).rejects.toThrow(/connection reset/);
+});

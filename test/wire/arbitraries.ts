@@ -1,0 +1,144 @@
+/** Any valid frame and control message, for property tests. */
+import fc from 'fast-check';
+import type { Icount, LogPosition, Term } from '../../src/base/units.ts';
+import type { Control } from '../../src/ports/link.ts';
+import type { LinkControl } from '../../src/wire/control.ts';
+import type { Frame } from '../../src/wire/frames.ts';
+
+const natural = fc.oneof(
+  fc.nat(),
+  fc.maxSafeNat(),
+  fc.constantFrom(0, 0xffff_ffff, 0x1_0000_0000, Number.MAX_SAFE_INTEGER),
+);
+const position = natural as fc.Arbitrary<LogPosition>;
+const instructions = natural as fc.Arbitrary<Icount>;
+const termOf = natural as fc.Arbitrary<Term>;
+const bytes = fc.uint8Array({ maxLength: 600 });
+const byte = fc.nat(255);
+const name = fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' });
+const sentence = fc.string({ maxLength: 200, unit: 'grapheme' });
+const clockMs = fc.oneof(fc.nat(), fc.double({ min: 0, max: 1e12, noNaN: true }));
+/** -0 is 0 on the wire, which is what it should be. */
+const positive = clockMs.map((value) => value + 0);
+
+export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
+  fc.tuple(position, position).chain(([one, other]) =>
+    fc.record({
+      kind: fc.constant('log' as const),
+      term: termOf,
+      from: fc.constant(Math.min(one, other) as LogPosition),
+      to: fc.constant(Math.max(one, other) as LogPosition),
+      icount: instructions,
+      rawBytes: fc.nat(16 * 1024 * 1024),
+      codec: byte,
+      payload: bytes,
+    }),
+  ),
+  fc.record({
+    kind: fc.constant('blob' as const),
+    term: termOf,
+    stream: byte,
+    offset: natural,
+    last: fc.boolean(),
+    payload: bytes,
+  }),
+  fc.record({
+    kind: fc.constant('ack' as const),
+    term: termOf,
+    received: position,
+    appliedIcount: instructions,
+    applied: position,
+  }),
+  fc.record({ kind: fc.constant('control' as const), term: termOf, payload: bytes }),
+);
+
+const type = <Name extends string>(text: Name) => fc.constant(text);
+
+export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
+  fc.record(
+    {
+      type: type('seedOffer'),
+      seedId: name,
+      ramBytes: natural,
+      deviceStateBytes: natural,
+      disks: fc.array(fc.record({ id: name, bytes: natural }), { maxLength: 4 }),
+      logPosition: position,
+      icount: instructions,
+      blockRequestId: natural,
+    },
+    {
+      requiredKeys: [
+        'type',
+        'seedId',
+        'ramBytes',
+        'deviceStateBytes',
+        'disks',
+        'logPosition',
+        'icount',
+      ],
+    },
+  ),
+  fc.record({ type: type('seedReady'), seedId: name }),
+  fc.record({ type: type('seedFailed'), seedId: name, reason: sentence }),
+  fc.record({ type: type('grant') }),
+  fc.record({
+    type: type('cut'),
+    cutId: name,
+    position,
+    icount: instructions,
+    deviceStateBytes: natural,
+    digest: fc.record(
+      {
+        deviceState: name,
+        ram: fc.array(fc.nat(0xffff_ffff), { maxLength: 300 }),
+        disks: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { noNullPrototype: true }),
+      },
+      { requiredKeys: ['deviceState', 'ram'] },
+    ),
+  }),
+  fc.record({
+    type: type('cutResult'),
+    cutId: name,
+    equal: fc.boolean(),
+    differences: fc.array(sentence, { maxLength: 5 }),
+  }),
+  fc.record(
+    {
+      type: type('heartbeat'),
+      sentAtMs: positive,
+      echo: fc.record({ sentAtMs: positive, heldMs: positive }),
+    },
+    { requiredKeys: ['type', 'sentAtMs'] },
+  ),
+  fc.record({ type: type('powerOff'), reason: sentence, position }),
+  fc.record({ type: type('drill') }),
+  fc.record({ type: type('staleTerm'), refused: termOf, current: termOf }),
+  fc.record({ type: type('bye'), reason: sentence }),
+  fc.record({ type: type('credit'), log: natural, bulk: natural }),
+  fc.record({ type: type('helloRefused'), code: name, message: sentence }),
+  fc.record(
+    {
+      type: type('hello'),
+      protocol: natural,
+      node: name,
+      pair: name,
+      qemu: name,
+      logLayout: fc.constantFrom('7.2' as const, '10.0' as const),
+      vmFingerprint: name,
+      term: termOf,
+      auth: sentence,
+    },
+    {
+      requiredKeys: [
+        'type',
+        'protocol',
+        'node',
+        'pair',
+        'qemu',
+        'logLayout',
+        'vmFingerprint',
+        'term',
+      ],
+    },
+  ),
+);

@@ -1,0 +1,152 @@
+/** The hello exchange: who does not fit is refused, and both sides know why. */
+import { performance } from 'node:perf_hooks';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { UnderstudyError } from '../../src/base/errors.ts';
+import { type Millis, term } from '../../src/base/units.ts';
+import { protocolVersion } from '../../src/wire/control.ts';
+import { encodeFrame } from '../../src/wire/frames.ts';
+import { greet, type Identity } from '../../src/wire/hello.ts';
+import { wireLimits } from '../../src/wire/limits.ts';
+import { type MemoryPipe, memoryPipePair } from '../../src/wire/memory-pair.ts';
+import { pack } from '../../src/wire/msgpack.ts';
+import { Collector, controlFrame, logFrame } from './link-contract.ts';
+
+const identity = (overrides: Partial<Identity> = {}): Identity => ({
+  node: 'a',
+  pair: 'p',
+  qemu: '7.2.22',
+  logLayout: '7.2',
+  vmFingerprint: 'f00d',
+  term: term(4),
+  ...overrides,
+});
+
+const now = (): Millis => performance.now() as Millis;
+const control = (value: unknown): Buffer =>
+  encodeFrame({ kind: 'control', term: term(1), payload: pack(value) });
+
+/** The errors of both sides, the dialer's first. */
+async function refusals(dialer: Identity, listener: Identity): Promise<UnderstudyError[]> {
+  const [a, b] = memoryPipePair();
+  const results = await Promise.allSettled([
+    greet(a, { role: 'dialer', identity: dialer, now }),
+    greet(b, { role: 'listener', identity: listener, now }),
+  ]);
+  return results.map((result) => {
+    if (result.status === 'rejected') return result.reason as UnderstudyError;
+    throw new Error('the hello was accepted');
+  });
+}
+
+describe('the hello exchange', () => {
+  it('tells each side who the other is', async () => {
+    const [a, b] = memoryPipePair();
+    const [linkA, linkB] = await Promise.all([
+      greet(a, { role: 'dialer', identity: identity(), now }),
+      greet(b, { role: 'listener', identity: identity({ node: 'b', term: term(9) }), now }),
+    ]);
+    expect(linkA.peer).toEqual({
+      ...identity({ node: 'b', term: term(9) }),
+      protocol: protocolVersion,
+    });
+    expect(linkB.peer).toEqual({ ...identity(), protocol: protocolVersion });
+    const collector = new Collector(linkB);
+    linkA.send(logFrame(0));
+    await collector.untilMessages(1);
+  });
+
+  it('loses nothing that is sent right behind a hello', async () => {
+    const [a, b] = memoryPipePair();
+    const dialed = greet(a, { role: 'dialer', identity: identity(), now });
+    const accepted = greet(b, { role: 'listener', identity: identity({ node: 'b' }), now });
+    const linkB = await accepted;
+    linkB.send(controlFrame({ type: 'drill' }));
+    const collector = new Collector(await dialed);
+    await collector.untilMessages(1);
+    expect(collector.messages).toEqual([controlFrame({ type: 'drill' })]);
+  });
+
+  it.each([
+    ['pair', { pair: 'other' }, "node 'b' has 'other'"],
+    ['qemu', { qemu: '10.0.2' }, "node 'b' has '10.0.2'"],
+    ['logLayout', { logLayout: '10.0' }, "node 'b' has '10.0'"],
+    ['vmFingerprint', { vmFingerprint: 'beef' }, "node 'b' has 'beef'"],
+  ] as const)('refuses another %s, with the reason on both sides', async (field, theirs, text) => {
+    const errors = await refusals(identity(), identity({ node: 'b', ...theirs }));
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(UnderstudyError);
+      expect(error.code).toBe('link');
+      expect(error.message).toContain(text);
+      expect(error.message).toContain(field);
+      expect(error.hint).toBeDefined();
+    }
+  });
+
+  it('refuses a node with its own name', async () => {
+    for (const error of await refusals(identity(), identity())) {
+      expect(error.message).toContain("both nodes are named 'a'");
+    }
+  });
+
+  const stranger = async (
+    speak: (pipe: MemoryPipe) => void,
+  ): Promise<{ error: UnderstudyError; code: number; reason: string }> => {
+    const [mine, theirs] = memoryPipePair();
+    const closed = new Promise<{ code: number; reason: string }>((resolve) =>
+      theirs.attach({
+        onFrame: () => undefined,
+        onDrain: () => undefined,
+        onError: () => undefined,
+        onClose: (code, reason) => resolve({ code, reason }),
+      }),
+    );
+    const greeting = greet(mine, { role: 'listener', identity: identity(), now });
+    const failed = greeting.then(
+      () => Promise.reject(new Error('the hello was accepted')),
+      (error: unknown) => error as UnderstudyError,
+    );
+    speak(theirs);
+    return { error: await failed, ...(await closed) };
+  };
+
+  it.each([
+    [
+      'another protocol, whatever its hello looks like',
+      control({ type: 'hello', protocol: 2, shoes: 'red' }),
+      'protocol 2 and protocol 1 do not understand each other',
+    ],
+    ['something else first', control({ type: 'drill' }), "Expected a hello first, got 'drill'"],
+    ['log first', encodeFrame(logFrame(0)), "Expected a hello first, got a frame of type 'log'"],
+    ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it begins with 0x4745'],
+    ['an empty frame', Buffer.alloc(0), 'it has 0 bytes'],
+    ['a hello that lacks fields', control({ type: 'hello', protocol: 1 }), "'hello': 'node'"],
+    [
+      'a hello that is too large',
+      control({ type: 'hello', protocol: 1, node: 'x'.repeat(9000) }),
+      'Cannot read a hello of',
+    ],
+  ])('refuses %s', async (_, frame, text) => {
+    const { error, code, reason } = await stranger((pipe) => pipe.send(frame));
+    expect(error.message).toContain(text);
+    expect(code).toBe(4000);
+    expect(error.message.startsWith(reason.slice(0, 100))).toBe(true);
+  });
+
+  it('notices a peer that leaves before its hello', async () => {
+    const { error } = await stranger((pipe) => pipe.close(1001, 'changed my mind'));
+    expect(error.message).toContain('changed my mind');
+  });
+
+  describe('with a clock of its own', () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+    afterEach(() => void vi.useRealTimers());
+
+    it('gives up on a silent peer at the deadline', async () => {
+      const silent = stranger(() => undefined);
+      await vi.advanceTimersByTimeAsync(wireLimits.helloMs);
+      const { error, code } = await silent;
+      expect(error.message).toBe('No hello from the other node within 2000 ms');
+      expect(code).toBe(4000);
+    });
+  });
+});
