@@ -45,4 +45,26 @@ export const limits = {
   pokeMs: 1,
   /** QEMU works for a moment on what it has read already. */
   pokesAfterFeed: 3,
+  /** One piece of RAM or disk on the link; the wire's own bound for a piece. */
+  bulkPieceBytes: 256 * 1024,
+  /** How often the core is told the time: a quarter of the shortest sensible epoch. */
+  coreTimerMs: 5,
+  /** Figures for people and the demo; not on any path of the protocol. */
+  reportMs: 250,
+  /** How often the backup asks its replayer how far it is. */
+  lagPollMs: 50,
+  /** A copy counts as ready when its backlog is no more than this: some 10 ms of replay. */
+  readyBacklogBytes: 64 * 1024,
+  /** Log received and not executed, above which the backup takes no more from the link. */
+  backlogBytesMax: 256 * 1024 * 1024,
+  /** Between two attempts to reach the peer: a pair is unprotected meanwhile. */
+  dialRetryMs: 100,
+  /** How long a node looks for its peer before it boots a machine that it owned when it died. */
+  ownTermWaitMs: 3_000,
+  /** The last bytes of a guest that powers off arrive within this. */
+  powerOffCalmMs: 50,
+  /** Past this its last outputs are given up: the backup is as good as gone. */
+  powerOffMs: 2_000,
+  /** A console attached by a person gets so much of what was printed before. */
+  consoleHistoryBytes: 64 * 1024,
 } as const;

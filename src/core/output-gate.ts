@@ -24,7 +24,8 @@ import type { Epoch, LogPosition } from '../base/units.ts';
 export type GateMode = 'open' | 'holding' | 'shut';
 
 interface MarkerInFlight {
-  readonly epoch: Epoch;
+  /** `undefined`: the end of the log does a marker's work. */
+  readonly epoch: Epoch | undefined;
   /** Outputs that had arrived when the marker was sent: what its acknowledgement covers. */
   readonly covers: number;
   /** Start of the marker's event in the log, once it came back. */
@@ -91,6 +92,13 @@ export class OutputGate {
   acknowledged(position: LogPosition): void {
     if (position <= this.#acknowledged) return;
     this.#acknowledged = position;
+    this.#advance();
+  }
+
+  /** The log ends here, and with it everything that led to the outputs that have arrived. */
+  logEnded(position: LogPosition): void {
+    this.#markers.push({ epoch: undefined, covers: this.#arrived, position });
+    this.#covered = this.#arrived;
     this.#advance();
   }
 

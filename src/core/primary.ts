@@ -14,7 +14,8 @@
  *  4. Losing a backup that has no grant needs no term: it could not have taken over.
  *  5. A backup is seeded one at a time; a second one is refused.
  *  6. A marker is sent at once when an output waits uncovered, and at least every `epochMs`.
- *  7. After `ended` nothing is emitted any more.
+ *  7. A guest that powered itself off ends the machine when its last outputs have left.
+ *  8. After `ended` nothing is emitted any more.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
@@ -36,7 +37,7 @@ export type PrimaryEvent =
   | { readonly type: 'termLost'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
   /** The guest powered itself off: not a failure. */
-  | { readonly type: 'guestPoweredOff' }
+  | { readonly type: 'guestPoweredOff'; readonly logEnd: LogPosition }
   | { readonly type: 'machineFailed'; readonly reason: string }
   | { readonly type: 'timer' };
 
@@ -63,6 +64,8 @@ export type PrimaryState =
   | { readonly kind: 'protected'; readonly backup: string }
   /** A granted backup is gone; nothing leaves until a term is won. */
   | { readonly kind: 'claiming'; readonly retryAt: Millis | undefined }
+  /** The guest is off; its last outputs wait for their acknowledgement. */
+  | { readonly kind: 'poweringOff'; readonly since: Millis }
   | { readonly kind: 'ended' };
 
 export interface PrimaryOptions {
@@ -161,8 +164,8 @@ export class PrimaryCore {
         });
         return;
       case 'guestPoweredOff':
-        // The backup sees the same event in its log; what is held leaves by the usual rule.
-        this.#end('poweredOff', 'the guest powered itself off');
+        this.#gate.logEnded(event.logEnd);
+        this.#become({ kind: 'poweringOff', since: now });
         return;
       case 'machineFailed':
         this.#end('failed', event.reason);
@@ -171,8 +174,15 @@ export class PrimaryCore {
         if (state.kind === 'claiming' && state.retryAt !== undefined && now >= state.retryAt) {
           this.#claim();
         }
+        if (state.kind === 'poweringOff') this.#finishPowerOff(now - state.since);
         return;
     }
+  }
+
+  /** The last outputs are still on their way from QEMU for a moment. */
+  #finishPowerOff(passedMs: number): void {
+    const calm = passedMs >= limits.powerOffCalmMs && this.#gate.held === 0;
+    if (calm || passedMs >= limits.powerOffMs) this.#end('poweredOff', 'the guest is off');
   }
 
   #backupLost(reason: string): void {
@@ -187,6 +197,9 @@ export class PrimaryCore {
         this.#effects.push({ type: 'dropBackup', reason });
         if (this.#options.onBackupLost === 'runAlone') this.#claim();
         else this.#become({ kind: 'claiming', retryAt: undefined });
+        return;
+      case 'poweringOff':
+        this.#end('poweredOff', 'the guest is off, and the backup is gone');
         return;
       case 'alone':
       case 'claiming':
@@ -214,7 +227,7 @@ export class PrimaryCore {
 
   #sendMarkers(now: Millis): void {
     const state = this.#state;
-    if (state.kind === 'alone' || state.kind === 'ended') return;
+    if (['alone', 'poweringOff', 'ended'].includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
     const due = now - this.#lastMarkerAt >= this.#options.epochMs;
     const room = this.#gate.markersUnseen < limits.markersInFlightMax;

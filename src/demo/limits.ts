@@ -35,4 +35,13 @@ export const demoLimits = {
   childEndMs: 2000,
   /** Largest answer that the demo reads from the guest (the guest's own files end at 64 MiB). */
   answerBytesMax: 80 << 20,
+  /** A boot takes 5 s here, 10 with the machine loaded. */
+  guestBootMs: 120_000,
+  /** Seeding and takeover take a second; past this something is wrong. */
+  nodeEventMs: 60_000,
+  nodePollMs: 50,
+  /** A node ends its processes within this; then it is killed. */
+  nodeStopMs: 10_000,
+  /** After a takeover, for the outside to notice what it would notice. */
+  settleMs: 1000,
 } as const;

@@ -44,6 +44,8 @@ export interface DemoReport {
   readonly cutPauseMs: { readonly p50: number; readonly max: number };
   readonly lagMs: { readonly p50: number; readonly p99: number };
   readonly logBytesPerSecond: number;
+  /** The largest resident memory of a node process, bytes. */
+  readonly nodeRssBytes: number;
   /** What the judge has to say in words, worst first. */
   readonly findings: readonly string[];
 }

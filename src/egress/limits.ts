@@ -1,7 +1,5 @@
 /** Every size and wait of the egress layer, with its reason. A unit comes last in each name. */
 export const egressLimits = {
-  /** QEMU's own largest frame (NET_BUFSIZE: 64 KiB of segmentation offload and 4 KiB of headers). */
-  frameBytesMax: 69_632,
   /** Send again after these waits: a switch port may still be coming up, a frame may be lost. */
   announceAfterMs: [50, 150, 250],
   /** A guest has a handful of cards; more is a mistake of the caller. */

@@ -10,7 +10,7 @@ import { connect, type Socket } from 'node:net';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { DownListener, Egress, EgressStats, FrameListener } from '../ports/egress.ts';
 import { Announcer } from './announce.ts';
-import { encodeStreamFrames, StreamFrameDecoder } from './frames.ts';
+import { encodeStreamFrames, StreamFrameDecoder, streamFrameBytesMax } from '../base/stream-frames.ts';
 import { egressLimits } from './limits.ts';
 
 export type StreamAddress =
@@ -85,7 +85,7 @@ export class StreamEgress implements Egress {
       return;
     }
     const fitting = frames.filter(
-      (frame) => frame.length > 0 && frame.length <= egressLimits.frameBytesMax,
+      (frame) => frame.length > 0 && frame.length <= streamFrameBytesMax,
     );
     this.#framesDropped += frames.length - fitting.length;
     if (fitting.length === 0) return;

@@ -13,6 +13,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { streamFrameBytesMax } from '../base/stream-frames.ts';
 import { egressLimits } from './limits.ts';
 
 // Linux on x86-64 and arm64: the numbers are the same on both.
@@ -56,7 +57,7 @@ export class TapDevice {
   /** An eventfd that ends a wait at once when the device is to be closed. */
   readonly #wakeFd: number;
   readonly #pollFds = Buffer.alloc(2 * POLLFD_BYTES);
-  readonly #scratch = Buffer.allocUnsafeSlow(egressLimits.frameBytesMax);
+  readonly #scratch = Buffer.allocUnsafeSlow(streamFrameBytesMax);
 
   private constructor(name: string, libc: ReturnType<typeof bindLibc>, fd: number, wakeFd: number) {
     this.name = name;
@@ -116,7 +117,7 @@ export class TapDevice {
   }
 
   write(frame: Buffer): WriteResult {
-    if (frame.length > egressLimits.frameBytesMax) return 'dropped';
+    if (frame.length > streamFrameBytesMax) return 'dropped';
     const bytes = Number(this.#libc.write(this.#fd, frame, frame.length));
     if (bytes >= 0) return 'sent';
     const errno: number = koffi.errno();

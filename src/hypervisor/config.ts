@@ -1,10 +1,163 @@
+/**
+ * The machine, as its VM file describes it: checked, complete, and the same on both nodes.
+ *
+ * A VM file is YAML (docs/vm-file.md). Everything that is wrong with it is reported at once, with
+ * line and reason; what would leave lockstep is refused here and not found out later.
+ */
+import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
+import type { VmFile } from './vm-file/schema.ts';
+
+export interface VmDisk {
+  /** Names the disk on both nodes, in NBD and in QEMU. */
+  readonly id: string;
+  /** Raw image, absolute; a pair file may give each node another one. */
+  readonly path?: string;
+  /** What the image must have, bytes. */
+  readonly sizeBytes?: number;
+  readonly readOnly: boolean;
+}
+
+export type VmBoot =
+  | { readonly kind: 'disk' }
+  | {
+      readonly kind: 'kernel';
+      /** Absolute paths. */
+      readonly kernel: string;
+      readonly initrd?: string;
+      readonly append?: string;
+    };
+
 export interface VmConfig {
   readonly name: string;
+  /** Path or name of the QEMU program. */
   readonly qemu: string;
   readonly machine: string;
   readonly cpu: string;
+  /** A multiple of 2 MiB. */
   readonly memoryBytes: number;
-  readonly boot: { readonly kind: 'disk' } | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly append?: string };
-  readonly disks: readonly { readonly id: string; readonly readOnly: boolean }[];
+  readonly boot: VmBoot;
+  /** In the order in which the guest sees them. */
+  readonly disks: readonly VmDisk[];
   readonly nics: readonly { readonly mac: string }[];
+}
+
+/**
+ * Reads and checks a VM file.
+ *
+ * @throws UnderstudyError `config` with every problem, a line each.
+ */
+export async function loadVmConfig(file: string): Promise<VmConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (thrown) {
+    throw new UnderstudyError('config', `Cannot read VM file '${file}'`, {
+      cause: asError(thrown),
+      hint: 'check the path and the rights of the file',
+    });
+  }
+  return parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
+}
+
+/**
+ * Checks the text of a VM file, and the files it names (relative to `baseDir`).
+ *
+ * @throws UnderstudyError `config` with every problem, a line each; `file` is for the message.
+ */
+export function parseVmConfig(
+  text: string,
+  { file, baseDir }: { readonly file: string; readonly baseDir: string },
+): VmConfig {
+  const read = readVmFile(text, baseDir);
+  if (isProblems(read)) {
+    const lines = read.map(({ line, place, message }) =>
+      place === '' ? `line ${line}: ${message}` : `line ${line}, ${place}: ${message}`,
+    );
+    const message = `VM file '${file}' is not usable:\n  ${lines.join('\n  ')}`;
+    throw new UnderstudyError('config', message, { hint: 'see docs/vm-file.md' });
+  }
+  return complete(read);
+}
+
+function isProblems(read: VmFile | readonly Problem[]): read is readonly Problem[] {
+  return Array.isArray(read);
+}
+
+function complete(file: VmFile): VmConfig {
+  return {
+    name: file.name,
+    qemu: file.qemu,
+    machine: file.machine,
+    cpu: file.cpu,
+    memoryBytes: file.memory,
+    boot: completeBoot(file.boot),
+    disks: file.disks.map(({ id, path: image, size, readOnly }, index) => ({
+      id: id ?? defaultDiskId(index),
+      ...(image === undefined ? {} : { path: image }),
+      ...(size === undefined ? {} : { sizeBytes: size }),
+      readOnly,
+    })),
+    nics: file.nics.map(({ mac }, index) => ({ mac: mac ?? defaultMac(file.name, index) })),
+  };
+}
+
+function completeBoot(boot: VmFile['boot']): VmBoot {
+  if (boot?.kernel === undefined) return { kind: 'disk' };
+  const { kernel, initrd, append } = boot;
+  return {
+    kind: 'kernel',
+    kernel,
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(append === undefined ? {} : { append }),
+  };
+}
+
+/** The address of a card that has none in the file: the same on both nodes and at every start. */
+export function defaultMac(name: string, index: number): string {
+  const digest = hash('sha256', `understudy nic ${index} of ${name}`, 'hex');
+  const tail = digest.slice(0, 6).match(/../g) as string[];
+  return ['52', '54', '00', ...tail].join(':');
+}
+
+/**
+ * SHA-256, hexadecimal, of all that must be equal on both nodes: the machine as the guest sees it,
+ * and the contents of kernel and initial RAM disk, which a guest that reboots reads again. Not the
+ * paths of anything. The version of QEMU must be equal too, and is not in here.
+ *
+ * @throws UnderstudyError `config` when the kernel or the initial RAM disk cannot be read any more.
+ */
+export async function vmFingerprint(vm: VmConfig): Promise<string> {
+  const { boot } = vm;
+  const same = [
+    'understudy vm 1',
+    vm.name,
+    vm.machine,
+    vm.cpu,
+    vm.memoryBytes,
+    boot.kind === 'disk'
+      ? null
+      : [
+          await contentDigest(boot.kernel),
+          boot.initrd === undefined ? null : await contentDigest(boot.initrd),
+          boot.append ?? '',
+        ],
+    vm.disks.map(({ id, sizeBytes, readOnly }) => [id, sizeBytes ?? null, readOnly]),
+    vm.nics.map(({ mac }) => mac),
+  ];
+  return hash('sha256', JSON.stringify(same), 'hex');
+}
+
+async function contentDigest(file: string): Promise<string> {
+  const digest = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(file)) digest.update(chunk as Buffer);
+  } catch (thrown) {
+    throw new UnderstudyError('config', `Cannot read '${file}'`, { cause: asError(thrown) });
+  }
+  return digest.digest('hex');
 }

@@ -11,4 +11,5 @@ export {
   findSection,
   parseDeviceState,
 } from './device-state/parse.ts';
+export { releaseHalt } from './device-state/release-halt.ts';
 export { type ReplaySection, replaySection } from './device-state/replay-section.ts';

@@ -221,7 +221,7 @@ export function parentDeathSignalWorks(): boolean {
 
 /** Absolute path of a program, by path or looked up in PATH; `undefined` when it is not there. */
 export function findProgram(command: string): string | undefined {
-  const directories = command.includes('/') ? [''] : (process.env['PATH'] ?? '').split(':');
+  const directories = command.includes('/') ? [''] : (process.env.PATH ?? '').split(':');
   return directories
     .map((directory) => path.resolve(directory, command))
     .find((candidate) => {

@@ -15,7 +15,7 @@ import { encodeMarkerFrame } from '../rrlog/marker.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import { requestsInFlight } from './virtio.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { encodeStreamFrame } from './stream-frames.ts';
+import { encodeStreamFrame } from '../base/stream-frames.ts';
 
 /** The pad's filter is the first that the command line creates; its frames carry the markers. */
 export const padNetId = 0;
@@ -128,34 +128,40 @@ export class Recorder {
     whileStopped: (frozen: Frozen) => Promise<T> | T,
     discarded: number,
   ): Promise<Cut<T> | undefined> {
-    const { instance } = this;
     this.requests.openCut();
     this.#follower.poll();
+    // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
     const stoppedAt = performance.now();
-    let frozen: Frozen;
+    await this.instance.stop();
+    let made: Omit<Cut<T>, 'pauseMs'> | undefined;
     try {
-      await instance.stop();
-      if ((await this.#inFlight()) > 0) {
-        await instance.cont();
-        this.requests.closeCut();
-        return undefined;
-      }
-      const deviceState = await instance.saveDeviceState();
-      const replay = replaySection(parseDeviceState(deviceState));
-      frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
-      this.#splitAt(frozen.position);
+      made = await this.#whileStopped(whileStopped, discarded);
     } finally {
+      // Whatever went wrong, the guest goes on.
       this.#follower.resume();
+      await this.instance.cont();
     }
-    await instance.restartTick();
-    const saved = performance.now();
-    const done = await whileStopped(frozen);
-    const whileStoppedMs = performance.now() - saved;
-    const validated = this.#validate(frozen);
-    await instance.cont();
-    const pauseMs = performance.now() - stoppedAt;
-    return { ...frozen, validated, done, pauseMs, whileStoppedMs, discarded };
+    return made && { ...made, pauseMs: performance.now() - stoppedAt };
+  }
+
+  async #whileStopped<T>(
+    work: (frozen: Frozen) => Promise<T> | T,
+    discarded: number,
+  ): Promise<Omit<Cut<T>, 'pauseMs'> | undefined> {
+    if ((await this.#inFlight()) > 0) {
+      this.requests.closeCut();
+      return undefined;
+    }
+    const deviceState = await this.instance.saveDeviceState();
+    const replay = replaySection(parseDeviceState(deviceState));
+    const frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
+    this.#splitAt(frozen.position);
+    await this.instance.restartTick();
+    const begun = performance.now();
+    const done = await work(frozen);
+    const whileStoppedMs = performance.now() - begun;
+    return { ...frozen, validated: this.#validate(frozen), done, whileStoppedMs, discarded };
   }
 
   /** Judges a cut by the log after it, at the first marker there (R6). */

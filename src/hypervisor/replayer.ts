@@ -18,7 +18,7 @@ import type { Layout } from '../rrlog/layouts.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { LogFeeder } from './log-feeder.ts';
-import { encodeStreamFrame } from './stream-frames.ts';
+import { encodeStreamFrame } from '../base/stream-frames.ts';
 import { requestsInFlight } from './virtio.ts';
 
 export interface ReplayerOptions {
@@ -65,10 +65,12 @@ export class Replayer {
     }
   }
 
-  /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
+  /**
+   * Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). It
+   * resolves after the first event was fed: QEMU reads one ahead while it loads.
+   */
   async load(deviceState: Buffer): Promise<void> {
-    const loading = this.instance.loadDeviceState(deviceState);
-    await loading;
+    await this.instance.loadDeviceState(deviceState);
     await this.instance.restartTick();
     await this.instance.cont();
   }

@@ -3,7 +3,7 @@
  */
 import fs from 'node:fs';
 import { UnderstudyError } from '../base/errors.ts';
-import type { LogPosition, Term } from '../base/units.ts';
+import { icount, type LogPosition, type Term } from '../base/units.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import { copyRam, digestRam } from '../hypervisor/ram.ts';
 import type { Frozen, Recorder } from '../hypervisor/recorder.ts';
@@ -63,7 +63,7 @@ export async function seedBackup(
           deviceStateBytes: deviceState.length,
           disks: copies.map(({ id, bytes }) => ({ id, bytes })),
           logPosition: position,
-          icount: replay.icount,
+          icount: icount(replay.icount),
           blockRequestId: replay.blockRequestId,
         },
       });
@@ -123,7 +123,7 @@ export async function verifyBackup(
           type: 'cut',
           cutId,
           position,
-          icount: replay.icount,
+          icount: icount(replay.icount),
           deviceStateBytes: deviceState.length,
           digest: { deviceState: '', ram },
         },

@@ -5,8 +5,8 @@
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { Distribution } from '../base/distribution.ts';
 import { limits } from '../base/limits.ts';
-import { StreamFrameDecoder, encodeStreamFrame } from '../base/stream-frames.ts';
-import { type LogPosition, millis, type Term } from '../base/units.ts';
+import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
+import { logPosition, millis, type Term } from '../base/units.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
@@ -17,7 +17,7 @@ import type { Segment } from '../rrlog/log-tail.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
-import { cutForSeed, cutForVerify, sendSeed } from './cutting.ts';
+import { seedBackup, verifyBackup } from './cutting.ts';
 import type { Reporter } from './report.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
@@ -60,8 +60,13 @@ export class PrimaryRole {
   #end: (outcome: PrimaryOutcome) => void = () => undefined;
   #finished = false;
   #firstOutputReported = false;
+  /** The log says that the guest asked for it; QEMU's end follows. */
+  #poweringOff = false;
   #cutting: Promise<unknown> = Promise.resolve();
   #rawBytes = 0;
+  #nextSeed = 1;
+  #shippedTo = 0;
+  #nextCut = 1;
 
   constructor(options: PrimaryRoleOptions) {
     this.#options = options;
@@ -75,7 +80,10 @@ export class PrimaryRole {
     const { instance } = options.recorder;
     void instance.exited.then((info) => {
       options.recorder.poll();
-      if (this.#core.state.kind !== 'ended') {
+      if (this.#poweringOff) {
+        const logEnd = logPosition(this.#shippedTo);
+        this.#step({ type: 'guestPoweredOff', logEnd });
+      } else {
         const reason = `QEMU ended (${info.reason}): ${info.stderr.trim()}`;
         this.#step({ type: 'machineFailed', reason });
       }
@@ -92,15 +100,15 @@ export class PrimaryRole {
   }
 
   /** A run of the recorder's log: ship it, then tell the core what is in it. */
-  takeSegment(segment: Segment): void {
+  takeSegment(whole: Segment): void {
+    const segment = withoutEnd(whole);
     this.#rawBytes += segment.to - segment.from;
+    this.#shippedTo = segment.to;
     this.#backup?.shipper?.ship(segment);
     for (const { epoch, position } of segment.markers) {
       this.#step({ type: 'markerSeen', epoch, position });
     }
-    for (const { cause } of segment.shutdowns) {
-      if (cause === 'guest-shutdown') this.#step({ type: 'guestPoweredOff' });
-    }
+    if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
   }
 
   recorderFailed(error: Error): void {
@@ -129,8 +137,10 @@ export class PrimaryRole {
       if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
         throw new UnderstudyError('cut', `There is nothing to compare: state is ${this.state}`);
       }
-      const { shipper } = backup;
-      await cutForVerify(this.#options, backup.link, shipper, this.#term);
+      const { link, shipper } = backup;
+      const cutId = `${this.#term}.${this.#nextCut}`;
+      this.#nextCut += 1;
+      await verifyBackup({ ...this.#options, link, term: this.#term }, shipper, cutId);
     });
   }
 
@@ -222,29 +232,21 @@ export class PrimaryRole {
     if (frames.length > 0) this.#options.egress.send(frames);
     if (!this.#firstOutputReported) {
       this.#firstOutputReported = true;
-      this.#options.reporter.report({ type: 'firstOutput', at: Date.now() });
+      this.#options.reporter.report({ type: 'firstOutput', at: performance.timeOrigin + now });
     }
   }
 
   async #seed(): Promise<void> {
     const backup = this.#backup;
     if (backup === undefined) return;
-    await this.#exclusively(async () => {
-      const cut = await cutForSeed(this.#options);
-      try {
-        // The log goes on from the cut; nothing of it may be handed on before the shipper is there.
-        await sendSeed(this.#options, cut, backup.link, this.#term);
-      } finally {
-        await cut.release();
-      }
-    });
-  }
-
-  /** Makes a shipper the moment the cut is known, so that no segment after it is missed. */
-  shipFrom(position: LogPosition): void {
-    const backup = this.#backup;
-    if (backup === undefined) return;
-    backup.shipper = new LogShipper(backup.link, this.#options.layout, this.#term, position);
+    const { link } = backup;
+    const seedId = `${this.#term}.${this.#nextSeed}`;
+    this.#nextSeed += 1;
+    await this.#exclusively(() =>
+      seedBackup({ ...this.#options, link, term: this.#term }, seedId, (position) => {
+        backup.shipper = new LogShipper(link, this.#options.layout, this.#term, position);
+      }),
+    );
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -309,9 +311,29 @@ export class PrimaryRole {
     if (this.#finished) return;
     this.#finished = true;
     for (const timer of this.#timers) clearInterval(timer);
+    if (outcome === 'poweredOff') {
+      const position = logPosition(this.#shippedTo);
+      const control = { type: 'powerOff', reason: 'by the guest', position } as const;
+      this.#backup?.link.send({ kind: 'control', term: this.#term, control });
+    }
     this.#backup?.link.close(outcome);
     this.#options.recorder.close();
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);
   }
+}
+
+/**
+ * A recording that QEMU ended in order closes with two events that are not the guest's: SHUTDOWN by
+ * the host, and END (`replay_finish`, replay/replay.c). A backup must not execute them.
+ */
+function withoutEnd(segment: Segment): Segment {
+  if (!segment.ended) return segment;
+  const endBytes = 2;
+  return {
+    ...segment,
+    to: logPosition(segment.to - endBytes),
+    bytes: segment.bytes.subarray(0, -endBytes),
+    ended: false,
+  };
 }

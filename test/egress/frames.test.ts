@@ -5,7 +5,7 @@ import {
   encodeStreamFrame,
   encodeStreamFrames,
   StreamFrameDecoder,
-} from '../../src/egress/frames.ts';
+} from '../../src/base/stream-frames.ts';
 
 const frames = fc.array(
   fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes)),

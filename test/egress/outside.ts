@@ -1,6 +1,6 @@
 // The far end of an egress in tests: sees what left, and puts frames in.
 import { createServer, type Server, type Socket } from 'node:net';
-import { encodeStreamFrame, StreamFrameDecoder } from '../../src/egress/frames.ts';
+import { encodeStreamFrame, StreamFrameDecoder } from '../../src/base/stream-frames.ts';
 import type { Egress } from '../../src/ports/egress.ts';
 
 export interface Outside {

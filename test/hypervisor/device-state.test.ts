@@ -81,10 +81,18 @@ describe('the replay section', () => {
     expect(replaySection(parseDeviceState(file))).toEqual(expected);
   });
 
+  it('of a replayer that reads a FIFO has no log position', () => {
+    // Goal: what ftell says of a FIFO is accepted, and is no position.
+    const data = replayData('7.2');
+    data.writeBigInt64BE(-1n, 36);
+    const state = parseDeviceState(makeFile([{ name: 'replay', version: 2, data }]));
+    expect(replaySection(state)).toEqual({ ...same, fileOffset: -1 });
+  });
+
   it.each([
     ['an unknown version', 4, replayData('10.0'), /version 4, known are 2 and 3/],
     ['a size that does not fit', 2, replayData('10.0'), /has 61 bytes, expected 60/],
-    ['a negative icount', 2, withIcount(-5n), /is negative/],
+    ['a negative icount', 2, withIcount(-5n), /out of range: -5/],
     ['an icount past 2^53', 2, withIcount(2n ** 60n), /out of range: 1152921504606846976/],
   ])('is refused with %s', (_, version, data, message) => {
     // Goal: no number is guessed.

@@ -14,8 +14,8 @@ export interface FakeQmp {
   readonly commands: Command[];
   /** Resolves when that many commands have arrived. */
   received(count: number): Promise<Command[]>;
-  /** Sends raw text as one chunk. */
-  send(text: string): void;
+  /** Sends raw text or bytes as one chunk. */
+  send(data: string | Uint8Array): void;
   /** Sends messages, a line each, all in one chunk. */
   sendLines(...messages: object[]): void;
   drop(): void;
@@ -29,8 +29,8 @@ export async function fakeQmp(path: string, { greet = true } = {}): Promise<Fake
   const commands: Command[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   let socket: net.Socket | undefined;
-  const send = (text: string): void => {
-    socket?.write(text);
+  const send = (data: string | Uint8Array): void => {
+    socket?.write(data);
   };
   const sendLines = (...messages: object[]): void =>
     send(messages.map((message) => `${JSON.stringify(message)}\r\n`).join(''));

@@ -1,6 +1,14 @@
 /** Processes of a node: none outlives it, and none that is not ours is ever touched. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -152,9 +160,12 @@ describe('a child', () => {
 describe('a node that ends', () => {
   const program = fileURLToPath(new URL('./owned-child.ts', import.meta.url));
 
-  async function startNode(ending: string): Promise<{ node: ChildProcess; child: number }> {
+  async function startNode(
+    ending: string,
+    env = process.env,
+  ): Promise<{ node: ChildProcess; child: number }> {
     const args = ['--import', 'tsx', program, runDir, ending];
-    const node = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const node = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     foreign.push(node);
     const child = await new Promise<number>((resolve, reject) => {
       node.stdout?.once('data', (data: Buffer) => resolve(Number(data.toString())));
@@ -176,8 +187,11 @@ describe('a node that ends', () => {
   });
 
   it('takes its children along when it exits', async () => {
-    // Goal: an exit without an orderly end leaves no process behind.
-    const { child } = await startNode('exit');
+    // Goal: an exit without an orderly end leaves no process behind, also without setpriv.
+    const bin = path.join(runDir, 'bin');
+    mkdirSync(bin);
+    symlinkSync(findProgram('sleep')!, path.join(bin, 'sleep'));
+    const { child } = await startNode('exit', { ...process.env, PATH: bin });
     await until(() => gone(child), 'the child is gone');
   });
 });

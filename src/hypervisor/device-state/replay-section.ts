@@ -70,18 +70,14 @@ export function replaySection(state: DeviceState): ReplaySection {
   const i32 = (): number => state.bytes.readInt32BE(take(4));
   const u32 = (): number => state.bytes.readUInt32BE(take(4));
   const u8 = (): number => state.bytes.readUInt8(take(1));
-  const safe = (): number => {
+  const integer = (lowest: bigint): number => {
     const value = i64();
-    if (value < -1n || value > Number.MAX_SAFE_INTEGER) {
+    if (value < lowest || value > Number.MAX_SAFE_INTEGER) {
       throw damaged(`a number in section "replay" is out of range: ${value}`, at - 8);
     }
     return Number(value);
   };
-  const natural = (): number => {
-    const value = safe();
-    if (value < 0) throw damaged('a number in section "replay" is negative', at - 8);
-    return value;
-  };
+  const natural = (): number => integer(0n);
   const clocks = [i64(), i64()] as const;
   const counted = natural();
   const instructionCount = i32();
@@ -93,8 +89,8 @@ export function replaySection(state: DeviceState): ReplaySection {
     ...(currentEvent === undefined ? {} : { currentEvent }),
     dataKind: u32(),
     hasUnread: (version === 3 ? u8() : u32()) !== 0,
-    fileOffset: safe(),
+    fileOffset: integer(-1n),
     blockRequestId: natural(),
-    readEventId: safe(),
+    readEventId: integer(-1n),
   };
 }

@@ -12,13 +12,15 @@
  *    again ever after, because nothing behind that point can be trusted.
  * 4. A frame that lies whole in a chunk is a view of it, not a copy; a chunk is never written to.
  */
-import { UnderstudyError } from '../base/errors.ts';
-import { egressLimits } from './limits.ts';
+import { UnderstudyError } from './errors.ts';
 
 const HEADER_BYTES = 4;
 
+/** QEMU's own largest frame (NET_BUFSIZE: 64 KiB of segmentation offload and 4 KiB of headers). */
+export const streamFrameBytesMax = 69_632;
+
 export interface StreamFrameOptions {
-  /** @default egressLimits.frameBytesMax */
+  /** @default streamFrameBytesMax */
   readonly frameBytesMax?: number;
 }
 
@@ -32,7 +34,7 @@ export class StreamFrameDecoder {
   #broken: UnderstudyError | undefined;
 
   constructor(options: StreamFrameOptions = {}) {
-    this.#frameBytesMax = options.frameBytesMax ?? egressLimits.frameBytesMax;
+    this.#frameBytesMax = options.frameBytesMax ?? streamFrameBytesMax;
   }
 
   /** Whether the stream may end here: not in the middle of a frame. */
@@ -117,7 +119,7 @@ export function encodeStreamFrames(
   frames: readonly Buffer[],
   options: StreamFrameOptions = {},
 ): Buffer {
-  const frameBytesMax = options.frameBytesMax ?? egressLimits.frameBytesMax;
+  const frameBytesMax = options.frameBytesMax ?? streamFrameBytesMax;
   let bytes = 0;
   for (const frame of frames) {
     if (frame.length === 0 || frame.length > frameBytesMax) {

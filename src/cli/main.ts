@@ -1,0 +1,20 @@
+/** The `understudy` command: one file a verb. */
+import { Command } from 'commander';
+import { consoleCommand } from './console.ts';
+import { demoCommand } from './demo.ts';
+import { doctorCommand } from './doctor.ts';
+import { runCommand } from './exit.ts';
+import { logCommand } from './log.ts';
+import { nodeCommand } from './node.ts';
+import { statusCommand } from './status.ts';
+
+const program = new Command('understudy')
+  .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
+  .addCommand(nodeCommand())
+  .addCommand(statusCommand())
+  .addCommand(consoleCommand())
+  .addCommand(demoCommand())
+  .addCommand(doctorCommand())
+  .addCommand(logCommand());
+
+await runCommand(() => program.parseAsync());

@@ -1,0 +1,133 @@
+/**
+ * What the demo needs on disk: a VM file and a pair file for the guest image that `scripts/setup`
+ * built, a disk for each node, and the nodes themselves. All of it goes when the demo ends.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import YAML from 'yaml';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { NodeProcess } from './node-process.ts';
+
+export interface StageOptions {
+  readonly nodes: readonly string[];
+  /** One for each node. */
+  readonly egressSpecs: readonly string[];
+  /** @default '128M' */
+  readonly memory?: string;
+  /** Directory of the built guest. @default build/guest of this checkout */
+  readonly guestDir?: string;
+  /** Where the nodes' logs go and stay. @default with the other files, removed at the end */
+  readonly logDir?: string;
+}
+
+export class Stage {
+  readonly dir: string;
+  readonly pairFile: string;
+  readonly #names: readonly string[];
+  readonly #logDir: string;
+  readonly #nodes = new Map<string, NodeProcess>();
+
+  private constructor(dir: string, names: readonly string[], logDir: string) {
+    this.#logDir = logDir;
+    this.dir = dir;
+    this.pairFile = path.join(dir, 'pair.yaml');
+    this.#names = names;
+  }
+
+  static async open(options: StageOptions): Promise<Stage> {
+    const { nodes, egressSpecs, memory = '128M' } = options;
+    const guestDir =
+      options.guestDir ?? fileURLToPath(new URL('../../build/guest', import.meta.url));
+    const guest = readGuest(guestDir);
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-demo-'));
+    const stage = new Stage(dir, nodes, path.resolve(options.logDir ?? dir));
+    fs.mkdirSync(stage.#logDir, { recursive: true });
+    fs.mkdirSync(path.join(dir, 'arbiter'));
+    const vm = {
+      name: 'demo',
+      memory,
+      boot: {
+        kernel: path.join(guestDir, 'vmlinuz'),
+        initrd: path.join(guestDir, 'initrd.img'),
+        append: guest.append,
+      },
+      disks: [{ id: 'data' }],
+      nics: [{}],
+    };
+    fs.writeFileSync(path.join(dir, 'vm.yaml'), YAML.stringify(vm));
+    const ports = await freePorts(nodes.length);
+    const entries = nodes.map((name, index) => {
+      const image = path.join(dir, `data-${name}.raw`);
+      return [
+        name,
+        {
+          listen: `ws://127.0.0.1:${ports[index]}`,
+          disks: { data: image },
+          egress: egressSpecs[index] ?? 'none',
+          runDir: stage.runDir(name),
+        },
+      ] as const;
+    });
+    fs.copyFileSync(path.join(guestDir, 'disk.raw'), path.join(dir, `data-${nodes[0]}.raw`));
+    const pair = {
+      pair: 'demo',
+      vm: 'vm.yaml',
+      arbiter: 'file:arbiter',
+      nodes: Object.fromEntries(entries),
+    };
+    fs.writeFileSync(stage.pairFile, YAML.stringify(pair));
+    return stage;
+  }
+
+  runDir(name: string): string {
+    return `/dev/shm/${path.basename(this.dir)}-${name}`;
+  }
+
+  /** Starts a node, again if it was killed. */
+  start(name: string): NodeProcess {
+    const node = new NodeProcess({
+      name,
+      pairFile: this.pairFile,
+      runDir: this.runDir(name),
+      logFile: path.join(this.#logDir, `${name}.log`),
+    });
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  /** Stops the nodes and removes every file. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map((node) => node.stop()));
+    for (const name of this.#names) fs.rmSync(this.runDir(name), { recursive: true, force: true });
+    fs.rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+function readGuest(dir: string): { append: string } {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(dir, 'guest.json'), 'utf8')) as { append: string };
+  } catch (thrown) {
+    throw new UnderstudyError('environment', `There is no guest image in '${dir}'`, {
+      cause: asError(thrown),
+      hint: 'run scripts/setup',
+    });
+  }
+}
+
+/** Ports of loopback that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = net.createServer();
+      return new Promise<net.Server>((resolve) => {
+        server.listen(0, '127.0.0.1', () => resolve(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  for (const server of servers) server.close();
+  return ports;
+}

@@ -1,0 +1,134 @@
+/**
+ * The control socket of a node: newline-separated JSON on a unix socket that only its owner may use.
+ *
+ * A client sends `{"command": ...}` lines. `status` and `verify` answer with one line; `watch`
+ * streams events until the client leaves; after `console` the connection carries raw bytes.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import type { ConsoleHub } from './console-hub.ts';
+import type { Reporter } from './report.ts';
+
+export interface NodeStatus {
+  readonly node: string;
+  readonly pair: string;
+  readonly role: 'starting' | 'primary' | 'backup';
+  readonly state: string;
+  readonly term: number;
+  readonly pid: number;
+}
+
+export interface ControlServerOptions {
+  readonly path: string;
+  readonly status: () => NodeStatus;
+  /** Compares the backup at a cut; resolves when the cut was made. */
+  readonly verify: () => Promise<void>;
+  readonly stop: () => void;
+  readonly console: ConsoleHub;
+  readonly reporter: Reporter;
+}
+
+const lineBytesMax = 4096;
+
+export class ControlServer {
+  readonly #options: ControlServerOptions;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+
+  private constructor(options: ControlServerOptions) {
+    this.#options = options;
+    this.#server = net.createServer((socket) => this.#serve(socket));
+  }
+
+  static async start(options: ControlServerOptions): Promise<ControlServer> {
+    const control = new ControlServer(options);
+    fs.rmSync(options.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      control.#server.once('error', (error) =>
+        reject(
+          new UnderstudyError('resources', `Cannot listen on '${options.path}'`, { cause: error }),
+        ),
+      );
+      control.#server.listen(options.path, resolve);
+    });
+    fs.chmodSync(options.path, 0o600);
+    return control;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #serve(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#sockets.delete(socket));
+    let pending = '';
+    const onData = (chunk: Buffer): void => {
+      pending += chunk.toString('utf8');
+      for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+        const line = pending.slice(0, end);
+        pending = pending.slice(end + 1);
+        if (this.#obey(socket, line)) {
+          socket.off('data', onData);
+          this.#attachConsole(socket, Buffer.from(pending));
+          return;
+        }
+      }
+      if (pending.length > lineBytesMax) socket.destroy();
+    };
+    socket.on('data', onData);
+  }
+
+  /** Returns true when the connection becomes a console. */
+  #obey(socket: net.Socket, line: string): boolean {
+    const answer = (value: object): void => {
+      socket.write(`${JSON.stringify(value)}\n`);
+    };
+    const command = commandOf(line);
+    switch (command) {
+      case 'status':
+        answer(this.#options.status());
+        return false;
+      case 'watch': {
+        const watching = this.#options.reporter.events.subscribe((event) => answer(event));
+        socket.on('close', () => watching.unsubscribe());
+        answer({ type: 'status', ...this.#options.status() });
+        return false;
+      }
+      case 'verify':
+        this.#options.verify().then(
+          () => answer({ ok: true }),
+          (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
+        );
+        return false;
+      case 'stop':
+        answer({ ok: true });
+        this.#options.stop();
+        return false;
+      case 'console':
+        return true;
+      default:
+        answer({ ok: false, error: `unknown command: ${line.slice(0, 80)}` });
+        return false;
+    }
+  }
+
+  #attachConsole(socket: net.Socket, first: Buffer): void {
+    const detach = this.#options.console.attach((bytes) => socket.write(bytes));
+    socket.on('close', detach);
+    if (first.length > 0) this.#options.console.input(first);
+    socket.on('data', (bytes: Buffer) => this.#options.console.input(bytes));
+  }
+}
+
+function commandOf(line: string): string | undefined {
+  try {
+    const value = JSON.parse(line) as { command?: unknown };
+    return typeof value.command === 'string' ? value.command : undefined;
+  } catch {
+    return undefined;
+  }
+}

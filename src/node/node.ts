@@ -1,0 +1,402 @@
+/**
+ * A node: one process that is primary or backup of a pair, as the arbiter decides, until told to
+ * stop or the guest powers off. It owns every process it starts and the run directory.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { openFileArbiter } from '../arbiter/file.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import { type Term, term as toTerm } from '../base/units.ts';
+import { egressFromSpec } from '../egress/from-spec.ts';
+import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
+import { endStale, livingOwned } from '../hypervisor/processes.ts';
+import { createRamFile } from '../hypervisor/ram.ts';
+import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
+import { Storage } from '../hypervisor/storage.ts';
+import { startRecorder } from '../hypervisor/successor.ts';
+import { qemuVersion } from '../hypervisor/version.ts';
+import type { Egress } from '../ports/egress.ts';
+import type { Link } from '../ports/link.ts';
+import { type Layout, layoutFor } from '../rrlog/layouts.ts';
+import { dial } from '../wire/dial.ts';
+import type { Identity } from '../wire/hello.ts';
+import { type LinkListener, listen } from '../wire/listener.ts';
+import { type BackupOutcome, BackupRole } from './backup-role.ts';
+import { ConsoleHub } from './console-hub.ts';
+import { ControlServer, type NodeStatus } from './control-server.ts';
+import type { Logger } from './logger.ts';
+import type { PairConfig } from './pair-config.ts';
+import { type PrimaryOutcome, PrimaryRole } from './primary-role.ts';
+import { Reporter } from './report.ts';
+import { claimRunDir, type RunDir } from './run-dir.ts';
+import { holderNode, Terms } from './terms.ts';
+
+export interface NodeOptions {
+  readonly config: PairConfig;
+  readonly log: Logger;
+  /** Boot the machine although another node holds the term: the operator knows that it is gone. */
+  readonly startAnew: boolean;
+}
+
+export type NodeOutcome = 'poweredOff' | 'stopped';
+
+/** A machine that runs here, however it came to. */
+interface Machine {
+  readonly recorder: Recorder;
+  readonly storage: Storage;
+  readonly ramFile: string;
+}
+
+export class UnderstudyNode {
+  readonly reporter = new Reporter();
+  readonly #options: NodeOptions;
+  readonly #vm: VmConfig;
+  readonly #layout: Layout;
+  readonly #identity: Omit<Identity, 'term'>;
+  readonly #runDir: RunDir;
+  readonly #terms: Terms;
+  readonly #console = new ConsoleHub();
+  readonly #stopping = new AbortController();
+  #listener: LinkListener | undefined;
+  #control: ControlServer | undefined;
+  #role: PrimaryRole | BackupRole | undefined;
+  #term: Term = toTerm(0);
+  #egress: Egress | undefined;
+  #nextMachine = 1;
+
+  private constructor(
+    options: NodeOptions,
+    parts: {
+      vm: VmConfig;
+      fingerprint: string;
+      qemu: string;
+      layout: Layout;
+      runDir: RunDir;
+      terms: Terms;
+    },
+  ) {
+    this.#options = options;
+    this.#vm = parts.vm;
+    this.#layout = parts.layout;
+    this.#runDir = parts.runDir;
+    this.#terms = parts.terms;
+    this.#identity = {
+      node: options.config.self.name,
+      pair: options.config.pair,
+      qemu: parts.qemu,
+      logLayout: parts.layout.qemu,
+      vmFingerprint: parts.fingerprint,
+    };
+  }
+
+  /** Checks everything that can be checked before anything is started. */
+  static async create(options: NodeOptions): Promise<UnderstudyNode> {
+    const { config, log } = options;
+    const vm = await loadVmConfig(config.vmFile);
+    for (const { id } of vm.disks) {
+      if (config.self.disks[id] === undefined) {
+        throw new UnderstudyError('config', `Node '${config.self.name}' has no image for '${id}'`, {
+          hint: `add it under nodes.${config.self.name}.disks in the pair file`,
+        });
+      }
+    }
+    const qemu = await qemuVersion(vm.qemu);
+    const layout = layoutFor(qemu.logLayout);
+    const runDir = claimRunDir(config.self.runDir);
+    const stale = await endStale(runDir.pids);
+    if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
+    runDir.clear();
+    const arbiter = await openFileArbiter({ directory: config.arbiter.slice('file:'.length) });
+    const terms = new Terms(arbiter, config.self.name, randomBytes(6).toString('hex'));
+    const fingerprint = await vmFingerprint(vm);
+    return new UnderstudyNode(options, {
+      vm,
+      fingerprint,
+      qemu: qemu.text,
+      layout,
+      runDir,
+      terms,
+    });
+  }
+
+  /** Runs until the guest powers off or `stop` is called; everything is cleaned up then. */
+  async run(): Promise<NodeOutcome> {
+    try {
+      await this.#open();
+      return await this.#live();
+    } finally {
+      await this.#close();
+    }
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    void this.#role?.stop();
+  }
+
+  status(): NodeStatus {
+    const { config } = this.#options;
+    return {
+      node: config.self.name,
+      pair: config.pair,
+      role: this.#role === undefined ? 'starting' : roleName(this.#role),
+      state: this.#role?.state ?? 'starting',
+      term: this.#term,
+      pid: process.pid,
+    };
+  }
+
+  async #open(): Promise<void> {
+    const { config, log } = this.#options;
+    const { host, port } = endpoint(config.self.listen);
+    this.#listener = await listen({
+      host,
+      port,
+      identity: () => ({ ...this.#identity, term: this.#term }),
+      onLink: (link) => this.#takeLink(link),
+      onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
+    });
+    this.#control = await ControlServer.start({
+      path: this.#runDir.control,
+      status: () => this.status(),
+      verify: () => {
+        if (this.#role instanceof PrimaryRole) return this.#role.verify();
+        return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
+      },
+      stop: () => this.stop(),
+      console: this.#console,
+      reporter: this.reporter,
+    });
+  }
+
+  #takeLink(link: Link): void {
+    if (this.#role instanceof PrimaryRole) this.#role.backupConnected(link);
+    else link.close('this node is not primary');
+  }
+
+  /** Alternates between the roles. */
+  async #live(): Promise<NodeOutcome> {
+    let machine = await this.#firstMachine();
+    while (!this.#isStopping) {
+      if (machine === undefined) {
+        const outcome = await this.#protect();
+        if (outcome.kind === 'stopped' || outcome.kind === 'poweredOff') return outcome.kind;
+        if (outcome.kind === 'tookOver') machine = outcome.machine;
+      } else {
+        const outcome = await this.#serve(machine);
+        if (outcome === 'stopped' || outcome === 'poweredOff') return outcome;
+        machine = undefined;
+      }
+    }
+    return 'stopped';
+  }
+
+  /** Boots the machine when this node is the one to do it. */
+  async #firstMachine(): Promise<Machine | undefined> {
+    const { log, startAnew, config } = this.#options;
+    const state = await this.#terms.read();
+    let boot = state === undefined || startAnew;
+    if (state !== undefined && !boot && holderNode(state) === config.self.name) {
+      // Our earlier life held the machine. If the peer is about to take it over, it will win.
+      log.info({ term: state.term }, 'this node held the term when it died; looking for the peer');
+      boot = !(await this.#peerAnswers(limits.ownTermWaitMs));
+    }
+    if (!boot) return undefined;
+    const claim = await this.#terms.claim(state?.term ?? toTerm(0));
+    if (claim.type === 'arbiterUnreachable') {
+      throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
+    }
+    if (claim.type !== 'termWon') return undefined;
+    this.#term = claim.term;
+    return this.#boot();
+  }
+
+  async #peerAnswers(forMs: number): Promise<boolean> {
+    const until = performance.now() + forMs;
+    while (performance.now() < until && !this.#isStopping) {
+      const link = await this.#dialPeer().catch(() => undefined);
+      if (link !== undefined) {
+        link.close('only looking');
+        return true;
+      }
+      await this.#pause(limits.dialRetryMs);
+    }
+    return false;
+  }
+
+  async #boot(): Promise<Machine> {
+    const vm = this.#vm;
+    const dir = this.#nextDir();
+    const { pids } = this.#runDir;
+    const ramFile = `${dir}.ram`;
+    createRamFile(ramFile, vm.memoryBytes);
+    const storage = await Storage.start({
+      disks: vm.disks.map((disk) => ({ ...disk, path: this.#diskImages[disk.id] ?? '' })),
+      dir: `${dir}/storage`,
+      pidDir: pids,
+    });
+    const recorder = await startRecorder({
+      instance: {
+        vm,
+        dir: `${dir}/recorder`,
+        pidDir: pids,
+        name: 'recorder',
+        ramFile,
+        nbdSocket: storage.nbdSocket,
+      },
+      layout: this.#layout,
+      diskIds: vm.disks.map(({ id }) => id),
+      ...this.#recorderHandlers,
+    });
+    return { recorder, storage, ramFile };
+  }
+
+  get #recorderHandlers(): Pick<RecorderOptions, 'onSegment' | 'onError'> {
+    return {
+      onSegment: (segment) => {
+        if (this.#role instanceof PrimaryRole) this.#role.takeSegment(segment);
+      },
+      onError: (error) => {
+        if (this.#role instanceof PrimaryRole) this.#role.recorderFailed(error);
+        else this.#options.log.error({ error: error.message }, 'the recorder failed');
+      },
+    };
+  }
+
+  get #diskImages(): Readonly<Record<string, string>> {
+    return this.#options.config.self.disks;
+  }
+
+  /** The primary's life. */
+  async #serve(machine: Machine): Promise<PrimaryOutcome> {
+    const { config, log } = this.#options;
+    const egress = this.#egress ?? egressFromSpec(config.self.egress);
+    this.#egress = egress;
+    const role = new PrimaryRole({
+      vm: this.#vm,
+      layout: this.#layout,
+      term: this.#term,
+      terms: this.#terms,
+      epochMs: config.epochMs,
+      onBackupLost: config.onBackupLost,
+      ...machine,
+      diskImages: this.#diskImages,
+      egress,
+      console: this.#console,
+      reporter: this.reporter,
+      log,
+    });
+    this.#role = role;
+    await egress.open();
+    egress.announce(this.#vm.nics.map(({ mac }) => mac));
+    if (this.#isStopping) void role.stop();
+    const outcome = await role.ended;
+    this.#role = undefined;
+    this.#egress = undefined;
+    await egress.close();
+    await machine.recorder.instance.destroy();
+    await machine.storage.stop();
+    await fs.promises.rm(machine.ramFile, { force: true });
+    return outcome;
+  }
+
+  /** The backup's life: one link after the other until one ends in something else. */
+  async #protect(): Promise<BackupOutcome> {
+    const { log, config } = this.#options;
+    let told = false;
+    while (!this.#isStopping) {
+      const link = await this.#dialPeer().catch((thrown: unknown) => {
+        if (!told) log.info({ reason: asError(thrown).message }, 'waiting for the primary');
+        told = true;
+        return undefined;
+      });
+      if (link === undefined) {
+        await this.#pause(limits.dialRetryMs);
+        continue;
+      }
+      this.#term = link.peer.term;
+      const dir = this.#nextDir();
+      const ramFile = `${dir}.ram`;
+      const role = new BackupRole({
+        vm: this.#vm,
+        layout: this.#layout,
+        dir,
+        pidDir: this.#runDir.pids,
+        ramFile,
+        diskImages: this.#diskImages,
+        link,
+        term: link.peer.term,
+        terms: this.#terms,
+        recorderHandlers: this.#recorderHandlers,
+        prepareToSpeak: async () => {
+          this.#egress ??= egressFromSpec(config.self.egress);
+          await this.#egress.prepare();
+        },
+        reporter: this.reporter,
+        log,
+      });
+      this.#role = role;
+      const outcome = await role.ended;
+      this.#role = undefined;
+      if (outcome.kind === 'tookOver') {
+        this.#term = outcome.term;
+        return outcome;
+      }
+      await fs.promises.rm(dir, { recursive: true, force: true });
+      await fs.promises.rm(ramFile, { force: true });
+      if (outcome.kind !== 'discarded') return outcome;
+      told = false;
+      await this.#pause(limits.dialRetryMs);
+    }
+    return { kind: 'stopped' };
+  }
+
+  #dialPeer(): Promise<Link> {
+    const { host, port } = endpoint(this.#options.config.peer.listen);
+    const identity = { ...this.#identity, term: this.#term };
+    return dial({ host, port, identity, signal: this.#stopping.signal });
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#stopping.signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #nextDir(): string {
+    const dir = `${this.#runDir.path}/m${this.#nextMachine}`;
+    this.#nextMachine += 1;
+    fs.mkdirSync(dir, { mode: 0o700, recursive: true });
+    return dir;
+  }
+
+  async #close(): Promise<void> {
+    this.reporter.end();
+    this.#control?.close();
+    await this.#egress?.close();
+    await this.#listener?.close();
+    const left = livingOwned(this.#runDir.pids);
+    if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
+    await endStale(this.#runDir.pids);
+    this.#runDir.remove();
+  }
+}
+
+function roleName(role: PrimaryRole | BackupRole): 'primary' | 'backup' {
+  return role instanceof PrimaryRole ? 'primary' : 'backup';
+}
+
+function endpoint(url: string): { host: string; port: number } {
+  const { hostname, port } = new URL(url);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+

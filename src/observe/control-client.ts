@@ -1,0 +1,65 @@
+/** Talks to a node's control socket: one answer, or the stream of its events. */
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import { Observable } from 'rxjs';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import type { NodeStatus } from '../node/control-server.ts';
+import type { NodeEvent } from '../node/report.ts';
+
+/** What `watch` delivers: the status at its start, then events. */
+export type WatchEvent = NodeEvent | ({ readonly type: 'status' } & NodeStatus);
+
+export function connectControl(path: string): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(path);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error) =>
+      reject(
+        new UnderstudyError('link', `No node answers on '${path}'`, {
+          cause: asError(error),
+          hint: 'start it with `understudy node`, as the same user',
+        }),
+      ),
+    );
+  });
+}
+
+/** Sends one command and returns the one line that answers it. */
+export async function askNode<T>(path: string, command: string): Promise<T> {
+  const socket = await connectControl(path);
+  try {
+    const answer = new Promise<string>((resolve, reject) => {
+      createInterface({ input: socket }).once('line', resolve);
+      socket.once('error', reject);
+      socket.once('close', () => reject(new UnderstudyError('link', 'The node went away')));
+    });
+    socket.write(`${JSON.stringify({ command })}\n`);
+    return JSON.parse(await answer) as T;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The events of a node until it ends; completes then. Errors when it cannot be reached. */
+export function watchNode(path: string): Observable<WatchEvent> {
+  return new Observable((subscriber) => {
+    let socket: net.Socket | undefined;
+    connectControl(path).then(
+      (connected) => {
+        socket = connected;
+        if (subscriber.closed) {
+          socket.destroy();
+          return;
+        }
+        socket.on('error', () => socket?.destroy());
+        socket.on('close', () => subscriber.complete());
+        createInterface({ input: socket }).on('line', (line) => {
+          subscriber.next(JSON.parse(line) as WatchEvent);
+        });
+        socket.write('{"command":"watch"}\n');
+      },
+      (error: unknown) => subscriber.error(error),
+    );
+    return () => socket?.destroy();
+  });
+}
