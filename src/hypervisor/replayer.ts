@@ -7,7 +7,7 @@
  * A replayer ends in one of three ways: brought to a halt at a log position to be saved and
  * compared (R9), brought to a halt at the end of the log to be taken over (R8), or discarded.
  */
-import { UnderstudyError } from '../base/errors.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import {
   encodeBlockCompletion,
@@ -145,6 +145,23 @@ export class Replayer {
           `The replayer stands at icount ${now} with ${inFlight} disk requests in flight; the log ends at icount ${icount}`,
         );
       }
+    }
+  }
+
+  /**
+   * For a replayer that has stalled: what it waits at. Ends its usefulness, as it is stopped for
+   * it. Returns a sentence; also when it cannot be found out.
+   */
+  async diagnose(): Promise<string> {
+    try {
+      await this.instance.stop();
+      const state = parseDeviceState(await this.instance.saveDeviceState());
+      const { dataKind, hasUnread, icount, instructionCount, readEventId } = replaySection(state);
+      if (!hasUnread) return `it waits for log at icount ${icount}`;
+      const name = this.#options.layout.names[dataKind] ?? `kind ${dataKind}`;
+      return `event ${name} is not consumed at icount ${icount} (instructions left ${instructionCount}, id ${readEventId})`;
+    } catch (thrown) {
+      return `its state could not be read: ${asError(thrown).message}`;
     }
   }
 

@@ -7,7 +7,7 @@
  */
 import type { Layout } from '../rrlog/layouts.ts';
 import { continueClock } from './clock.ts';
-import { parseDeviceState, replaySection } from './device-state.ts';
+import { parseDeviceState, releaseHalt, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { Recorder, type RecorderOptions } from './recorder.ts';
 
@@ -46,7 +46,8 @@ export class Successor {
     handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
   ): Promise<Recorder> {
     const { clocks } = replaySection(parseDeviceState(deviceState));
-    await this.instance.loadDeviceState(continueClock(deviceState, clocks[1]));
+    // A sentinel's id left in the state would be taken for one that was read from a later log.
+    await this.instance.loadDeviceState(continueClock(releaseHalt(deviceState), clocks[1]));
     await this.instance.restartTick();
     const recorder = new Recorder({
       instance: this.instance,

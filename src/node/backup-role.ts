@@ -73,7 +73,7 @@ export class BackupRole {
       query: (deadlineMs) => this.#replica?.queryIcount(deadlineMs),
       idle: () => this.#replica === undefined || this.#replica.comparing,
       onSample: (sample) => this.#takeSample(sample.appliedIcount),
-      onStall: (reason) => this.#step({ type: 'replicaFailed', reason }),
+      onStall: (reason) => void this.#stalled(reason),
     });
     this.#timer = setInterval(() => this.#tick(), limits.coreTimerMs);
     const { link } = options;
@@ -247,6 +247,12 @@ export class BackupRole {
     return new Promise((resolve) => {
       this.#drained = resolve;
     });
+  }
+
+  async #stalled(reason: string): Promise<void> {
+    this.#lag.stop();
+    const found = await this.#replica?.diagnose();
+    this.#step({ type: 'replicaFailed', reason: `${reason}; ${found}` });
   }
 
   #isFull(): boolean {

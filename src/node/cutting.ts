@@ -1,6 +1,7 @@
 /**
  * What the primary does at a cut: seed a backup with it, or compare a backup against it.
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { UnderstudyError } from '../base/errors.ts';
 import { icount, type LogPosition, type Term } from '../base/units.ts';
@@ -125,7 +126,7 @@ export async function verifyBackup(
           position,
           icount: icount(replay.icount),
           deviceStateBytes: deviceState.length,
-          digest: { deviceState: '', ram },
+          digest: { deviceState: sha256(deviceState), ram },
         },
       });
       // It fits into one piece by far; the backup waits for it, so it does not queue for credit.
@@ -138,3 +139,5 @@ export async function verifyBackup(
   const { pauseMs, discarded } = cut;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, ramMs: cut.done.ramMs, discarded });
 }
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

@@ -124,6 +124,11 @@ export class Replica {
     return this.#replayer.queryIcount(deadlineMs);
   }
 
+  /** Why a copy that has stalled does not go on; it is of no use afterwards. */
+  diagnose(): Promise<string> {
+    return this.#replayer.diagnose();
+  }
+
   /** Starts what the next compare needs, so that it is short. */
   prepareSpare(): void {
     if (this.#gone || this.#spare !== undefined) return;

@@ -29,8 +29,8 @@ export async function askNode<T>(path: string, command: string): Promise<T> {
   const socket = await connectControl(path);
   try {
     const answer = new Promise<string>((resolve, reject) => {
-      createInterface({ input: socket }).once('line', resolve);
-      socket.once('error', reject);
+      lines(socket, resolve);
+      socket.on('error', reject);
       socket.once('close', () => reject(new UnderstudyError('link', 'The node went away')));
     });
     socket.write(`${JSON.stringify({ command })}\n`);
@@ -53,13 +53,18 @@ export function watchNode(path: string): Observable<WatchEvent> {
         }
         socket.on('error', () => socket?.destroy());
         socket.on('close', () => subscriber.complete());
-        createInterface({ input: socket }).on('line', (line) => {
-          subscriber.next(JSON.parse(line) as WatchEvent);
-        });
+        lines(socket, (line) => subscriber.next(JSON.parse(line) as WatchEvent));
         socket.write('{"command":"watch"}\n');
       },
       (error: unknown) => subscriber.error(error),
     );
     return () => socket?.destroy();
   });
+}
+
+/** Calls `take` for each line. readline tells a socket's errors once more; ours has listeners. */
+function lines(socket: net.Socket, take: (line: string) => void): void {
+  createInterface({ input: socket })
+    .on('line', take)
+    .on('error', () => undefined);
 }
