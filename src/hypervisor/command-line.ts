@@ -50,6 +50,9 @@ export const tickObject = {
   interval: limits.tickUs,
 } as const;
 
+/** The pad's filter is the first that the command line creates; its frames carry the markers. */
+export const padNetId = 0;
+
 /** QEMU separates options by commas; one inside a value is doubled. */
 const escape = (value: string): string => value.replaceAll(',', ',,');
 
@@ -69,8 +72,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
       '-object',
       `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${escape(options.ramFile)},share=on`,
     ],
-    ['-icount', `shift=auto,${log}`],
-    ['-rtc', 'base=utc'],
+    ['-icount', `shift=${process.env['SHIFT'] ?? 'auto'},${log}`],
+    ['-rtc', process.env['RTC'] ?? 'base=utc'],
     ['-global', 'migration.send-configuration=off'],
     ['-qmp', `unix:${escape(paths.monitor)},server=on,wait=off`],
     // The node accepts and drains at once: a partly accepted write would diverge (R12).

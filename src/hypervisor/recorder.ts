@@ -5,6 +5,7 @@
  * makes cuts (R5, R6). A machine that was taken over is adopted: it was a successor until then.
  */
 import { type Epoch, icount, type LogPosition, logPosition } from '../base/units.ts';
+import { padNetId } from './command-line.ts';
 import type { QemuInstance } from './instance.ts';
 import { limits } from '../base/limits.ts';
 import { LogFollower } from './log-follower.ts';
@@ -16,9 +17,6 @@ import { RequestTracker } from '../rrlog/inflight.ts';
 import { requestsInFlight } from './virtio.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { encodeStreamFrame } from '../base/stream-frames.ts';
-
-/** The pad's filter is the first that the command line creates; its frames carry the markers. */
-export const padNetId = 0;
 
 export interface RecorderOptions {
   readonly instance: QemuInstance;

@@ -14,8 +14,10 @@ import {
   encodeEnd,
   encodeFifoPreamble,
 } from '../rrlog/encoder.ts';
+import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
+import { padNetId } from './command-line.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { LogFeeder } from './log-feeder.ts';
 import { encodeStreamFrame } from '../base/stream-frames.ts';
@@ -34,6 +36,18 @@ export interface Halted {
   readonly replay: ReplaySection;
   /** Completions that were made certain because their request was in flight (R8). */
   readonly completions: number;
+}
+
+/**
+ * A frame for the pad, where it vanishes, as the first event behind a loaded state.
+ *
+ * Between the load and `cont` QEMU's main loop already takes clock checkpoints from the log, some
+ * of which the primary met only after its own `cont`: a timer that expires there does nothing in a
+ * machine that is still stopped (`icount_warp_rt`), and the replay leaves lockstep. Frames are
+ * taken by a running machine only (`icount_account_warp_timer`), so this one holds the log back.
+ */
+function encodeStartGate(layout: Layout): Buffer {
+  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data: Buffer.alloc(60) });
 }
 
 const poke = encodeStreamFrame(Buffer.alloc(60));
@@ -55,7 +69,9 @@ export class Replayer {
   static async start(options: ReplayerOptions): Promise<Replayer> {
     const logFile = `${options.instance.dir}.fifo`;
     const feeder = new LogFeeder(logFile, options.onError);
-    feeder.feed(encodeFifoPreamble(options.layout, options.instance.incoming));
+    const { incoming } = options.instance;
+    feeder.feed(encodeFifoPreamble(options.layout, incoming));
+    if (incoming) feeder.feed(encodeStartGate(options.layout));
     try {
       const instance = await QemuInstance.start({ ...options.instance, mode: 'replay', logFile });
       return new Replayer(options, instance, feeder);
@@ -65,10 +81,7 @@ export class Replayer {
     }
   }
 
-  /**
-   * Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). It
-   * resolves after the first event was fed: QEMU reads one ahead while it loads.
-   */
+  /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
   async load(deviceState: Buffer): Promise<void> {
     await this.instance.loadDeviceState(deviceState);
     await this.instance.restartTick();
