@@ -12,7 +12,9 @@ const layers = {
   store: ['base', 'ports', 'rrlog'],
   node: ['base', 'ports', 'rrlog', 'core', 'wire', 'arbiter', 'egress', 'hypervisor', 'store'],
 };
-const faces = ['cli', 'web', 'observe', 'demo'];
+// Faces may import all layers, and of each other only what stands below them here: the command line
+// starts the demo, and the demo watches nodes as any observer does, but never the other way round.
+const faces = ['observe', 'web', 'demo', 'cli'];
 
 module.exports = {
   forbidden: [
@@ -30,6 +32,20 @@ module.exports = {
       from: { path: `^src/${layer}/` },
       to: { path: '^src/', pathNot: `^src/(${[layer, ...below].join('|')})/` },
     })),
+    ...faces.slice(0, -1).map((face, index) => ({
+      name: `face-${face}`,
+      comment: `of the faces, src/${face} may import only: ${faces.slice(0, index + 1).join(', ')}`,
+      severity: 'error',
+      from: { path: `^src/${face}/` },
+      to: { path: `^src/(${faces.slice(index + 1).join('|')})/` },
+    })),
+    {
+      name: 'every-folder-has-a-layer',
+      comment: 'a new folder in src must be entered in the table above',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/', pathNot: `^src/(${[...Object.keys(layers), ...faces].join('|')})/` },
+    },
     {
       name: 'faces-are-not-imported',
       comment: 'nothing below the faces imports a face',

@@ -17,7 +17,11 @@ export default tseslint.config(
         { checksVoidReturn: { arguments: false } },
       ],
       '@typescript-eslint/await-thenable': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      // A `default` says on purpose that the rest is of no interest.
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/only-throw-error': 'error',
     },
   },

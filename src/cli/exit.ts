@@ -1,4 +1,5 @@
 /** Exit codes and the one place where an error becomes text. The table is in docs/errors.md. */
+import { type Command, CommanderError } from 'commander';
 import { asError, type ErrorCode, UnderstudyError } from '../base/errors.ts';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, environment: 3 } as const;
@@ -6,11 +7,23 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, environment: 3 } as const
 const usageErrors: readonly ErrorCode[] = ['config'];
 const environmentErrors: readonly ErrorCode[] = ['environment', 'rights', 'resources'];
 
+/** Lets errors of the command line come to `runCommand`: commander would end the process with 1. */
+export function throwUsageErrors(command: Command): Command {
+  command.exitOverride().showHelpAfterError('(add --help to see what is possible)');
+  for (const verb of command.commands) throwUsageErrors(verb);
+  return command;
+}
+
 /** Runs a verb; an operating error becomes a message and an exit code, a bug a stack trace. */
 export async function runCommand(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      // Commander has printed the help that was asked for, or what is wrong.
+      process.exitCode = thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+      return;
+    }
     if (!(thrown instanceof UnderstudyError)) {
       process.stderr.write(`${asError(thrown).stack ?? String(thrown)}\n`);
       process.exitCode = exitCodes.failed;

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { consoleCommand } from './console.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
-import { runCommand } from './exit.ts';
+import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
 import { statusCommand } from './status.ts';
@@ -17,4 +17,5 @@ const program = new Command('understudy')
   .addCommand(doctorCommand())
   .addCommand(logCommand());
 
+throwUsageErrors(program);
 await runCommand(() => program.parseAsync());

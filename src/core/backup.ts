@@ -105,6 +105,7 @@ export class BackupCore {
         this.#become({ ...state, retryAt: (now + limits.arbiterRetryMs) as Millis });
         return;
       case 'guestPoweredOff':
+        if (state.kind === 'takingOver' || state.kind === 'ended') return;
         this.#become({ kind: 'ended' });
         this.#effects.push({ type: 'end', outcome: 'poweredOff' });
         return;

@@ -18,6 +18,7 @@
  *  5. While shut, nothing is released, whatever is acknowledged.
  *  6. At most `markersInFlightMax` markers are unseen at once; outputs that arrive meanwhile are
  *     covered by the next one.
+ *  7. The end of the log covers every output, whenever it arrives, and needs no marker before it.
  */
 import type { Epoch, LogPosition } from '../base/units.ts';
 
@@ -38,7 +39,7 @@ export class OutputGate {
   #released = 0;
   #covered = 0;
   #acknowledged = 0;
-  readonly #markers: MarkerInFlight[] = [];
+  #markers: MarkerInFlight[] = [];
 
   get mode(): GateMode {
     return this.#mode;
@@ -95,8 +96,12 @@ export class OutputGate {
     this.#advance();
   }
 
-  /** The log ends here, and with it everything that led to the outputs that have arrived. */
+  /**
+   * The log ends here, and with it everything that led to the outputs that have arrived. Markers
+   * that were not seen will never be. Called again, it covers the outputs that arrived since.
+   */
   logEnded(position: LogPosition): void {
+    this.#markers = this.#markers.filter((marker) => marker.position !== undefined);
     this.#markers.push({ epoch: undefined, covers: this.#arrived, position });
     this.#covered = this.#arrived;
     this.#advance();
@@ -105,7 +110,7 @@ export class OutputGate {
   /** The backup that gave the acknowledgements is gone: a new one starts from nothing. */
   forgetAcknowledgements(): void {
     this.#acknowledged = 0;
-    this.#markers.length = 0;
+    this.#markers = [];
     this.#covered = this.#released;
   }
 

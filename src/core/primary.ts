@@ -65,7 +65,7 @@ export type PrimaryState =
   /** A granted backup is gone; nothing leaves until a term is won. */
   | { readonly kind: 'claiming'; readonly retryAt: Millis | undefined }
   /** The guest is off; its last outputs wait for their acknowledgement. */
-  | { readonly kind: 'poweringOff'; readonly since: Millis }
+  | { readonly kind: 'poweringOff'; readonly since: Millis; readonly logEnd: LogPosition }
   | { readonly kind: 'ended' };
 
 export interface PrimaryOptions {
@@ -119,6 +119,8 @@ export class PrimaryCore {
     switch (event.type) {
       case 'outputs':
         this.#gate.outputsArrived(event.count);
+        // QEMU is gone, its last outputs still arrive: what led to them is in the log, too.
+        if (state.kind === 'poweringOff') this.#gate.logEnded(state.logEnd);
         return;
       case 'markerSeen':
         this.#gate.markerSeen(event.epoch, event.position);
@@ -149,9 +151,7 @@ export class PrimaryCore {
         this.#backupLost(event.reason);
         return;
       case 'termWon':
-        if (state.kind !== 'claiming') return;
-        this.#term = event.term;
-        this.#openAlone();
+        this.#termWon(event.term);
         return;
       case 'termLost':
         this.#end('termLost', `node ${event.holder} holds a newer term`);
@@ -164,8 +164,9 @@ export class PrimaryCore {
         });
         return;
       case 'guestPoweredOff':
+        if (state.kind === 'poweringOff') return;
         this.#gate.logEnded(event.logEnd);
-        this.#become({ kind: 'poweringOff', since: now });
+        this.#become({ kind: 'poweringOff', since: now, logEnd: event.logEnd });
         return;
       case 'machineFailed':
         this.#end('failed', event.reason);
@@ -177,6 +178,15 @@ export class PrimaryCore {
         if (state.kind === 'poweringOff') this.#finishPowerOff(now - state.since);
         return;
     }
+  }
+
+  #termWon(term: Term): void {
+    const { kind } = this.#state;
+    if (kind !== 'claiming' && kind !== 'poweringOff') return;
+    this.#term = term;
+    if (kind === 'claiming') this.#openAlone();
+    // The guest went off while the claim was on its way: its last outputs may leave now.
+    else this.#gate.setMode('open');
   }
 
   /** The last outputs are still on their way from QEMU for a moment. */

@@ -8,7 +8,11 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { asError } from '../base/errors.ts';
-import { encodeStreamFrame, encodeStreamFrames, StreamFrameDecoder } from '../base/stream-frames.ts';
+import {
+  encodeStreamFrame,
+  encodeStreamFrames,
+  StreamFrameDecoder,
+} from '../base/stream-frames.ts';
 import { StreamEgress } from '../egress/stream.ts';
 import { demoLimits } from './limits.ts';
 import { SynKeeper } from './syn-keeper.ts';

@@ -109,7 +109,7 @@ function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): stri
       `driver=nbd,server.type=unix,server.path=${escape(nbdSocket)},export=${id},if=none,id=${id}-image${readOnly}`,
     ],
     ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id}${readOnly}`],
-    ['-device', `virtio-blk-pci,id=dev-${id},drive=${id},ioeventfd=off`],
+    ['-device', `virtio-blk-pci,id=dev-${id},drive=${id},ioeventfd=off,event_idx=off`],
   ];
 }
 
@@ -120,7 +120,7 @@ function nicArguments(mac: string, index: number, path: string): string[][] {
     // R11: a transmit bottom half is not logged in 7.2, a timer is; no announcement by the guest.
     [
       '-device',
-      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=100000,guest_announce=off,romfile=,ioeventfd=off`,
+      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=100000,guest_announce=off,romfile=,ioeventfd=off,event_idx=off`,
     ],
   ];
 }

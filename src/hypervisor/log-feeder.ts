@@ -64,7 +64,8 @@ export class LogFeeder {
       }
     } catch (thrown) {
       const error = asError(thrown) as NodeJS.ErrnoException;
-      if (error.code === 'EAGAIN') this.#retry = setTimeout(() => this.#drain(), limits.feedRetryMs);
+      if (error.code === 'EAGAIN')
+        this.#retry = setTimeout(() => this.#drain(), limits.feedRetryMs);
       else this.#onError(error);
     }
   }

@@ -9,11 +9,7 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import {
-  encodeBlockCompletion,
-  encodeEnd,
-  encodeFifoPreamble,
-} from '../rrlog/encoder.ts';
+import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
@@ -144,7 +140,7 @@ export class Replayer {
     let seen = -1;
     let steady = 0;
     while (steady < limits.haltSteadyReads) {
-      const left = Math.max(1, deadline - performance.now());
+      const left = Math.max(limits.haltAnswerMs, deadline - performance.now());
       const [now, inFlight] = await Promise.all([
         this.queryIcount(left),
         requestsInFlight(monitor, this.#options.diskIds),
@@ -153,9 +149,10 @@ export class Replayer {
       seen = now;
       steady = now === icount && inFlight === 0 ? steady + 1 : 0;
       if (performance.now() > deadline) {
+        const found = await this.diagnose();
         throw new UnderstudyError(
           'stall',
-          `The replayer stands at icount ${now} with ${inFlight} disk requests in flight; the log ends at icount ${icount}`,
+          `The replayer stands at icount ${now} with ${inFlight} disk requests in flight; the log ends at icount ${icount}; ${found}`,
         );
       }
     }

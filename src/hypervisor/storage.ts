@@ -91,7 +91,14 @@ export class Storage {
     const done = copies.map(({ node }) => this.#jobDone(node));
     const actions = copies.map(({ id, node }) => ({
       type: 'blockdev-backup',
-      data: { 'job-id': node, device: id, target: node, sync: 'full', speed: 1, 'auto-dismiss': false },
+      data: {
+        'job-id': node,
+        device: id,
+        target: node,
+        sync: 'full',
+        speed: 1,
+        'auto-dismiss': false,
+      },
     }));
     if (actions.length > 0) await this.#monitor.execute('transaction', { actions });
     const all = Promise.all(done).then(() => undefined);
@@ -123,8 +130,8 @@ export class Storage {
   #jobDone(id: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const stop = this.#monitor.onEvent((event) => {
-        if (event.event !== 'JOB_STATUS_CHANGE' || event.data?.['id'] !== id) return;
-        if (event.data['status'] !== 'concluded') return;
+        if (event.event !== 'JOB_STATUS_CHANGE' || event.data?.id !== id) return;
+        if (event.data.status !== 'concluded') return;
         stop();
         this.#conclude(id).then(resolve, reject);
       });
@@ -154,17 +161,17 @@ export class Storage {
 }
 
 function storageArguments(disks: readonly StorageDisk[], nbd: string, qmp: string): string[] {
-  const escape = (value: string): string => value.replaceAll(',', ',,');
+  const doubled = (value: string): string => value.replaceAll(',', ',,');
   return [
-    ['--chardev', `socket,id=qmp,path=${escape(qmp)},server=on,wait=off`],
+    ['--chardev', `socket,id=qmp,path=${doubled(qmp)},server=on,wait=off`],
     ['--monitor', 'chardev=qmp'],
     ...disks.flatMap(({ id, path, readOnly }) => [
       [
         '--blockdev',
-        `driver=file,node-name=${id},filename=${escape(path)},discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
+        `driver=file,node-name=${id},filename=${doubled(path)},discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
       ],
     ]),
-    ['--nbd-server', `addr.type=unix,addr.path=${escape(nbd)},max-connections=0`],
+    ['--nbd-server', `addr.type=unix,addr.path=${doubled(nbd)},max-connections=0`],
     ...disks.map(({ id, readOnly }) => [
       '--export',
       `type=nbd,id=export-${id},node-name=${id},name=${id},writable=${readOnly ? 'off' : 'on'}`,

@@ -337,4 +337,3 @@ export class BackupRole {
     this.#end(outcome);
   }
 }
-

@@ -65,15 +65,15 @@ export class ControlServer {
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#sockets.delete(socket));
-    let pending = '';
+    let pending: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer): void => {
-      pending += chunk.toString('utf8');
-      for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
-        const line = pending.slice(0, end);
-        pending = pending.slice(end + 1);
+      pending = Buffer.concat([pending, chunk]);
+      for (let end = pending.indexOf(0x0a); end >= 0; end = pending.indexOf(0x0a)) {
+        const line = pending.toString('utf8', 0, end);
+        pending = pending.subarray(end + 1);
         if (this.#obey(socket, line)) {
           socket.off('data', onData);
-          this.#attachConsole(socket, Buffer.from(pending));
+          this.#attachConsole(socket, pending);
           return;
         }
       }

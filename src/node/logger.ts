@@ -9,6 +9,6 @@ export interface Logger {
 
 /** Writes JSON lines to stderr. `UNDERSTUDY_LOG` sets the level. @default 'info' */
 export function createLogger(node: string): Logger {
-  const level = process.env['UNDERSTUDY_LOG'] ?? 'info';
+  const level = process.env.UNDERSTUDY_LOG ?? 'info';
   return pino({ name: `understudy-${node}`, level }, pino.destination({ fd: 2, sync: true }));
 }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openFileArbiter } from '../arbiter/file.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -142,9 +143,14 @@ export class UnderstudyNode {
       pair: config.pair,
       role: this.#role === undefined ? 'starting' : roleName(this.#role),
       state: this.#role?.state ?? 'starting',
-      term: this.#term,
+      term: this.#currentTerm,
       pid: process.pid,
     };
+  }
+
+  /** A primary that lost its backup goes on in a newer term than it began with. */
+  get #currentTerm(): Term {
+    return this.#role instanceof PrimaryRole ? this.#role.term : this.#term;
   }
 
   async #open(): Promise<void> {
@@ -153,7 +159,7 @@ export class UnderstudyNode {
     this.#listener = await listen({
       host,
       port,
-      identity: () => ({ ...this.#identity, term: this.#term }),
+      identity: () => ({ ...this.#identity, term: this.#currentTerm }),
       onLink: (link) => this.#takeLink(link),
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
     });
@@ -292,6 +298,7 @@ export class UnderstudyNode {
     egress.announce(this.#vm.nics.map(({ mac }) => mac));
     if (this.#isStopping) void role.stop();
     const outcome = await role.ended;
+    this.#term = role.term;
     this.#role = undefined;
     this.#egress = undefined;
     await egress.close();
@@ -362,14 +369,9 @@ export class UnderstudyNode {
     return this.#stopping.signal.aborted;
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#stopping.signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  /** Waits, but not past `stop`. */
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
   #nextDir(): string {
@@ -399,4 +401,3 @@ function endpoint(url: string): { host: string; port: number } {
   const { hostname, port } = new URL(url);
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
-

@@ -22,6 +22,7 @@ import type { Reporter } from './report.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import type { Terms } from './terms.ts';
+import { withoutEnd } from './without-end.ts';
 
 export interface PrimaryRoleOptions {
   readonly vm: VmConfig;
@@ -95,6 +96,11 @@ export class PrimaryRole {
     return this.#core.state.kind;
   }
 
+  /** The term that this node speaks in: it rises when the backup is lost and a claim is won. */
+  get term(): Term {
+    return this.#core.term;
+  }
+
   get held(): number {
     return this.#core.held;
   }
@@ -102,8 +108,9 @@ export class PrimaryRole {
   /** A run of the recorder's log: ship it, then tell the core what is in it. */
   takeSegment(whole: Segment): void {
     const segment = withoutEnd(whole);
-    this.#rawBytes += segment.to - segment.from;
     this.#shippedTo = segment.to;
+    if (segment.bytes.length === 0) return; // a segment holds an event
+    this.#rawBytes += segment.to - segment.from;
     this.#backup?.shipper?.ship(segment);
     for (const { epoch, position } of segment.markers) {
       this.#step({ type: 'markerSeen', epoch, position });
@@ -138,19 +145,15 @@ export class PrimaryRole {
         throw new UnderstudyError('cut', `There is nothing to compare: state is ${this.state}`);
       }
       const { link, shipper } = backup;
-      const cutId = `${this.#term}.${this.#nextCut}`;
+      const cutId = `${this.term}.${this.#nextCut}`;
       this.#nextCut += 1;
-      await verifyBackup({ ...this.#options, link, term: this.#term }, shipper, cutId);
+      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
     });
   }
 
   async stop(): Promise<void> {
     this.#finish('stopped');
     await this.#options.recorder.instance.destroy();
-  }
-
-  get #term(): Term {
-    return this.#core.term;
   }
 
   #connectGuest(): void {
@@ -189,16 +192,14 @@ export class PrimaryRole {
         this.#release(effect.through);
         return;
       case 'seed':
-        this.#seed().catch((thrown: unknown) => {
-          this.#step({ type: 'backupLost', reason: `seeding failed: ${asError(thrown).message}` });
-        });
+        void this.#seed();
         return;
       case 'refuseBackup':
         return;
       case 'grant':
         this.#backup?.link.send({
           kind: 'control',
-          term: this.#term,
+          term: this.term,
           control: { type: 'grant' },
         });
         return;
@@ -240,13 +241,19 @@ export class PrimaryRole {
     const backup = this.#backup;
     if (backup === undefined) return;
     const { link } = backup;
-    const seedId = `${this.#term}.${this.#nextSeed}`;
+    const seedId = `${this.term}.${this.#nextSeed}`;
     this.#nextSeed += 1;
-    await this.#exclusively(() =>
-      seedBackup({ ...this.#options, link, term: this.#term }, seedId, (position) => {
-        backup.shipper = new LogShipper(link, this.#options.layout, this.#term, position);
-      }),
-    );
+    try {
+      await this.#exclusively(() =>
+        seedBackup({ ...this.#options, link, term: this.term }, seedId, (position) => {
+          backup.shipper = new LogShipper(link, this.#options.layout, this.term, position);
+        }),
+      );
+    } catch (thrown) {
+      // The seed of a backup that left may fail late, when the next one is being seeded.
+      if (this.#backup !== backup) return;
+      this.#step({ type: 'backupLost', reason: `seeding failed: ${asError(thrown).message}` });
+    }
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -290,7 +297,7 @@ export class PrimaryRole {
 
   #reportState(): void {
     const { reporter } = this.#options;
-    reporter.report({ type: 'role', role: 'primary', term: this.#term });
+    reporter.report({ type: 'role', role: 'primary', term: this.term });
     reporter.report({ type: 'state', state: this.#core.state.kind });
   }
 
@@ -314,26 +321,11 @@ export class PrimaryRole {
     if (outcome === 'poweredOff') {
       const position = logPosition(this.#shippedTo);
       const control = { type: 'powerOff', reason: 'by the guest', position } as const;
-      this.#backup?.link.send({ kind: 'control', term: this.#term, control });
+      this.#backup?.link.send({ kind: 'control', term: this.term, control });
     }
     this.#backup?.link.close(outcome);
     this.#options.recorder.close();
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);
   }
-}
-
-/**
- * A recording that QEMU ended in order closes with two events that are not the guest's: SHUTDOWN by
- * the host, and END (`replay_finish`, replay/replay.c). A backup must not execute them.
- */
-function withoutEnd(segment: Segment): Segment {
-  if (!segment.ended) return segment;
-  const endBytes = 2;
-  return {
-    ...segment,
-    to: logPosition(segment.to - endBytes),
-    bytes: segment.bytes.subarray(0, -endBytes),
-    ended: false,
-  };
 }

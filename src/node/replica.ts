@@ -249,4 +249,3 @@ function startReplayer(
     onError: (error) => options.onFailure(`feeding the replayer failed: ${error.message}`),
   });
 }
-

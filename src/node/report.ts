@@ -38,8 +38,18 @@ export type NodeEvent =
     }
   | { readonly type: 'seeded'; readonly bytes: number; readonly ms: number }
   | { readonly type: 'lag'; readonly ms: number; readonly bytes: number }
-  | { readonly type: 'log'; readonly rawBytes: number; readonly wireBytes: number; readonly ms: number }
-  | { readonly type: 'hold'; readonly p50Ms: number; readonly p99Ms: number; readonly count: number }
+  | {
+      readonly type: 'log';
+      readonly rawBytes: number;
+      readonly wireBytes: number;
+      readonly ms: number;
+    }
+  | {
+      readonly type: 'hold';
+      readonly p50Ms: number;
+      readonly p99Ms: number;
+      readonly count: number;
+    }
   | ({ readonly type: 'takeover' } & TakeoverTimes)
   | { readonly type: 'firstOutput'; readonly at: number }
   | { readonly type: 'replicaDiscarded'; readonly reason: string }

@@ -39,10 +39,14 @@ export function claimRunDir(dir: string): RunDir {
   }
   const owner = path.join(dir, 'node.pid');
   const [pid, startTime] = readWords(owner);
-  if (pid !== undefined && processStartTime(Number(pid)) === startTime) {
-    throw new UnderstudyError('resources', `Run directory '${dir}' is used by node process ${pid}`, {
-      hint: 'stop that node first, or give this one another runDir',
-    });
+  if (pid !== undefined && startTime !== undefined && processStartTime(Number(pid)) === startTime) {
+    throw new UnderstudyError(
+      'resources',
+      `Run directory '${dir}' is used by node process ${pid}`,
+      {
+        hint: 'stop that node first, or give this one another runDir',
+      },
+    );
   }
   fs.writeFileSync(owner, `${process.pid} ${processStartTime(process.pid)}`, { mode: 0o600 });
   const pids = path.join(dir, 'pids');

@@ -3,7 +3,8 @@
  *
  * Contract
  *  1. `complete` resolves once, when the last piece of every stream is written.
- *  2. A piece outside its stream's size is refused; nothing is written for it.
+ *  2. A piece outside its stream's size, or behind its last piece, is refused; nothing is written
+ *     for it.
  *  3. Files are created anew: what an older seed left there is gone.
  */
 import fs from 'node:fs';
@@ -66,7 +67,11 @@ export class SeedReceiver {
 
   take(piece: BlobFrame): void {
     const target = this.#targets.get(piece.stream);
-    if (target === undefined || piece.offset + piece.payload.length > target.bytes) {
+    if (
+      target === undefined ||
+      target.finished ||
+      piece.offset + piece.payload.length > target.bytes
+    ) {
       throw new UnderstudyError(
         'link',
         `A piece of the seed lies outside its stream: stream ${piece.stream}, offset ${piece.offset}, ${piece.payload.length} bytes`,
@@ -136,10 +141,7 @@ export class BlobCollector {
   }
 
   take(piece: BlobFrame): void {
-    if (
-      piece.stream !== this.#stream ||
-      piece.offset + piece.payload.length > this.#bytes.length
-    ) {
+    if (piece.stream !== this.#stream || piece.offset + piece.payload.length > this.#bytes.length) {
       throw new UnderstudyError('link', `A piece of stream ${piece.stream} was not expected`);
     }
     this.#bytes.set(piece.payload, piece.offset);

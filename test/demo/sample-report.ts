@@ -29,6 +29,7 @@ export function sampleReport(changes: Partial<DemoReport> = {}): DemoReport {
     cutPauseMs: { p50: 4.4, max: 6 },
     lagMs: { p50: 2.1, p99: 18 },
     logBytesPerSecond: 254_000,
+    nodeRssBytes: 96 * 1024 * 1024,
     findings: [],
     ...changes,
   };

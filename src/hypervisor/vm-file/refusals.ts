@@ -12,8 +12,7 @@ const noDisplay =
   'the machine has no display: leave this out; its first serial port is its console';
 const noUsb = 'USB devices are not in the event log: leave this out';
 const rtc = 'the clock of the machine starts at UTC and follows the event log: leave this out';
-const snapshots =
-  'a temporary overlay cannot be mirrored: leave this out';
+const snapshots = 'a temporary overlay cannot be mirrored: leave this out';
 const noArgs = 'options for QEMU would make the two nodes differ: use the keys of docs/vm-file.md';
 const accel = 'lockstep counts instructions, which only TCG can: leave this out';
 const nicBackend = 'where frames go is said in the pair file: use `egress` of each node';

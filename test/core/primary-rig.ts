@@ -1,0 +1,229 @@
+/**
+ * A primary core with a world around it: a log that markers come back in, a clock, and an onlooker
+ * that checks the contract after each step, knowing only events and effects.
+ */
+import { expect } from 'vitest';
+import { limits } from '../../src/base/limits.ts';
+import {
+  type Epoch,
+  type LogPosition,
+  logPosition,
+  type Millis,
+  type Term,
+  term,
+} from '../../src/base/units.ts';
+import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../../src/core/primary.ts';
+
+interface SentMarker {
+  readonly epoch: Epoch;
+  /** Outputs that had arrived when it was sent. */
+  readonly covers: number;
+  /** Counts the changes of backup: a marker of an earlier one covers nothing. */
+  readonly session: number;
+  position: number | undefined;
+}
+
+export class PrimaryRig {
+  readonly core: PrimaryCore;
+  /** All releases while the gate was held by a backup. */
+  readonly releases: number[] = [];
+  readonly #policy: 'runAlone' | 'hold';
+  readonly #sent: SentMarker[] = [];
+  #now = 1000;
+  #position = 12;
+  #acknowledged = 0;
+  #arrived = 0;
+  #released = 0;
+  #session = 0;
+  #mode: 'open' | 'holding' = 'open';
+  #granted = false;
+  #claimed = false;
+  #logEnd: number | undefined;
+  #ended = false;
+
+  constructor(policy: 'runAlone' | 'hold' = 'runAlone') {
+    this.#policy = policy;
+    this.core = new PrimaryCore({
+      term: term(7),
+      epochMs: limits.epochMs,
+      onBackupLost: policy,
+    });
+  }
+
+  /** A primary whose backup 'b' was granted and has acknowledged everything. */
+  static protected(policy: 'runAlone' | 'hold' = 'runAlone'): PrimaryRig {
+    const rig = new PrimaryRig(policy);
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    rig.step({ type: 'backupReady' });
+    rig.seeAll();
+    rig.ackAll();
+    expect(rig.core.state).toEqual({ kind: 'protected', backup: 'b' });
+    return rig;
+  }
+
+  get lastMarker(): Epoch {
+    return this.#sent.at(-1)?.epoch as Epoch;
+  }
+
+  get oldestMarker(): Epoch {
+    return this.#unseen[0]?.epoch as Epoch;
+  }
+
+  /** The first marker sent since the present backup was ready: what its grant waits for. */
+  get grantMarker(): Epoch | undefined {
+    return this.#sent.find(({ session }) => session === this.#session)?.epoch;
+  }
+
+  get #unseen(): SentMarker[] {
+    return this.#sent.filter(({ position }) => position === undefined);
+  }
+
+  step(event: PrimaryEvent): PrimaryEffect[] {
+    this.#before(event);
+    const effects = this.core.step(event, this.#now as Millis);
+    if (this.#ended) expect(effects).toEqual([]);
+    for (const effect of effects) this.#check(effect, event);
+    const room = this.#unseen.filter(({ session }) => session === this.#session).length;
+    expect(room).toBeLessThanOrEqual(limits.markersInFlightMax + 1); // the grant's own is extra
+    return effects;
+  }
+
+  /** Lets time pass in small steps, as a node's timer does. */
+  pass(ms: number): PrimaryEffect[] {
+    const effects: PrimaryEffect[] = [];
+    for (let left = ms; left > 0; left -= limits.coreTimerMs) {
+      this.#now += Math.min(left, limits.coreTimerMs);
+      effects.push(...this.step({ type: 'timer' }));
+    }
+    return effects;
+  }
+
+  /** A marker comes back in the log. */
+  see(epoch: Epoch): PrimaryEffect[] {
+    const marker = this.#sent.find((sent) => sent.epoch === epoch);
+    if (marker === undefined || marker.position !== undefined) return [];
+    this.#position += 100;
+    marker.position = this.#position;
+    return this.step({ type: 'markerSeen', epoch, position: logPosition(this.#position) });
+  }
+
+  seeAll(): PrimaryEffect[] {
+    const effects: PrimaryEffect[] = [];
+    for (let next = this.#unseen[0]; next !== undefined; next = this.#unseen[0]) {
+      effects.push(...this.see(next.epoch));
+    }
+    return effects;
+  }
+
+  ackAll(): PrimaryEffect[] {
+    return this.step({ type: 'ack', position: logPosition(this.#position) });
+  }
+
+  /** The position that the log ends at when the guest goes off now. */
+  logEnd(): LogPosition {
+    return logPosition(this.#position + 7);
+  }
+
+  /** One move of the world, likely or not; `n` is its size. */
+  move(kind: number, n: number): void {
+    const position = logPosition(Math.min(this.#position, this.#acknowledged + n * 10));
+    const oldest = this.#unseen[0];
+    const moves: (() => unknown)[] = [
+      () => this.step({ type: 'outputs', count: 1 + (n % 4) }),
+      () => oldest !== undefined && this.see(oldest.epoch),
+      () => this.step({ type: 'ack', position }),
+      () => this.pass(n),
+      () => this.step({ type: 'backupJoined', backup: n % 2 === 0 ? 'b' : 'c' }),
+      () => this.step({ type: 'backupReady' }),
+      () => this.ackAll(),
+      () => this.seeAll(),
+      () => n < 20 && this.step({ type: 'backupLost', reason: 'any' }),
+      () => this.#claimed && this.step({ type: 'termWon', term: (this.core.term + 1) as Term }),
+      () => this.step({ type: 'arbiterUnreachable', reason: 'any' }),
+      () => n < 3 && this.#claimed && this.step({ type: 'termLost', holder: 'b:1' }),
+      () => n < 3 && this.step({ type: 'guestPoweredOff', logEnd: this.logEnd() }),
+    ];
+    moves[kind]?.();
+  }
+
+  /** What the onlooker knows before the core decides. */
+  #before(event: PrimaryEvent): void {
+    const { kind } = this.core.state;
+    if (event.type === 'outputs') this.#arrived += event.count;
+    if (event.type === 'ack') this.#acknowledged = Math.max(this.#acknowledged, event.position);
+    if (event.type === 'backupReady' && kind === 'seeding') {
+      this.#session += 1;
+      this.#acknowledged = 0;
+      this.#mode = 'holding';
+      this.#granted = false;
+    }
+    if (event.type === 'termWon' && (kind === 'claiming' || kind === 'poweringOff')) {
+      this.#mode = 'open';
+      this.#granted = false;
+    }
+    if (event.type === 'guestPoweredOff') this.#logEnd ??= event.logEnd;
+    if (event.type === 'backupLost' && !this.#granted && kind !== 'poweringOff') {
+      this.#mode = 'open';
+    }
+  }
+
+  #check(effect: PrimaryEffect, event: PrimaryEvent): void {
+    expect(this.#ended, `${effect.type} behind the end`).toBe(false);
+    switch (effect.type) {
+      case 'sendMarker':
+        expect(effect.epoch).toBe((this.#sent.at(-1)?.epoch ?? 0) + 1);
+        this.#sent.push({
+          epoch: effect.epoch,
+          covers: this.#arrived,
+          session: this.#session,
+          position: undefined,
+        });
+        return;
+      case 'release':
+        expect(effect.through).toBeGreaterThan(this.#released);
+        expect(effect.through).toBeLessThanOrEqual(this.#arrived);
+        this.#released = effect.through;
+        if (this.#mode === 'holding') {
+          this.releases.push(effect.through);
+          expect(effect.through).toBeLessThanOrEqual(this.#mayLeave());
+        }
+        return;
+      case 'grant': {
+        expect(this.#granted).toBe(false);
+        const marker = this.#sent.find(({ session }) => session === this.#session);
+        expect(marker?.position).toBeDefined();
+        this.#granted = true;
+        return;
+      }
+      case 'claimTerm':
+        expect(this.#policy).toBe('runAlone');
+        expect(this.#granted).toBe(true);
+        expect(effect.expected).toBe(this.core.term);
+        this.#claimed = true;
+        return;
+      case 'seed':
+        expect(this.#mode).toBe('open');
+        return;
+      case 'end':
+        this.#ended = true;
+        return;
+      case 'changed':
+        if (effect.from.kind === 'claiming') this.#claimed = event.type === 'guestPoweredOff';
+        return;
+      case 'refuseBackup':
+      case 'dropBackup':
+      case 'destroyMachine':
+        return;
+    }
+  }
+
+  /** The output rule, from memory of everything that happened. */
+  #mayLeave(): number {
+    if (this.#logEnd !== undefined && this.#acknowledged >= this.#logEnd) return this.#arrived;
+    const covered = this.#sent.filter(
+      ({ session, position }) =>
+        session === this.#session && (position ?? Number.POSITIVE_INFINITY) <= this.#acknowledged,
+    );
+    return Math.max(0, ...covered.map(({ covers }) => covers));
+  }
+}

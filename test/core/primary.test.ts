@@ -1,0 +1,221 @@
+/** The primary's protocol, told as incidents; then any incident at all, against the contract. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../../src/base/limits.ts';
+import { logPosition, type Millis, term } from '../../src/base/units.ts';
+import { PrimaryCore, type PrimaryEffect } from '../../src/core/primary.ts';
+import { PrimaryRig } from './primary-rig.ts';
+
+describe('a primary', () => {
+  it('speaks freely while it is alone and while a backup is seeded', () => {
+    // Goal: no output waits for a backup that may not take over.
+    const rig = new PrimaryRig();
+    expect(rig.step({ type: 'outputs', count: 2 })).toContainEqual({ type: 'release', through: 2 });
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    expect(rig.step({ type: 'outputs', count: 1 })).toContainEqual({ type: 'release', through: 3 });
+  });
+
+  it('grants only after the gate held and a marker sent after that came back', () => {
+    // Goal: every output that left freely lies in front of the grant on the link.
+    const rig = new PrimaryRig();
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    rig.pass(limits.epochMs);
+    const early = rig.lastMarker;
+    const ready = rig.step({ type: 'backupReady' });
+    expect(ready).toContainEqual({ type: 'sendMarker', epoch: rig.lastMarker });
+    expect(rig.step({ type: 'outputs', count: 1 }).map(({ type }) => type)).not.toContain(
+      'release',
+    );
+    const asked = rig.lastMarker;
+    // The first marker sent since holding is the one that counts, not the one before it.
+    expect(rig.see(early)).not.toContainEqual({ type: 'grant' });
+    const granted = rig.see(rig.grantMarker ?? asked);
+    expect(granted).toContainEqual({ type: 'grant' });
+    expect(rig.core.state.kind).toBe('protected');
+  });
+
+  it('sends a marker at once for an output that waits, and no third one', () => {
+    // Goal: obligation 6 of the primary within obligation 6 of the gate.
+    const rig = PrimaryRig.protected();
+    rig.pass(limits.epochMs * 10);
+    rig.seeAll();
+    const first = rig.step({ type: 'outputs', count: 1 });
+    const second = rig.step({ type: 'outputs', count: 1 });
+    const third = rig.step({ type: 'outputs', count: 1 });
+    const markers = (effects: PrimaryEffect[]) =>
+      effects.filter(({ type }) => type === 'sendMarker').length;
+    expect([markers(first), markers(second), markers(third)]).toEqual([1, 1, 0]);
+    // The third output gets its marker as soon as one of them has come back.
+    expect(markers(rig.see(rig.oldestMarker))).toBe(1);
+  });
+
+  it('sends a marker every epoch although nothing waits', () => {
+    const rig = PrimaryRig.protected();
+    rig.seeAll();
+    const before = rig.lastMarker;
+    rig.pass(limits.epochMs);
+    expect(rig.lastMarker).toBe(before + 1);
+  });
+
+  it('granted backup dies: outputs wait for the term, then leave', () => {
+    // Goal: losing a backup opens nothing by itself.
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    const lost = rig.step({ type: 'backupLost', reason: 'silence' });
+    expect(lost).toContainEqual({ type: 'dropBackup', reason: 'silence' });
+    expect(lost).toContainEqual({ type: 'claimTerm', expected: 7 });
+    rig.seeAll();
+    expect(rig.releases).toEqual([]);
+    expect(rig.core.held).toBe(1);
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won).toContainEqual({ type: 'release', through: 1 });
+    expect([rig.core.term, rig.core.state.kind]).toEqual([8, 'alone']);
+  });
+
+  it('backup has taken over already: the machine here ends, its last output with it', () => {
+    // Goal: a lost compare-and-set silences this node for good.
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    rig.step({ type: 'backupLost', reason: 'silence' });
+    const lost = rig.step({ type: 'termLost', holder: 'b:1' });
+    expect(lost.map(({ type }) => type)).toEqual(['changed', 'destroyMachine', 'end']);
+    expect(lost.at(-1)).toEqual({ type: 'end', outcome: 'termLost' });
+    expect(rig.step({ type: 'outputs', count: 1 })).toEqual([]);
+    expect(rig.step({ type: 'termWon', term: term(8) })).toEqual([]);
+    expect(rig.releases).toEqual([]);
+  });
+
+  it('backup dies while it is seeded: the guest notices nothing, the arbiter is not asked', () => {
+    const rig = new PrimaryRig();
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    const lost = rig.step({ type: 'backupLost', reason: 'seeding failed' });
+    expect(lost.map(({ type }) => type)).toEqual(['dropBackup', 'changed']);
+    expect(rig.step({ type: 'outputs', count: 1 })).toContainEqual({ type: 'release', through: 1 });
+  });
+
+  it('backup dies between ready and grant: what was held meanwhile leaves without a term', () => {
+    // Goal: it could not have taken over, so there is nobody to disagree with.
+    const rig = new PrimaryRig();
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    rig.step({ type: 'backupReady' });
+    rig.step({ type: 'outputs', count: 2 });
+    const lost = rig.step({ type: 'backupLost', reason: 'reset' });
+    expect(lost).toContainEqual({ type: 'release', through: 2 });
+    expect(lost.map(({ type }) => type)).not.toContain('claimTerm');
+    expect(rig.seeAll()).not.toContainEqual({ type: 'grant' });
+  });
+
+  it('second backup knocks: it is refused, with what this primary does', () => {
+    const rig = PrimaryRig.protected();
+    expect(rig.step({ type: 'backupJoined', backup: 'c' })).toContainEqual({
+      type: 'refuseBackup',
+      backup: 'c',
+      reason: 'this primary is protected already',
+    });
+    expect(rig.core.state).toEqual({ kind: 'protected', backup: 'b' });
+  });
+
+  it('next backup starts from nothing: the old acknowledgements release nothing', () => {
+    const rig = PrimaryRig.protected();
+    rig.ackAll();
+    rig.step({ type: 'backupLost', reason: 'silence' });
+    rig.step({ type: 'termWon', term: term(8) });
+    rig.step({ type: 'backupJoined', backup: 'b' });
+    rig.step({ type: 'backupReady' });
+    rig.step({ type: 'outputs', count: 1 });
+    rig.seeAll();
+    expect(rig.releases).toEqual([]);
+    rig.ackAll();
+    expect(rig.releases).toEqual([1]);
+  });
+
+  it('arbiter is away when the backup dies: the claim is repeated, nothing leaves', () => {
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'backupLost', reason: 'silence' });
+    rig.step({ type: 'outputs', count: 1 });
+    rig.step({ type: 'arbiterUnreachable', reason: 'timeout' });
+    expect(claims(rig.pass(limits.arbiterRetryMs - 1))).toBe(0);
+    expect(claims(rig.pass(1))).toBe(1);
+    // One claim at a time: the answer decides when the next one is due.
+    expect(claims(rig.pass(limits.arbiterRetryMs * 5))).toBe(0);
+    rig.step({ type: 'arbiterUnreachable', reason: 'timeout' });
+    expect(claims(rig.pass(limits.arbiterRetryMs))).toBe(1);
+    expect(rig.releases).toEqual([]);
+  });
+
+  it('policy hold: a lost backup is never answered with a claim', () => {
+    const rig = PrimaryRig.protected('hold');
+    const effects = rig.step({ type: 'backupLost', reason: 'silence' });
+    rig.step({ type: 'outputs', count: 3 });
+    effects.push(...rig.pass(60_000), ...rig.seeAll());
+    expect(claims(effects)).toBe(0);
+    expect(rig.core.held).toBe(3);
+  });
+
+  it('guest powers off: its last words leave when they are acknowledged, then all ends', () => {
+    // Goal: also with a marker on its way that QEMU took with it, and words that come late.
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    const logEnd = rig.logEnd();
+    rig.step({ type: 'guestPoweredOff', logEnd });
+    rig.step({ type: 'outputs', count: 1 });
+    expect(rig.pass(limits.powerOffCalmMs * 2).map(({ type }) => type)).not.toContain('end');
+    expect(rig.step({ type: 'ack', position: logEnd })).toContainEqual({
+      type: 'release',
+      through: 2,
+    });
+    expect(rig.pass(5)).toContainEqual({ type: 'end', outcome: 'poweredOff' });
+  });
+
+  it('guest powers off and the backup never acknowledges: it does not take for ever', () => {
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    rig.step({ type: 'guestPoweredOff', logEnd: rig.logEnd() });
+    expect(rig.pass(limits.powerOffMs)).toContainEqual({ type: 'end', outcome: 'poweredOff' });
+    expect(rig.releases).toEqual([]);
+  });
+
+  it('guest powers off while the term is claimed: the won term lets its last words go', () => {
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    rig.step({ type: 'backupLost', reason: 'silence' });
+    rig.step({ type: 'guestPoweredOff', logEnd: rig.logEnd() });
+    expect(rig.releases).toEqual([]);
+    expect(rig.step({ type: 'termWon', term: term(8) })).toEqual([{ type: 'release', through: 1 }]);
+    expect(rig.pass(limits.powerOffCalmMs)).toContainEqual({ type: 'end', outcome: 'poweredOff' });
+  });
+
+  it('QEMU crashes: nothing more leaves, the backup has to take over', () => {
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    const effects = rig.step({ type: 'machineFailed', reason: 'signal 9' });
+    expect(effects.at(-1)).toEqual({ type: 'end', outcome: 'failed' });
+    expect(rig.ackAll()).toEqual([]);
+    expect(rig.releases).toEqual([]);
+  });
+
+  it('keeps its contract in any incident', () => {
+    // Goal: obligations 1-6 and 8 for random sequences, judged by what an onlooker could see.
+    fc.assert(
+      fc.property(
+        fc.constantFrom('runAlone' as const, 'hold' as const),
+        fc.array(fc.tuple(fc.nat({ max: 12 }), fc.nat({ max: 60 })), { maxLength: 120 }),
+        (policy, moves) => {
+          const rig = new PrimaryRig(policy);
+          for (const [move, n] of moves) rig.move(move, n);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+const claims = (effects: readonly PrimaryEffect[]): number =>
+  effects.filter(({ type }) => type === 'claimTerm').length;
+
+it('a primary of term 0 starts silent about markers', () => {
+  // Goal: alone there is nobody to mark epochs for, so the guest is not disturbed.
+  const core = new PrimaryCore({ term: term(0), epochMs: 20, onBackupLost: 'hold' });
+  expect(core.step({ type: 'timer' }, 1000 as Millis)).toEqual([]);
+  expect(core.step({ type: 'ack', position: logPosition(5) }, 1001 as Millis)).toEqual([]);
+});
