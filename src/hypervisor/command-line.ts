@@ -54,13 +54,13 @@ export const tickObject = {
 export const padNetId = 0;
 
 /** QEMU separates options by commas; one inside a value is doubled. */
-const escape = (value: string): string => value.replaceAll(',', ',,');
+const doubled = (value: string): string => value.replaceAll(',', ',,');
 
 export function qemuArguments(options: CommandLineOptions): string[] {
   const { vm, paths } = options;
-  const log = `rr=${options.mode},rrfile=${escape(options.logFile)}`;
+  const log = `rr=${options.mode},rrfile=${doubled(options.logFile)}`;
   const args = [
-    ['-name', escape(vm.name)],
+    ['-name', doubled(vm.name)],
     ['-no-user-config'],
     ['-nodefaults'],
     ['-display', 'none'],
@@ -70,14 +70,14 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-m', `${vm.memoryBytes / 1024}K`],
     [
       '-object',
-      `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${escape(options.ramFile)},share=on`,
+      `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${doubled(options.ramFile)},share=on`,
     ],
     ['-icount', `shift=${process.env['SHIFT'] ?? 'auto'},${log}`],
-    ['-rtc', process.env['RTC'] ?? 'base=utc'],
+    ['-rtc', 'base=utc,clock=vm'],
     ['-global', 'migration.send-configuration=off'],
-    ['-qmp', `unix:${escape(paths.monitor)},server=on,wait=off`],
+    ['-qmp', `unix:${doubled(paths.monitor)},server=on,wait=off`],
     // The node accepts and drains at once: a partly accepted write would diverge (R12).
-    ['-chardev', `socket,id=console,path=${escape(paths.console)}`],
+    ['-chardev', `socket,id=console,path=${doubled(paths.console)}`],
     ['-serial', 'chardev:console'],
     ...padArguments(paths.pad),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
@@ -93,7 +93,7 @@ function padArguments(path: string): string[][] {
   const { 'qom-type': type, ...tick } = tickObject;
   const tickOptions = Object.entries(tick).map(([key, value]) => `${key}=${value}`);
   return [
-    ['-netdev', `stream,id=pad,server=off,addr.type=unix,addr.path=${escape(path)}`],
+    ['-netdev', `stream,id=pad,server=off,addr.type=unix,addr.path=${doubled(path)}`],
     ['-netdev', 'hubport,id=padport,hubid=7,netdev=pad'],
     ['-object', 'filter-replay,id=padfilter,netdev=pad'],
     ['-object', [type, ...tickOptions].join(',')],
@@ -106,7 +106,7 @@ function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): stri
   return [
     [
       '-drive',
-      `driver=nbd,server.type=unix,server.path=${escape(nbdSocket)},export=${id},if=none,id=${id}-image${readOnly}`,
+      `driver=nbd,server.type=unix,server.path=${doubled(nbdSocket)},export=${id},if=none,id=${id}-image${readOnly}`,
     ],
     ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id}${readOnly}`],
     ['-device', `virtio-blk-pci,id=dev-${id},drive=${id},ioeventfd=off,event_idx=off`],
@@ -115,7 +115,7 @@ function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): stri
 
 function nicArguments(mac: string, index: number, path: string): string[][] {
   return [
-    ['-netdev', `stream,id=net${index},server=off,addr.type=unix,addr.path=${escape(path)}`],
+    ['-netdev', `stream,id=net${index},server=off,addr.type=unix,addr.path=${doubled(path)}`],
     ['-object', `filter-replay,id=netfilter${index},netdev=net${index}`],
     // R11: a transmit bottom half is not logged in 7.2, a timer is; no announcement by the guest.
     [

@@ -17,6 +17,7 @@ import { padNetId } from './command-line.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { LogFeeder } from './log-feeder.ts';
 import { encodeStreamFrame } from '../base/stream-frames.ts';
+import { StartFilter } from './start-filter.ts';
 import { requestsInFlight } from './virtio.ts';
 
 export interface ReplayerOptions {
@@ -52,6 +53,9 @@ export class Replayer {
   readonly instance: QemuInstance;
   readonly #options: ReplayerOptions;
   readonly #feeder: LogFeeder;
+  /** Events given before the state that they follow: its filter is not known yet. */
+  readonly #early: Buffer[] = [];
+  #filter: StartFilter | 'none' | undefined;
   #pokesLeft = 0;
   #poker: NodeJS.Timeout | undefined;
 
@@ -59,6 +63,9 @@ export class Replayer {
     this.#options = options;
     this.instance = instance;
     this.#feeder = feeder;
+    if (!options.instance.incoming) this.#filter = 'none';
+    // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
+    for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
   }
 
   /** Starts QEMU; it waits for a state (`incoming`) or for the first events after power-on. */
@@ -79,6 +86,8 @@ export class Replayer {
 
   /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
   async load(deviceState: Buffer): Promise<void> {
+    this.#filter = new StartFilter(this.#options.layout);
+    for (const events of this.#early.splice(0)) this.feed(events);
     await this.instance.loadDeviceState(deviceState);
     await this.instance.restartTick();
     await this.instance.cont();
@@ -86,12 +95,17 @@ export class Replayer {
 
   /** Bytes that wait for QEMU to read them; its own buffer may hold up to 4 KiB more. */
   get pendingBytes(): number {
-    return this.#feeder.pendingBytes;
+    return this.#feeder.pendingBytes + this.#early.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** Gives whole events to the machine. */
   feed(events: Buffer): void {
-    this.#feeder.feed(events);
+    if (this.#filter === undefined) {
+      this.#early.push(events);
+      return;
+    }
+    this.#feeder.feed(this.#filter === 'none' ? events : this.#filter.push(events));
+    if (this.#filter !== 'none' && this.#filter.done) this.#filter = 'none';
     this.#keepPoking();
   }
 

@@ -1,0 +1,121 @@
+// Two nodes, and everything that can happen to one of them while the guest works. Each test says
+// who may speak, what the clients of the guest see, and what must not be left behind.
+import { afterEach, beforeEach, expect, onTestFailed, test } from 'vitest';
+import type { LoadStats } from '../../src/demo/load-record.ts';
+import { PairUnderTest, waitFor } from './harness.ts';
+
+let pair: PairUnderTest;
+beforeEach(async () => {
+  pair = await PairUnderTest.open();
+  const opened = pair;
+  onTestFailed(() => console.log(opened.logs()));
+});
+afterEach(() => pair.close());
+
+const types = (name: string): string[] => pair.events(name).map(({ type }) => type);
+
+test('the primary is killed while it seeds', async () => {
+  const a = await pair.boot();
+  const termsBefore = pair.terms();
+  const b = pair.start('b');
+  await pair.seen(b, 'seeding');
+  const discarded = b.next((event): event is typeof event => event.type === 'replicaDiscarded');
+  await a.killWithMachine();
+  await discarded;
+
+  // It waits for a primary again, with nothing of the copy left, and claims nothing.
+  await waitFor('node b to wait for a primary', async () => {
+    const { role, state } = await b.status();
+    return role === 'starting' || state === 'connecting' ? true : undefined;
+  });
+  await waitFor('the processes of node a to end', () => pair.leftOf('a').length === 0 || undefined);
+  await waitFor('the copy of node b to end', () => pair.leftOf('b').length === 0 || undefined);
+  expect(pair.terms()).toEqual(termsBefore);
+  expect(types('b')).not.toContain('takeover');
+  expect(b.isRunning).toBe(true);
+});
+
+test('the backup is killed', async () => {
+  const { a, b } = await pair.protect();
+  const before = await a.status();
+  let stats: LoadStats | undefined;
+  const load = pair.load((latest) => {
+    stats = latest;
+  });
+  const answered = () => stats?.requestsOk ?? 0;
+  await waitFor('the load to begin', () => answered() > 20 || undefined);
+  await b.killWithMachine();
+  await a.until('alone');
+  const alone = await a.status();
+  expect(alone.role).toBe('primary');
+  expect(alone.term).toBe(before.term + 1);
+  const atLoss = answered();
+  await waitFor('answers without a backup', () => answered() > atLoss + 20 || undefined);
+  await waitFor('the processes of node b to end', () => pair.leftOf('b').length === 0 || undefined);
+
+  const again = pair.start('b');
+  await pair.protectedBy(a, again);
+  const atReturn = answered();
+  await waitFor('answers with a backup', () => answered() > atReturn + 20 || undefined);
+  const record = await load.stop();
+  expect(record.failures).toEqual([]);
+  expect(record.requestsFailed).toBe(0);
+  expect(types('b')).not.toContain('takeover');
+});
+
+test('no output leaves before its acknowledgement', async () => {
+  const { a, b } = await pair.protect();
+  const stats: LoadStats[] = [];
+  const load = pair.load((latest) => stats.push(latest));
+  const answered = () => stats.at(-1)?.requestsOk ?? 0;
+  const moreStats = (count: number): Promise<true> => {
+    const wanted = stats.length + count;
+    return waitFor('statistics', () => stats.length >= wanted || undefined);
+  };
+  await waitFor('the load to begin', () => answered() > 20 || undefined);
+
+  const release = await pair.freeze(b);
+  await moreStats(3); // acknowledgements that were on their way have arrived
+  const silent = stats.at(-1);
+  await moreStats(6);
+  expect(stats.at(-1)?.requestsOk).toBe(silent?.requestsOk);
+  expect(stats.at(-1)?.echoLines).toBe(silent?.echoLines);
+  expect((await a.status()).state).toBe('protected');
+
+  await release();
+  await waitFor('answers again', () => answered() > (silent?.requestsOk ?? 0) + 50 || undefined);
+  expect((await a.status()).state).toBe('protected');
+  const record = await load.stop();
+  expect(record.failures).toEqual([]);
+  expect(record.requestsFailed).toBe(0);
+  expect(record.echo?.lost).toBe(0);
+  expect(types('b')).not.toContain('replicaDiscarded');
+});
+
+test('the guest reboots', async () => {
+  const { a, b } = await pair.protect();
+  const terminal = await pair.console(a);
+  await terminal.run('true');
+  const from = terminal.text.length;
+  await terminal.type('reboot -f');
+  await terminal.until('understudy-guest ready', 120_000, from);
+  await waitFor('the guest', () => pair.read('/read'));
+  // The copy executes the boot, too; if it was given up, it is back by itself.
+  await pair.protectedBy(a, b);
+  const { role } = await a.status();
+  expect(role).toBe('primary');
+  for (const name of ['a', 'b']) expect(types(name)).not.toContain('takeover');
+  expect(await pair.read('/read')).toContain('uptime_ms');
+});
+
+test('the guest powers off', async () => {
+  const { a, b } = await pair.protect();
+  const terminal = await pair.console(a);
+  await terminal.run('true');
+  await terminal.type('poweroff -f');
+  expect(await Promise.all([a.exited, b.exited])).toEqual([0, 0]);
+  for (const name of ['a', 'b']) {
+    expect(types(name)).not.toContain('takeover');
+    expect(pair.leftOf(name)).toEqual([]);
+  }
+});

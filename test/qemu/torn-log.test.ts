@@ -1,0 +1,76 @@
+// A primary that is killed leaves half an event at the end of its log. The backup executes what is
+// whole, proves it, and goes on; the torn event never reaches a machine.
+import fs from 'node:fs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RequestTracker } from '../../src/rrlog/inflight.ts';
+import { type Copy, Lab, type Machine } from './harness.ts';
+
+let lab: Lab;
+beforeEach(async () => {
+  lab = await Lab.open();
+});
+afterEach(() => lab.close());
+
+/**
+ * The bytes of a recorder's file. What was followed is given back to the file system after a
+ * while, so they are read as they come.
+ */
+class RawLog {
+  readonly #from: number;
+  readonly #fd: number;
+  readonly #chunks: Buffer[] = [];
+  #at: number;
+
+  constructor(machine: Machine) {
+    this.#from = machine.recorder.position;
+    this.#at = this.#from;
+    this.#fd = fs.openSync(machine.logFile, 'r');
+    machine.onSegment(() => this.readOn());
+    lab.onClose(async () => fs.closeSync(this.#fd));
+  }
+
+  readOn(): void {
+    const rest = Buffer.alloc(fs.fstatSync(this.#fd).size - this.#at);
+    this.#at += fs.readSync(this.#fd, rest, 0, rest.length, this.#at);
+    this.#chunks.push(rest);
+  }
+
+  behind(position: number): Buffer {
+    return Buffer.concat(this.#chunks).subarray(position - this.#from);
+  }
+}
+
+/** What a backup makes of `bytes`: a run of whole events, and what is left over. */
+function receive(copy: Copy, bytes: Buffer) {
+  const requests = new RequestTracker(copy.cut.replay.blockRequestId);
+  const tail = copy.newTail('raw', requests);
+  const segment = tail.push(bytes);
+  return { requests, segment, icount: tail.icount, tornBytes: tail.pendingBytes };
+}
+
+test('the primary dies with a torn event at the end of its log', async () => {
+  const machine = await lab.boot();
+  const log = new RawLog(machine);
+  const copy = await machine.seed({ follow: false });
+  await machine.console.run('work syncwrite 5; work fork 2; echo before > /data/torn; sync');
+  const promised = machine.recorder.icount;
+  await new Promise<void>((resolve) => {
+    machine.onSegment(({ markers }) => markers.length > 0 && resolve());
+  });
+  await machine.kill();
+  log.readOn();
+
+  let bytes = log.behind(copy.cut.position);
+  expect(bytes.length).toBeGreaterThan(10_000);
+  const whole = receive(copy, bytes);
+  expect(whole.icount).toBe(machine.recorder.icount);
+  // As the disk of the log's buffer may have ended with a whole event: tear the last one.
+  while (receive(copy, bytes).tornBytes === 0) bytes = bytes.subarray(0, -1);
+
+  const torn = receive(copy, bytes);
+  expect(torn.icount).toBeGreaterThanOrEqual(promised);
+  copy.replayer.feed(torn.segment?.bytes ?? Buffer.alloc(0));
+  const { machine: heir } = await copy.takeOver(torn.icount, torn.requests);
+  expect(await heir.console.run('cat /data/torn')).toContain('before');
+  expect([...heir.errors, ...copy.errors]).toEqual([]);
+});
