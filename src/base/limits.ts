@@ -69,4 +69,12 @@ export const limits = {
   consoleHistoryBytes: 64 * 1024,
   /** An answer of a halted replayer's monitor takes 0.2 ms; a loaded machine is given this. */
   haltAnswerMs: 500,
+  /** Up to this lag a takeover is as quick as the load of a state; the primary runs freely. */
+  softLagMs: 60,
+  /** At this lag the primary gives all that it may give. */
+  fullThrottleLagMs: 250,
+  /** A replayer is at least half as fast as its recorder: this much always lets it catch up. */
+  throttleShareMax: 0.75,
+  /** Short enough that no client notices, long enough that Node's timers keep it. */
+  throttlePeriodMs: 20,
 } as const;

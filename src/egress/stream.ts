@@ -8,13 +8,13 @@
  */
 import { connect, type Socket } from 'node:net';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import type { DownListener, Egress, EgressStats, FrameListener } from '../ports/egress.ts';
-import { Announcer } from './announce.ts';
 import {
   encodeStreamFrames,
   StreamFrameDecoder,
   streamFrameBytesMax,
 } from '../base/stream-frames.ts';
+import type { DownListener, Egress, EgressStats, FrameListener } from '../ports/egress.ts';
+import { Announcer } from './announce.ts';
 import { egressLimits } from './limits.ts';
 
 export type StreamAddress =

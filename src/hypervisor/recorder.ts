@@ -4,19 +4,21 @@
  * It follows the log that QEMU writes and hands it on in segments, puts markers into it (R2), and
  * makes cuts (R5, R6). A machine that was taken over is adopted: it was a successor until then.
  */
-import { type Epoch, icount, type LogPosition, logPosition } from '../base/units.ts';
-import { padNetId } from './command-line.ts';
-import type { QemuInstance } from './instance.ts';
+
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { LogFollower } from './log-follower.ts';
-import { type ReplaySection, replaySection, parseDeviceState } from './device-state.ts';
-import { type Layout, headerBytes } from '../rrlog/layouts.ts';
+import { encodeStreamFrame } from '../base/stream-frames.ts';
+import { type Epoch, icount, type LogPosition, logPosition } from '../base/units.ts';
+import { RequestTracker } from '../rrlog/inflight.ts';
+import { headerBytes, type Layout } from '../rrlog/layouts.ts';
 import { LogTail, type Segment } from '../rrlog/log-tail.ts';
 import { encodeMarkerFrame } from '../rrlog/marker.ts';
-import { RequestTracker } from '../rrlog/inflight.ts';
+import { padNetId } from './command-line.ts';
+import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
+import type { QemuInstance } from './instance.ts';
+import { LogFollower } from './log-follower.ts';
+import { Throttle } from './throttle.ts';
 import { requestsInFlight } from './virtio.ts';
-import { asError, UnderstudyError } from '../base/errors.ts';
-import { encodeStreamFrame } from '../base/stream-frames.ts';
 
 export interface RecorderOptions {
   readonly instance: QemuInstance;
@@ -53,6 +55,8 @@ export interface Cut<T> extends Frozen {
 export class Recorder {
   readonly instance: QemuInstance;
   readonly requests = new RequestTracker();
+  /** Slows this machine down for a backup that lags. */
+  readonly throttle: Throttle;
   readonly #options: RecorderOptions;
   readonly #tail: LogTail;
   readonly #follower: LogFollower;
@@ -64,6 +68,7 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.instance = options.instance;
+    this.throttle = new Throttle(options.instance.process.pid);
     this.#tail = new LogTail({
       layout: options.layout,
       input: 'raw',
@@ -109,11 +114,16 @@ export class Recorder {
    * Throws `cut` when no attempt succeeded.
    */
   async cut<T>(whileStopped: (frozen: Frozen) => Promise<T> | T): Promise<Cut<T>> {
-    for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
-      await this.#waitForQuietDisks();
-      const cut = await this.#tryCut(whileStopped, discarded);
-      if (cut !== undefined) return cut;
-      await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
+    this.throttle.suspend();
+    try {
+      for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
+        await this.#waitForQuietDisks();
+        const cut = await this.#tryCut(whileStopped, discarded);
+        if (cut !== undefined) return cut;
+        await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
+      }
+    } finally {
+      this.throttle.resume();
     }
     throw new UnderstudyError(
       'cut',

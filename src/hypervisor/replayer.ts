@@ -9,14 +9,14 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { encodeStreamFrame } from '../base/stream-frames.ts';
 import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
-import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { padNetId } from './command-line.ts';
+import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { LogFeeder } from './log-feeder.ts';
-import { encodeStreamFrame } from '../base/stream-frames.ts';
 import { StartFilter } from './start-filter.ts';
 import { requestsInFlight } from './virtio.ts';
 

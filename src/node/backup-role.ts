@@ -4,7 +4,7 @@
  */
 import { asError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { icount as toIcount, millis, type Term } from '../base/units.ts';
+import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
@@ -283,9 +283,22 @@ export class BackupRole {
     }
   }
 
+  /** Tells the primary how far the copy is while nothing is acknowledged yet: it may slow down. */
+  #reportProgress(appliedIcount: number): void {
+    this.#options.link.send({
+      kind: 'ack',
+      term: this.#options.term,
+      received: logPosition(0),
+      applied: logPosition(0),
+      appliedIcount: toIcount(appliedIcount),
+    });
+  }
+
   #takeSample(appliedIcount: number): void {
     const { reporter } = this.#options;
     const bytes = this.#replica?.pendingBytes ?? 0;
+    if (this.#core.state.kind === 'seeding') this.#reportProgress(appliedIcount);
+    if (this.#core.state.kind !== 'protecting') return;
     reporter.report({ type: 'lag', ms: this.#lag.lagMs(appliedIcount), bytes });
   }
 

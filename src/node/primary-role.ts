@@ -2,25 +2,28 @@
  * The primary role: a recorder, the gate's queue, the egress and at most one backup, wired to the
  * primary core. The core decides; this does, and tells the core what happened.
  */
-import { asError, UnderstudyError } from '../base/errors.ts';
+
 import { Distribution } from '../base/distribution.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
 import { logPosition, millis, type Term } from '../base/units.ts';
+import { throttleShare } from '../core/flow-control.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { Link, LinkMessage } from '../ports/link.ts';
-import type { Segment } from '../rrlog/log-tail.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import type { Segment } from '../rrlog/log-tail.ts';
+import { Backlog } from './backlog.ts';
 import type { ConsoleHub } from './console-hub.ts';
-import { type Output, OutputQueue } from './output-queue.ts';
 import { seedBackup, verifyBackup } from './cutting.ts';
-import type { Reporter } from './report.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
+import { type Output, OutputQueue } from './output-queue.ts';
+import type { Reporter } from './report.ts';
 import type { Terms } from './terms.ts';
 import { withoutEnd } from './without-end.ts';
 
@@ -56,6 +59,8 @@ export class PrimaryRole {
   readonly #core: PrimaryCore;
   readonly #queue = new OutputQueue();
   readonly #timers: NodeJS.Timeout[] = [];
+  /** What was shipped and is not yet executed by the backup. */
+  #backlog = new Backlog();
   readonly #holdMs = new Distribution();
   #backup: Backup | undefined;
   #end: (outcome: PrimaryOutcome) => void = () => undefined;
@@ -76,7 +81,7 @@ export class PrimaryRole {
       this.#end = resolve;
     });
     this.#connectGuest();
-    this.#timers.push(setInterval(() => this.#step({ type: 'timer' }), limits.coreTimerMs));
+    this.#timers.push(setInterval(() => this.#tick(), limits.coreTimerMs));
     this.#timers.push(setInterval(() => this.#reportFigures(), limits.reportMs));
     const { instance } = options.recorder;
     void instance.exited.then((info) => {
@@ -111,7 +116,10 @@ export class PrimaryRole {
     this.#shippedTo = segment.to;
     if (segment.bytes.length === 0) return; // a segment holds an event
     this.#rawBytes += segment.to - segment.from;
-    this.#backup?.shipper?.ship(segment);
+    if (this.#backup?.shipper !== undefined) {
+      this.#backup.shipper.ship(segment);
+      this.#backlog.shipped(segment.icount);
+    }
     for (const { epoch, position } of segment.markers) {
       this.#step({ type: 'markerSeen', epoch, position });
     }
@@ -154,6 +162,13 @@ export class PrimaryRole {
   async stop(): Promise<void> {
     this.#finish('stopped');
     await this.#options.recorder.instance.destroy();
+  }
+
+  #tick(): void {
+    this.#step({ type: 'timer' });
+    const hasBackup = this.#backup?.shipper !== undefined;
+    if (!hasBackup) this.#backlog = new Backlog();
+    this.#options.recorder.throttle.share = hasBackup ? throttleShare(this.#backlog.ageMs) : 0;
   }
 
   #connectGuest(): void {
@@ -256,6 +271,7 @@ export class PrimaryRole {
     }
   }
 
+  /** One cut at a time; the machine is not slowed down meanwhile, its monitor must answer. */
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#cutting.then(work, work);
     this.#cutting = result.catch(() => undefined);
@@ -266,6 +282,7 @@ export class PrimaryRole {
     if (this.#backup?.link !== link) return;
     switch (message.kind) {
       case 'ack':
+        this.#backlog.executed(message.appliedIcount);
         this.#step({ type: 'ack', position: message.received });
         return;
       case 'control':
@@ -318,6 +335,7 @@ export class PrimaryRole {
     if (this.#finished) return;
     this.#finished = true;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#options.recorder.throttle.suspend();
     if (outcome === 'poweredOff') {
       const position = logPosition(this.#shippedTo);
       const control = { type: 'powerOff', reason: 'by the guest', position } as const;

@@ -27,7 +27,7 @@ import { copyRam, createRamFile } from '../../src/hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../../src/hypervisor/recorder.ts';
 import { Replayer } from '../../src/hypervisor/replayer.ts';
 import { imageBytes, Storage } from '../../src/hypervisor/storage.ts';
-import { recorderLogFile, startRecorder, Successor } from '../../src/hypervisor/successor.ts';
+import { recorderLogFile, Successor, startRecorder } from '../../src/hypervisor/successor.ts';
 import { qemuVersion } from '../../src/hypervisor/version.ts';
 import { connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
 import { RequestTracker } from '../../src/rrlog/inflight.ts';
@@ -559,12 +559,18 @@ export class PairUnderTest {
     }
   }
 
-  /** The last lines of both nodes' logs: for a test that failed, before `close`. */
+  /** The last of both nodes' logs and events: for a test that failed, before `close`. */
   logs(): string {
+    const figures = ['lag', 'log', 'hold', 'memory'];
     return ['a', 'b']
-      .map((name) => path.join(this.stage.dir, `${name}.log`))
-      .filter((file) => fs.existsSync(file))
-      .map((file) => `${file}:\n${fs.readFileSync(file, 'utf8').split('\n').slice(-25).join('\n')}`)
+      .map((name) => {
+        const file = path.join(this.stage.dir, `${name}.log`);
+        const log = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').slice(-25) : [];
+        const events = this.events(name).filter(({ type }) => !figures.includes(type));
+        return [`node ${name}:`, ...log, ...events.map((event) => JSON.stringify(event))].join(
+          '\n',
+        );
+      })
       .join('\n');
   }
 
@@ -602,7 +608,7 @@ export class PairUnderTest {
   }
 
   async protectedBy(primary: NodeProcess, backup: NodeProcess): Promise<void> {
-    await backup.until('protecting', bootMs);
+    await backup.until('protecting');
     await primary.until('protected');
   }
 

@@ -1,7 +1,7 @@
 // A busy machine: two programs that only compute take the processors from a pair under load. The
 // primary is killed, the backup goes on, and nothing that was promised is lost.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterEach, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { judge } from '../../src/demo/judge.ts';
 import type { LoadStats } from '../../src/demo/load-record.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
@@ -10,10 +10,9 @@ let pair: PairUnderTest;
 const hogs: ChildProcess[] = [];
 beforeEach(async () => {
   pair = await PairUnderTest.open();
-  const opened = pair;
-  onTestFailed(() => console.log(opened.logs()));
 });
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.log(pair.logs());
   for (const hog of hogs.splice(0)) hog.kill('SIGKILL');
   await pair.close();
 });

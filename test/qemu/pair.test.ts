@@ -1,16 +1,17 @@
 // Two nodes, and everything that can happen to one of them while the guest works. Each test says
 // who may speak, what the clients of the guest see, and what must not be left behind.
-import { afterEach, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LoadStats } from '../../src/demo/load-record.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 
 let pair: PairUnderTest;
 beforeEach(async () => {
   pair = await PairUnderTest.open();
-  const opened = pair;
-  onTestFailed(() => console.log(opened.logs()));
 });
-afterEach(() => pair.close());
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.log(pair.logs());
+  await pair.close();
+});
 
 const types = (name: string): string[] => pair.events(name).map(({ type }) => type);
 
