@@ -77,4 +77,8 @@ export const limits = {
   throttleShareMax: 0.75,
   /** Short enough that no client notices, long enough that Node's timers keep it. */
   throttlePeriodMs: 20,
+  /** A copy that lags by a whole seed needs some seconds; one that never gets there is given up. */
+  catchUpMs: 60_000,
+  /** A replayer that has no log does not answer; that may be as long as its primary has none. */
+  replayerContMs: 600_000,
 } as const;

@@ -90,8 +90,8 @@ export class QemuInstance {
     await this.monitor.execute('stop');
   }
 
-  async cont(): Promise<void> {
-    await this.monitor.execute('cont');
+  async cont(deadlineMs?: number): Promise<void> {
+    await this.monitor.execute('cont', {}, deadlineMs === undefined ? {} : { deadlineMs });
   }
 
   /** Every section but RAM (R6), while stopped. */
@@ -105,8 +105,10 @@ export class QemuInstance {
 
   /** Gives the tick a new phase, while stopped: it is not part of the device state (R3). */
   async restartTick(): Promise<void> {
-    await this.monitor.execute('object-del', { id: tickObject.id });
-    await this.monitor.execute('object-add', tickObject);
+    await Promise.all([
+      this.monitor.execute('object-del', { id: tickObject.id }),
+      this.monitor.execute('object-add', tickObject),
+    ]);
   }
 
   /** Loads a device state into an instance that was started with `incoming` (R7). */

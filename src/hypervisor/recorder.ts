@@ -141,7 +141,6 @@ export class Recorder {
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
     const stoppedAt = performance.now();
-    await this.instance.stop();
     let made: Omit<Cut<T>, 'pauseMs'> | undefined;
     try {
       made = await this.#whileStopped(whileStopped, discarded);
@@ -157,11 +156,16 @@ export class Recorder {
     work: (frozen: Frozen) => Promise<T> | T,
     discarded: number,
   ): Promise<Omit<Cut<T>, 'pauseMs'> | undefined> {
-    if ((await this.#inFlight()) > 0) {
+    // Sent in one go: QEMU takes them in this order, and each wait for an answer is guest time.
+    const [, inFlight, deviceState] = await Promise.all([
+      this.instance.stop(),
+      this.#inFlight(),
+      this.instance.saveDeviceState(),
+    ]);
+    if (inFlight > 0) {
       this.requests.closeCut();
       return undefined;
     }
-    const deviceState = await this.instance.saveDeviceState();
     const replay = replaySection(parseDeviceState(deviceState));
     const frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
     this.#splitAt(frozen.position);

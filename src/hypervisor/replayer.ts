@@ -90,7 +90,9 @@ export class Replayer {
     for (const events of this.#early.splice(0)) this.feed(events);
     await this.instance.loadDeviceState(deviceState);
     await this.instance.restartTick();
-    await this.instance.cont();
+    // Answered only when log is there: with none QEMU waits for it while it holds its lock. If it
+    // cannot go on, whoever waits for instructions finds out.
+    this.instance.cont(limits.replayerContMs).catch(() => undefined);
   }
 
   /** Bytes that wait for QEMU to read them; its own buffer may hold up to 4 KiB more. */
@@ -136,6 +138,10 @@ export class Replayer {
       }
     }
     sentinels.push(encodeEnd(layout));
+    if (this.#filter !== undefined && this.#filter !== 'none') {
+      this.#feeder.feed(this.#filter.flush());
+      this.#filter = 'none';
+    }
     this.#feeder.feed(Buffer.concat(sentinels));
     this.#keepPoking();
     await this.#untilExecuted(icount);

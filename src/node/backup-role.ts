@@ -2,7 +2,7 @@
  * The backup role, for the life of one link: receive a seed, execute the log, acknowledge it, and
  * take over or let go. The core decides; this does, and tells the core what happened.
  */
-import { asError } from '../base/errors.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
@@ -227,7 +227,14 @@ export class BackupRole {
     this.#replica = replica;
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();
+    const deadline = performance.now() + limits.catchUpMs;
     while (!this.#finished && replica.pendingBytes > limits.readyBacklogBytes) {
+      if (performance.now() > deadline) {
+        throw new UnderstudyError(
+          'stall',
+          `The copy did not catch up within ${limits.catchUpMs} ms: ${replica.pendingBytes} bytes of log wait`,
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, limits.coreTimerMs));
     }
     this.#step({ type: 'replicaReady' });

@@ -9,7 +9,7 @@ import { openFileArbiter } from '../arbiter/file.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
-import { egressFromSpec } from '../egress/from-spec.ts';
+import { egressFromSpec, parseEgressSpec } from '../egress/from-spec.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
 import { endStale, livingOwned } from '../hypervisor/processes.ts';
 import { createRamFile } from '../hypervisor/ram.ts';
@@ -102,6 +102,7 @@ export class UnderstudyNode {
         });
       }
     }
+    parseEgressSpec(config.self.egress); // a takeover is no time to find a mistake in it
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
     const runDir = claimRunDir(config.self.runDir);

@@ -55,3 +55,10 @@ test('nothing is given while it is undecided, and nothing is lost then', () => {
   expect(start.push(bytes(clock, run))).toEqual(bytes(warpStart, clock, warpAccount, clock, run));
   expect(start.done).toBe(true);
 });
+
+test('a log that ends while it is undecided gives everything but the warp start', () => {
+  const start = new StartFilter(layout);
+  start.push(bytes(warpStart, clock, realTime, clock, clock));
+  expect(start.flush()).toEqual(bytes(realTime, clock, clock));
+  expect(start.push(bytes(run))).toEqual(bytes(run));
+});
