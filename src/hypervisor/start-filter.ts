@@ -7,7 +7,7 @@
  * nothing: the guest's clock is disabled until the vCPU is resumed (`icount_start_warp_timer`,
  * softmmu/icount.c). A replayer meets the event after its own `cont`, where it does start a warp:
  * its guest's clock runs ahead by some 15 us, a timer fires too early, and it stalls within 30 ms.
- * Measured: 12 of 144 replicas under network load, each of them with a transmission pending.
+ * Measured: 9 of 144 replicas under network load, each of them with a transmission pending.
  *
  * The log tells whether a warp was started: ending one reads the clock once more
  * (`icount_warp_rt`), right behind the CLOCK_WARP_ACCOUNT with which a resumed vCPU begins, or as a
