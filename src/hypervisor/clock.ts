@@ -32,12 +32,6 @@ export function continueClock(deviceState: Buffer, lastClockNs: bigint): Buffer 
   return patched;
 }
 
-/** Guest clock minus real clock, nanoseconds: how long an idle guest would stand still. */
-export function clockLeadNs(deviceState: Buffer): bigint {
-  const { guestNs, clockNs } = findTimer(deviceState);
-  return guestNs - clockNs;
-}
-
 /** vmstate_timers and its subsections, softmmu/cpu-timers.c; the same in 7.2 and 10.0. */
 function findTimer(state: Buffer): TimerSection {
   const nameAt = state.indexOf('\x05timer\0\0\0\0', 0, 'latin1');
