@@ -53,8 +53,6 @@ export const limits = {
   reportMs: 250,
   /** How often the backup asks its replayer how far it is. */
   lagPollMs: 50,
-  /** A copy counts as ready when its backlog is no more than this: some 10 ms of replay. */
-  readyBacklogBytes: 64 * 1024,
   /** Log received and not executed, above which the backup takes no more from the link. */
   backlogBytesMax: 256 * 1024 * 1024,
   /** Between two attempts to reach the peer: a pair is unprotected meanwhile. */
@@ -69,12 +67,15 @@ export const limits = {
   consoleHistoryBytes: 64 * 1024,
   /** An answer of a halted replayer's monitor takes 0.2 ms; a loaded machine is given this. */
   haltAnswerMs: 500,
-  /** Up to this lag a takeover is as quick as the load of a state; the primary runs freely. */
+  /**
+   * Up to this lag a takeover is as quick as the load of a state; the primary runs freely. A copy
+   * counts as ready when it has caught up to here.
+   */
   softLagMs: 60,
   /** At this lag the primary gives all that it may give. */
-  fullThrottleLagMs: 250,
+  fullThrottleLagMs: 150,
   /** A replayer is at least half as fast as its recorder: this much always lets it catch up. */
-  throttleShareMax: 0.75,
+  throttleShareMax: 0.85,
   /** Short enough that no client notices, long enough that Node's timers keep it. */
   throttlePeriodMs: 20,
   /** A copy that lags by a whole seed needs some seconds; one that never gets there is given up. */

@@ -228,11 +228,11 @@ export class BackupRole {
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();
     const deadline = performance.now() + limits.catchUpMs;
-    while (!this.#finished && replica.pendingBytes > limits.readyBacklogBytes) {
+    while (!this.#finished && this.#lag.currentMs > limits.softLagMs) {
       if (performance.now() > deadline) {
         throw new UnderstudyError(
           'stall',
-          `The copy did not catch up within ${limits.catchUpMs} ms: ${replica.pendingBytes} bytes of log wait`,
+          `The copy did not catch up within ${limits.catchUpMs} ms: it is ${Math.round(this.#lag.currentMs)} ms behind, ${replica.pendingBytes} bytes of log wait`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, limits.coreTimerMs));

@@ -61,6 +61,11 @@ export class LagMeter {
     this.#received.push({ icount, at });
   }
 
+  /** The lag by the latest answer, milliseconds. */
+  get currentMs(): number {
+    return this.lagMs(this.#applied);
+  }
+
   /** Milliseconds since the oldest segment arrived that was not executed at `applied`; 0 if none. */
   lagMs(applied: number): number {
     const oldest = this.#received.find(({ icount }) => icount > applied);
