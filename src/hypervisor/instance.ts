@@ -98,8 +98,9 @@ export class QemuInstance {
   async saveDeviceState(): Promise<Buffer> {
     const filename = `${this.#dir}/state`;
     await this.monitor.execute('xen-save-devices-state', { filename, live: false });
-    const state = await fs.promises.readFile(filename);
-    await fs.promises.rm(filename);
+    // A machine stands still for this: 50 KB of tmpfs are read sooner than a thread is asked to.
+    const state = fs.readFileSync(filename);
+    fs.rmSync(filename);
     return state;
   }
 

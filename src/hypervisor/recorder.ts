@@ -145,9 +145,8 @@ export class Recorder {
     try {
       made = await this.#whileStopped(whileStopped, discarded);
     } finally {
-      // Whatever went wrong, the guest goes on.
-      this.#follower.resume();
-      await this.instance.cont();
+      // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
+      await this.instance.cont().finally(() => this.#follower.resume());
     }
     return made && { ...made, pauseMs: performance.now() - stoppedAt };
   }
@@ -169,9 +168,12 @@ export class Recorder {
     const replay = replaySection(parseDeviceState(deviceState));
     const frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
     this.#splitAt(frozen.position);
-    await this.instance.restartTick();
+    // QEMU does this while we work on the frozen machine.
+    const tick = this.instance.restartTick();
+    tick.catch(() => undefined); // awaited below, if the work does not fail first
     const begun = performance.now();
     const done = await work(frozen);
+    await tick;
     const whileStoppedMs = performance.now() - begun;
     return { ...frozen, validated: this.#validate(frozen), done, whileStoppedMs, discarded };
   }

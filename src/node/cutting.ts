@@ -49,10 +49,13 @@ export async function seedBackup(
   const copies = await prepareCopies(context);
   try {
     const cut = await recorder.cut(async ({ replay, deviceState, position }: Frozen) => {
+      // The storage daemon begins while RAM is copied.
+      const starting = storage.startCopies(copies);
+      starting.catch(() => undefined); // awaited below
       const begun = performance.now();
       copyRam(ramFile, ramCopy);
       const ramMs = performance.now() - begun;
-      const disks = await storage.startCopies(copies);
+      const disks = await starting;
       onCut(position);
       link.send({
         kind: 'control',
