@@ -1,0 +1,161 @@
+/**
+ * Soaks lockstep: a real pair under load is compared at cut after cut, and its backup is made to
+ * seed anew every so often. Every copy that was given up is a finding.
+ *
+ *   npm run soak -- lockstep [--minutes 2] [--every 500] [--reseed 20] [--hogs 0] [--disk] [--json]
+ *
+ * `--every`: milliseconds between two compares; `--reseed`: seconds between two restarts of the
+ * backup; `--disk`: the guest writes and reads directly all the time, so cuts meet requests.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Distribution } from '../../src/base/distribution.ts';
+import { LoadProcess } from '../../src/demo/load-process.ts';
+import type { NodeProcess } from '../../src/demo/node-process.ts';
+import { openWorld } from '../../src/demo/open-world.ts';
+import { Stage } from '../../src/demo/stage.ts';
+import { readGuestPage } from '../../src/demo/world-program.ts';
+import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '2' },
+    every: { type: 'string', default: '500' },
+    reseed: { type: 'string', default: '20' },
+    hogs: { type: 'string', default: '0' },
+    disk: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const everyMs = Number(values.every);
+const reseedMs = Number(values.reseed) * 1000;
+const soakMs = Number(values.minutes) * 60_000;
+
+/** What the nodes told. */
+class Findings {
+  readonly lagMs = new Distribution();
+  readonly cutPauseMs = new Distribution();
+  readonly discards: string[] = [];
+  seeds = 0;
+  cuts = 0;
+  takenBack = 0;
+  compared = 0;
+  unequal = 0;
+  /** Cuts that could not be made, by reason. */
+  readonly refused = new Map<string, number>();
+
+  take(node: string, event: WatchEvent): void {
+    switch (event.type) {
+      case 'lag':
+        this.lagMs.add(event.ms);
+        return;
+      case 'cut':
+        this.cuts += 1;
+        this.takenBack += event.discarded;
+        this.cutPauseMs.add(event.pauseMs - event.ramMs);
+        return;
+      case 'seeded':
+        this.seeds += 1;
+        return;
+      case 'replicaDiscarded':
+        this.discards.push(`${node}: ${event.reason}`);
+        process.stderr.write(`node ${node} gave its copy up: ${event.reason}\n`);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The primary is told of each compare, and so is counted once. */
+  takeCompare(equal: boolean): void {
+    this.compared += 1;
+    if (!equal) this.unequal += 1;
+  }
+
+  line(): string {
+    return (
+      `${this.seeds} seeds, ${this.compared} compares (${this.unequal} unequal), ` +
+      `${this.takenBack} cuts taken back, ${this.discards.length} copies given up, ` +
+      `lag p50 ${Math.round(this.lagMs.p(0.5))} p99 ${Math.round(this.lagMs.p(0.99))} ms, ` +
+      `cut pause p50 ${this.cutPauseMs.p(0.5).toFixed(1)} ms`
+    );
+  }
+}
+
+async function waitForGuest(world: Awaited<ReturnType<typeof openWorld>>): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const page = await readGuestPage(world, '/read').catch(() => undefined);
+    if (page !== undefined) return;
+    await sleep(200);
+  }
+  throw new Error('the guest did not answer after its boot');
+}
+
+async function soak(findings: Findings): Promise<void> {
+  const world = await openWorld();
+  const hogs: ChildProcess[] = [];
+  let stage: Stage | undefined;
+  try {
+    stage = await Stage.open({ nodes: ['a', 'b'], egressSpecs: world.egressSpecs });
+    const primary = stage.start('a');
+    primary.events.subscribe((event) => {
+      findings.take('a', event);
+      if (event.type === 'cutCompared') findings.takeCompare(event.equal);
+    });
+    await waitForGuest(world);
+    for (let hog = 0; hog < Number(values.hogs); hog += 1) {
+      hogs.push(spawn(process.execPath, ['-e', 'for(;;);'], { stdio: 'ignore' }));
+    }
+    const load = new LoadProcess(world, { runName: `soak${process.pid}` });
+    const until = performance.now() + soakMs;
+    if (values.disk) {
+      const seconds = Math.ceil(soakMs / 1000);
+      readGuestPage(world, `/work?kind=directio&n=${seconds}`).catch(() => undefined);
+    }
+    while (performance.now() < until) {
+      const backup = stage.start('b');
+      const watching = backup.events.subscribe((event) => findings.take('b', event));
+      await backup.until('protecting', 60_000);
+      await compareFor(primary, findings, Math.min(reseedMs, until - performance.now()));
+      watching.unsubscribe(); // what it says while it is stopped is not of interest
+      await backup.stop();
+      await primary.until('alone', 30_000);
+    }
+    await load.stop();
+  } finally {
+    for (const hog of hogs) hog.kill('SIGKILL');
+    await stage?.close();
+    await world.close();
+  }
+}
+
+async function compareFor(primary: NodeProcess, findings: Findings, ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  while (performance.now() < until) {
+    const answer = await askNode<{ ok: boolean; error?: string }>(primary.control, 'verify');
+    if (!answer.ok) {
+      const reason = answer.error ?? 'no reason';
+      findings.refused.set(reason, (findings.refused.get(reason) ?? 0) + 1);
+    }
+    process.stderr.write(`\r\x1b[K${findings.line()}`);
+    await sleep(everyMs);
+  }
+  process.stderr.write('\n');
+}
+
+const findings = new Findings();
+await soak(findings);
+process.stdout.write(`${findings.line()}\n`);
+if (values.json) {
+  const { lagMs, cutPauseMs, discards, refused, ...counts } = findings;
+  const figures = {
+    ...counts,
+    lagMs: { p50: lagMs.p(0.5), p99: lagMs.p(0.99), max: lagMs.p(1) },
+    cutPauseMs: { p50: cutPauseMs.p(0.5), p99: cutPauseMs.p(0.99), max: cutPauseMs.p(1) },
+    copiesGivenUp: discards,
+    refused: Object.fromEntries(refused),
+  };
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+process.exitCode = findings.discards.length + findings.unequal > 0 ? 1 : 0;
