@@ -39,6 +39,14 @@ export interface Frozen {
   readonly deviceState: Buffer;
 }
 
+/** A cut that the log after it has not judged yet. */
+interface Judgement {
+  readonly after: LogPosition;
+  readonly judge: (seenTo: LogPosition) => void;
+  /** Nobody waits for it any more. */
+  readonly abandon: () => void;
+}
+
 export interface Cut<T> extends Frozen {
   /** Settles when the log after the cut has confirmed it: rejects with `cut` when it did not. */
   readonly validated: Promise<void>;
@@ -63,7 +71,7 @@ export class Recorder {
   /** Log positions that must be segment boundaries, ascending. */
   readonly #splits: number[] = [];
   /** A cut that waits for the log after it. */
-  #judgement: { after: number; judge: (seenTo: LogPosition) => void } | undefined;
+  #judgement: Judgement | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -114,6 +122,8 @@ export class Recorder {
    * Throws `cut` when no attempt succeeded.
    */
   async cut<T>(whileStopped: (frozen: Frozen) => Promise<T> | T): Promise<Cut<T>> {
+    // The backup that an earlier cut was for may be gone, and with it the markers that judge it.
+    this.#judgement?.abandon();
     this.throttle.suspend();
     try {
       for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
@@ -183,6 +193,11 @@ export class Recorder {
     const validated = new Promise<void>((resolve, reject) => {
       this.#judgement = {
         after: position,
+        abandon: () => {
+          this.#judgement = undefined;
+          this.requests.closeCut();
+          reject(new UnderstudyError('cut', 'Another cut was made before this one was judged'));
+        },
         judge: (seenTo) => {
           const { blockRequestId } = replay;
           const cut = { position, icount: icount(replay.icount), blockRequestId };

@@ -271,6 +271,10 @@ export class BackupRole {
     const replica = this.#replica;
     const { reporter, log } = this.#options;
     if (replica === undefined) return;
+    if (this.#cutState !== undefined) {
+      this.#step({ type: 'replicaFailed', reason: 'a cut arrived during a compare' });
+      return;
+    }
     const collector = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
     this.#cutState = collector;
     try {

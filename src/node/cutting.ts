@@ -108,7 +108,10 @@ async function prepareCopies({ vm, storage, diskImages }: CutContext): Promise<P
   return copies;
 }
 
-/** Makes a cut and tells the backup what it must find at that position (R9). */
+/**
+ * Makes a cut and tells the backup what it must find at that position (R9). Resolves when the log
+ * after the cut has confirmed it; throws `cut` when it has not, or no cut could be made.
+ */
 export async function verifyBackup(
   context: CutContext,
   shipper: LogShipper,
@@ -141,6 +144,7 @@ export async function verifyBackup(
   });
   const { pauseMs, discarded } = cut;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, ramMs: cut.done.ramMs, discarded });
+  await cut.validated;
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

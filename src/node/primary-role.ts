@@ -23,7 +23,7 @@ import { seedBackup, verifyBackup } from './cutting.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
-import type { Reporter } from './report.ts';
+import type { Comparison, Reporter } from './report.ts';
 import type { Terms } from './terms.ts';
 import { withoutEnd } from './without-end.ts';
 
@@ -50,6 +50,14 @@ export type PrimaryOutcome = 'poweredOff' | 'termLost' | 'failed' | 'stopped';
 interface Backup {
   readonly link: Link;
   shipper: LogShipper | undefined;
+  /** The compare that the backup works on. */
+  comparing: Comparing | undefined;
+}
+
+interface Comparing {
+  readonly cutId: string;
+  readonly resolve: (result: Comparison) => void;
+  readonly reject: (error: UnderstudyError) => void;
 }
 
 export class PrimaryRole {
@@ -136,7 +144,7 @@ export class PrimaryRole {
       link.close(`this primary is ${this.#core.state.kind} already`);
       return;
     }
-    this.#backup = { link, shipper: undefined };
+    this.#backup = { link, shipper: undefined, comparing: undefined };
     link.onMessage((message) => this.#takeMessage(link, message));
     link.onClose((closed) => {
       if (this.#backup?.link !== link) return;
@@ -145,8 +153,11 @@ export class PrimaryRole {
     this.#step({ type: 'backupJoined', backup: link.peer.node });
   }
 
-  /** Compares the backup's state with this machine's at a cut. Throws `cut` when it cannot. */
-  verify(): Promise<void> {
+  /**
+   * Compares the backup's state with this machine's at a cut; one compare at a time. Throws `cut`
+   * when it cannot, or when the backup is lost over it.
+   */
+  verify(): Promise<Comparison> {
     return this.#exclusively(async () => {
       const backup = this.#backup;
       if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
@@ -155,7 +166,16 @@ export class PrimaryRole {
       const { link, shipper } = backup;
       const cutId = `${this.term}.${this.#nextCut}`;
       this.#nextCut += 1;
-      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
+      const compared = new Promise<Comparison>((resolve, reject) => {
+        backup.comparing = { cutId, resolve, reject };
+      });
+      compared.catch(() => undefined); // the cut itself may fail before
+      try {
+        await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
+        return await compared;
+      } finally {
+        backup.comparing = undefined;
+      }
     });
   }
 
@@ -289,8 +309,10 @@ export class PrimaryRole {
         if (message.control.type === 'seedReady') this.#step({ type: 'backupReady' });
         if (message.control.type === 'seedFailed') link.close(message.control.reason);
         if (message.control.type === 'cutResult') {
-          const { equal, differences } = message.control;
+          const { cutId, equal, differences } = message.control;
           this.#options.reporter.report({ type: 'cutCompared', equal, differences });
+          const comparing = this.#backup.comparing;
+          if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
         return;
       case 'log':
@@ -303,6 +325,8 @@ export class PrimaryRole {
   #dropBackup(reason: string): void {
     const backup = this.#backup;
     this.#backup = undefined;
+    const lost = new UnderstudyError('cut', `The backup was lost: ${reason}`);
+    backup?.comparing?.reject(lost);
     this.#options.log.warn({ reason }, 'the backup is lost');
     backup?.link.close(reason);
   }
@@ -342,6 +366,7 @@ export class PrimaryRole {
       this.#backup?.link.send({ kind: 'control', term: this.term, control });
     }
     this.#backup?.link.close(outcome);
+    this.#backup?.comparing?.reject(new UnderstudyError('cut', `This node ended: ${outcome}`));
     this.#options.recorder.close();
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);

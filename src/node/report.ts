@@ -20,6 +20,13 @@ export interface TakeoverTimes {
   readonly completions: number;
 }
 
+/** What a compare of primary and backup at a cut found. */
+export interface Comparison {
+  readonly equal: boolean;
+  /** What differs, in words; empty when equal. */
+  readonly differences: readonly string[];
+}
+
 export type NodeEvent =
   | { readonly type: 'role'; readonly role: 'primary' | 'backup'; readonly term: number }
   | { readonly type: 'state'; readonly state: string; readonly detail?: string }
@@ -31,11 +38,7 @@ export type NodeEvent =
       readonly ramMs: number;
       readonly discarded: number;
     }
-  | {
-      readonly type: 'cutCompared';
-      readonly equal: boolean;
-      readonly differences: readonly string[];
-    }
+  | ({ readonly type: 'cutCompared' } & Comparison)
   | { readonly type: 'seeded'; readonly bytes: number; readonly ms: number }
   | { readonly type: 'lag'; readonly ms: number; readonly bytes: number }
   | {
