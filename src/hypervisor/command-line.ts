@@ -64,7 +64,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-no-user-config'],
     ['-nodefaults'],
     ['-display', 'none'],
-    ['-machine', `${vm.machine},memory-backend=ram`],
+    ['-machine', `${vm.machine},memory-backend=ram,pflash0=firmware`],
+    ['-blockdev', `driver=file,node-name=firmware,read-only=on,filename=${doubled(vm.firmware)}`],
     ['-cpu', vm.cpu],
     ['-smp', '1'],
     ['-m', `${vm.memoryBytes / 1024}K`],
@@ -125,7 +126,7 @@ function nicArguments(mac: string, index: number, path: string): string[][] {
     // an interrupt that the recorder suppresses (`virtio_load`, hw/virtio/virtio.c).
     [
       '-device',
-      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=100000,guest_announce=off,romfile=,ioeventfd=off,event_idx=off`,
+      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=0,guest_announce=off,romfile=,ioeventfd=off,event_idx=off`,
     ],
   ];
 }

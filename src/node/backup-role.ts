@@ -8,6 +8,7 @@ import { logPosition, millis, type Term, icount as toIcount } from '../base/unit
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
+import { StartFilter } from '../hypervisor/start-filter.ts';
 import type { Control, Cut, Link, LinkMessage, LogFrame, SeedOffer } from '../ports/link.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
@@ -59,6 +60,8 @@ export class BackupRole {
   /** Segments received before the copy executes. */
   readonly #early: Buffer[] = [];
   #cutState: BlobCollector | undefined;
+  /** For the log behind a place where the primary was stopped and went on without a cut. */
+  #resuming: StartFilter | undefined;
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
@@ -176,7 +179,12 @@ export class BackupRole {
         this.#step({ type: 'granted' });
         this.#replica?.prepareSpare();
         return;
+      case 'resumed':
+        this.#feed(this.#endOfResuming());
+        this.#resuming = new StartFilter(this.#options.layout);
+        return;
       case 'cut':
+        this.#feed(this.#endOfResuming());
         void this.#compare(control);
         return;
       case 'powerOff':
@@ -247,14 +255,26 @@ export class BackupRole {
     const segment = seed.tail.pushSegment({ ...frame, bytes });
     this.#lag.received(segment.icount);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
-    if (this.#replica === undefined) this.#early.push(segment.bytes);
-    else this.#replica.feed(segment.bytes);
+    this.#feed(this.#resuming?.push(segment.bytes) ?? segment.bytes);
+    if (this.#resuming?.done === true) this.#resuming = undefined;
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
     return new Promise((resolve) => {
       this.#drained = resolve;
     });
+  }
+
+  #feed(bytes: Buffer): void {
+    if (this.#replica === undefined) this.#early.push(bytes);
+    else this.#replica.feed(bytes);
+  }
+
+  /** What the filter still holds: nothing more comes that could tell what it is. */
+  #endOfResuming(): Buffer {
+    const held = this.#resuming?.flush() ?? Buffer.alloc(0);
+    this.#resuming = undefined;
+    return held;
   }
 
   async #stalled(reason: string): Promise<void> {
@@ -285,7 +305,10 @@ export class BackupRole {
       if (equal) replica.prepareSpare();
       else {
         log.error({ differences }, 'the copy differs from the primary');
-        this.#step({ type: 'replicaFailed', reason: `the state differs: ${differences[0]}` });
+        this.#step({
+          type: 'replicaFailed',
+          reason: `the state differs: ${differences.slice(0, 3).join('; ')}`,
+        });
       }
     } catch (thrown) {
       this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
@@ -318,6 +341,7 @@ export class BackupRole {
     const seed = this.#seed;
     if (replica === undefined || seed === undefined) throw new Error('a takeover needs a copy');
     const wonAt = performance.now();
+    this.#feed(this.#endOfResuming());
     const backlogBytes = replica.pendingBytes;
     try {
       const machine = await replica.takeOver(

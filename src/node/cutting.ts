@@ -118,7 +118,7 @@ export async function verifyBackup(
   cutId: string,
 ): Promise<void> {
   const { recorder, ramFile, reporter, link, term } = context;
-  const cut = await recorder.cut(({ replay, deviceState, position }: Frozen) => {
+  const compareHere = ({ replay, deviceState, position }: Frozen) => {
     const begun = performance.now();
     const ram = digestRam(ramFile);
     const ramMs = performance.now() - begun;
@@ -141,6 +141,11 @@ export async function verifyBackup(
       );
     });
     return { ramMs };
+  };
+  const cut = await recorder.cut(compareHere, (position) => {
+    shipper.at(position, () => {
+      link.send({ kind: 'control', term, control: { type: 'resumed', position } });
+    });
   });
   const { pauseMs, discarded } = cut;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, ramMs: cut.done.ramMs, discarded });

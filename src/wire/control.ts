@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -85,6 +85,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     sentAtMs: clockMs,
     echo: z.strictObject({ sentAtMs: clockMs, heldMs: clockMs }).exactOptional(),
   }),
+  z.strictObject({ type: z.literal('resumed'), position }),
   z.strictObject({ type: z.literal('powerOff'), reason: sentence, position }),
   z.strictObject({ type: z.literal('drill') }),
   z.strictObject({ type: z.literal('staleTerm'), refused: termOf, current: termOf }),

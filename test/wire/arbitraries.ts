@@ -110,6 +110,7 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
     },
     { requiredKeys: ['type', 'sentAtMs'] },
   ),
+  fc.record({ type: type('resumed'), position }),
   fc.record({ type: type('powerOff'), reason: sentence, position }),
   fc.record({ type: type('drill') }),
   fc.record({ type: type('staleTerm'), refused: termOf, current: termOf }),
