@@ -99,8 +99,9 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
     const prefix = newPrefix();
     await ask('kv/put', { key: base64(`${prefix}/race`), value: base64(value) });
     const arbiter = await open(prefix);
-    for (const asked of [arbiter.read(), arbiter.compareAndSet(undefined, state(1, 'a'))]) {
-      const error = await asked.catch((thrown: unknown) => thrown);
+    const claim = () => arbiter.compareAndSet(undefined, state(1, 'a'));
+    for (const ask of [() => arbiter.read(), claim]) {
+      const error = await ask().catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: 'arbiter' });
       expect(String(error)).toContain(`'${prefix}/race'`);
       expect(String(error)).toContain(message);
@@ -119,7 +120,7 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
     const start = performance.now();
     expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     expect(await arbiter.read()).toEqual(state(1, 'a'));
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(900); // and not the deadline of 1 s
     await frozen.close();
   });
 

@@ -47,6 +47,7 @@ fs.open = async (...args: Parameters<typeof open>) => {
   const handle = await open(...args);
   const sync = handle.sync.bind(handle);
   handle.sync = async () => {
+    if (linked) fault('flush');
     await sync();
     if (linked) fault('after-flush');
   };

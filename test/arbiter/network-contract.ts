@@ -26,9 +26,9 @@ export interface NetworkArbiterUnderTest {
   openAt(port: number, deadlineMs: number): Promise<OpenedArbiter>;
 }
 
-const deadlineMs = 400;
+const deadlineMs = 800;
 /** A loaded machine may be late, but nothing may wait for a second deadline. */
-const slackMs = 350;
+const slackMs = 700;
 
 export function describeNetworkArbiterContract(
   name: string,

@@ -96,6 +96,23 @@ describe('a witness that is killed', () => {
 });
 
 describe('a witness whose disk fails', () => {
+  it('EIO when the new name is flushed: tells no win, and no state that may be lost', async () => {
+    const { faulty, sound, url } = await witnessWith('flush:EIO', directoryOf('flush'));
+    const arbiter = new HttpArbiter({ url, pair: 'p' });
+    try {
+      await faulty.start();
+      await expect(arbiter.compareAndSet(undefined, state(1, 'a'))).rejects.toThrow('EIO');
+      await expect(arbiter.read()).rejects.toThrow('EIO');
+      await faulty.kill();
+      await sound.start();
+      expect(await arbiter.read()).toEqual(state(1, 'a'));
+    } finally {
+      await arbiter.close();
+      await faulty.kill();
+      await sound.kill();
+    }
+  });
+
   it.each(['ENOSPC', 'EDQUOT'])('%s: says so, and goes on when there is room', async (code) => {
     const { faulty, sound, url } = await witnessWith(`before-write:${code}`, directoryOf(code));
     const arbiter = new HttpArbiter({ url, pair: 'p' });
