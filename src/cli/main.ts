@@ -7,12 +7,14 @@ import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
 import { statusCommand } from './status.ts';
+import { witnessCommand } from './witness.ts';
 
 const program = new Command('understudy')
   .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
   .addCommand(nodeCommand())
   .addCommand(statusCommand())
   .addCommand(consoleCommand())
+  .addCommand(witnessCommand())
   .addCommand(demoCommand())
   .addCommand(doctorCommand())
   .addCommand(logCommand());

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openFileArbiter } from '../arbiter/file.ts';
+import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
@@ -56,6 +56,7 @@ export class UnderstudyNode {
   readonly #layout: Layout;
   readonly #identity: Omit<Identity, 'term'>;
   readonly #runDir: RunDir;
+  readonly #arbiter: OpenedArbiter;
   readonly #terms: Terms;
   readonly #console = new ConsoleHub();
   readonly #stopping = new AbortController();
@@ -74,6 +75,7 @@ export class UnderstudyNode {
       qemu: string;
       layout: Layout;
       runDir: RunDir;
+      arbiter: OpenedArbiter;
       terms: Terms;
     },
   ) {
@@ -81,6 +83,7 @@ export class UnderstudyNode {
     this.#vm = parts.vm;
     this.#layout = parts.layout;
     this.#runDir = parts.runDir;
+    this.#arbiter = parts.arbiter;
     this.#terms = parts.terms;
     this.#identity = {
       node: options.config.self.name,
@@ -109,7 +112,10 @@ export class UnderstudyNode {
     const stale = await endStale(runDir.pids);
     if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
     runDir.clear();
-    const arbiter = await openFileArbiter({ directory: config.arbiter.slice('file:'.length) });
+    const arbiter = await openArbiter(config.arbiter, {
+      pair: config.pair,
+      auth: config.arbiterAuth,
+    });
     const terms = new Terms(arbiter, config.self.name, randomBytes(6).toString('hex'));
     const fingerprint = await vmFingerprint(vm);
     return new UnderstudyNode(options, {
@@ -118,6 +124,7 @@ export class UnderstudyNode {
       qemu: qemu.text,
       layout,
       runDir,
+      arbiter,
       terms,
     });
   }
@@ -391,6 +398,7 @@ export class UnderstudyNode {
     if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
     await endStale(this.#runDir.pids);
     this.#runDir.remove();
+    await this.#arbiter.close();
   }
 }
 

@@ -5,6 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
 import { z } from 'zod';
+import { type ArbiterAuth, authProblems } from '../arbiter/credentials.ts';
+import { type ArbiterSpec, parseArbiterSpec } from '../arbiter/spec.ts';
+import { pairName } from '../arbiter/state.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 
@@ -20,14 +23,47 @@ const nodeSchema = z.strictObject({
   runDir: z.string().optional(),
 });
 
-const pairSchema = z.strictObject({
-  pair: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1-32 letters, digits, _ or -'),
-  vm: z.string().describe('the VM file, relative to this one'),
-  arbiter: z.string().regex(/^file:.+/, 'must be file:PATH'),
-  nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
-  epochMs: z.number().min(1).max(1000).default(limits.epochMs),
-  onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
+/** How the node proves itself to the arbiter: paths of files, but for `user` and `plaintext`. */
+const arbiterAuthSchema = z.strictObject({
+  secret: z.string().optional(),
+  ca: z.string().optional(),
+  cert: z.string().optional(),
+  key: z.string().optional(),
+  user: z.string().optional(),
+  password: z.string().optional(),
+  plaintext: z.boolean().optional(),
 });
+
+const pairSchema = z
+  .strictObject({
+    pair: z.string().regex(pairName, 'must be 1-32 letters, digits, _ or -'),
+    vm: z.string().describe('the VM file, relative to this one'),
+    arbiter: z.string().superRefine(refuseBadSpec).describe('who gives out terms'),
+    arbiterAuth: arbiterAuthSchema.default({}),
+    nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
+    epochMs: z.number().min(1).max(1000).default(limits.epochMs),
+    onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
+  })
+  .superRefine(refuseBadAuth);
+
+function refuseBadSpec(text: string, context: z.RefinementCtx<string>): void {
+  try {
+    parseArbiterSpec(text, '/');
+  } catch (thrown) {
+    // Not `continue`: what else could be checked takes a good one for granted.
+    context.addIssue({ code: 'custom', message: asError(thrown).message, continue: false });
+  }
+}
+
+/** Runs when each key is well by itself. */
+function refuseBadAuth(
+  { arbiter, arbiterAuth }: { readonly arbiter: string; readonly arbiterAuth: ArbiterAuth },
+  context: z.RefinementCtx,
+): void {
+  for (const { key, message } of authProblems(parseArbiterSpec(arbiter, '/'), arbiterAuth)) {
+    context.addIssue({ code: 'custom', path: ['arbiterAuth', key], message });
+  }
+}
 
 export interface NodeConfig {
   readonly name: string;
@@ -40,7 +76,8 @@ export interface NodeConfig {
 export interface PairConfig {
   readonly pair: string;
   readonly vmFile: string;
-  readonly arbiter: string;
+  readonly arbiter: ArbiterSpec;
+  readonly arbiterAuth: ArbiterAuth;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
   readonly self: NodeConfig;
@@ -85,15 +122,28 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     egress: node.egress,
     runDir: path.resolve(baseDir, node.runDir ?? `/dev/shm/understudy/${data.pair}-${nodeName}`),
   });
-  const arbiterPath = path.resolve(baseDir, data.arbiter.slice('file:'.length));
   return {
     pair: data.pair,
     vmFile: path.resolve(baseDir, data.vm),
-    arbiter: `file:${arbiterPath}`,
+    arbiter: parseArbiterSpec(data.arbiter, baseDir),
+    arbiterAuth: withAbsolutePaths(data.arbiterAuth, baseDir),
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
+  };
+}
+
+function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {
+  const resolved = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : path.resolve(baseDir, file);
+  return {
+    ...auth,
+    secret: resolved(auth.secret),
+    ca: resolved(auth.ca),
+    cert: resolved(auth.cert),
+    key: resolved(auth.key),
+    password: resolved(auth.password),
   };
 }
 

@@ -40,6 +40,10 @@ export class Terms {
       const next: ArbiterState = { term: toTerm(expected + 1), holder: this.#holder };
       const result = await this.#arbiter.compareAndSet(current, next);
       if (result.won) return { type: 'termWon', term: next.term };
+      // A network that delivered our claim twice may tell us only what became of the second one.
+      if (result.current !== undefined && this.#isOurs(result.current, expected)) {
+        return { type: 'termWon', term: next.term };
+      }
       return { type: 'termLost', holder: result.current?.holder ?? 'nobody' };
     } catch (thrown) {
       const error = asError(thrown) as UnderstudyError;
@@ -47,7 +51,7 @@ export class Terms {
     }
   }
 
-  /** True when an earlier claim of ours was applied although its answer was lost. */
+  /** True when a claim of ours was applied although its answer was lost. */
   #isOurs(current: ArbiterState, expected: Term): boolean {
     return current.term === expected + 1 && current.holder === this.#holder;
   }

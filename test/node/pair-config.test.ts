@@ -39,7 +39,8 @@ describe('a pair file', () => {
     expect(a).toEqual({
       pair: 'web',
       vmFile: path.join(dir, 'vm.yaml'),
-      arbiter: `file:${path.join(dir, 'terms')}`,
+      arbiter: { kind: 'file', directory: path.join(dir, 'terms') },
+      arbiterAuth: {},
       epochMs: limits.epochMs,
       onBackupLost: 'runAlone',
       self: {
@@ -86,6 +87,74 @@ nodes:
     ]) {
       expect(error.message).toContain(place);
     }
+  });
+
+  it('reads every form of arbiter', () => {
+    const arbiterOf = (lines: string) => load(good.replace('arbiter: file:terms', lines)).arbiter;
+    expect(arbiterOf('arbiter: http://127.0.0.1:7100')).toEqual({
+      kind: 'witness',
+      url: 'http://127.0.0.1:7100',
+    });
+    expect(arbiterOf('arbiter: https://witness.example.org:443')).toEqual({
+      kind: 'witness',
+      url: 'https://witness.example.org',
+    });
+    expect(arbiterOf('arbiter: etcd:https://e1:2379,https://e2:2379/lab/pairs')).toEqual({
+      kind: 'etcd',
+      endpoints: ['https://e1:2379', 'https://e2:2379'],
+      prefix: '/lab/pairs',
+    });
+    expect(arbiterOf('arbiter: etcd:http://[::1]:2379')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://[::1]:2379'],
+      prefix: '/understudy',
+    });
+    expect(arbiterOf('arbiter: etcd:http://e1:2379\narbiterAuth: { plaintext: true }')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://e1:2379'],
+      prefix: '/understudy',
+    });
+  });
+
+  it('finds the files of the proof beside it', () => {
+    const auth = 'arbiterAuth: { secret: w.secret, ca: tls/ca.pem, cert: /c.pem, key: k.pem }';
+    const config = load(good.replace('arbiter: file:terms', `arbiter: https://w:7100\n${auth}`));
+    expect(config.arbiterAuth).toEqual({
+      secret: path.join(dir, 'w.secret'),
+      ca: path.join(dir, 'tls/ca.pem'),
+      cert: '/c.pem',
+      key: path.join(dir, 'k.pem'),
+    });
+  });
+
+  it.each([
+    ['file:', 'arbiter: must be file:PATH, and the path is missing'],
+    ['raft:x', 'arbiter: must be file:PATH, http://HOST:PORT, https://HOST:PORT or etcd:URL'],
+    ['http://127.0.0.1', "'http://127.0.0.1' must be http://HOST:PORT"],
+    ['http://127.0.0.1:70000', "'http://127.0.0.1:70000' must be http://HOST:PORT"],
+    ['http://127.0.0.1:7100/x', 'must end after the port'],
+    ['http://127.0.0.1:7100?x', 'must be http://HOST:PORT'],
+    ['http://u:p@127.0.0.1:7100', 'must not hold a name or password: that goes to arbiterAuth'],
+    ['http://10.0.0.9:7100', 'arbiterAuth.secret: is needed, as http://10.0.0.9:7100 is not on'],
+    ['etcd:', "arbiter: '' must be http://HOST:PORT"],
+    ['etcd:127.0.0.1:2379', "'127.0.0.1:2379' must be http://HOST:PORT"],
+    ['etcd:http://127.0.0.1:1/a,http://127.0.0.1:2', "'http://127.0.0.1:1/a' must end after"],
+    ['etcd:http://127.0.0.1:1,http://127.0.0.1:1', 'names an endpoint twice'],
+    [`etcd:${Array(8).fill('http://127.0.0.1:1').join()}`, 'names 8 endpoints: at most 7 may be'],
+    ['etcd:http://127.0.0.1:1/a/', "has the prefix '/a/'"],
+    ['etcd:http://e1:2379', 'arbiterAuth.plaintext: http://e1:2379 is not on this machine'],
+    ['file:x\narbiterAuth: { secret: s }', 'arbiterAuth.secret: is only for a witness'],
+    ['http://[::1]:7100\narbiterAuth: { ca: s }', 'arbiterAuth.ca: is only for https: addresses'],
+    ['https://w:1\narbiterAuth: { cert: s }', 'arbiterAuth.cert: goes with key'],
+    ['https://w:1\narbiterAuth: { user: s, password: t }', 'arbiterAuth.user: is only for etcd:'],
+    ['etcd:https://w:1\narbiterAuth: { user: s }', 'arbiterAuth.user: goes with password'],
+    ['file:x\narbiterAuth: { token: s }', 'arbiterAuth: Unrecognized key: "token"'],
+  ])('arbiter %s: refused', (text, message) => {
+    const [arbiter, ...auth] = text.split('\n');
+    const lines = [`arbiter: '${arbiter}'`, ...auth].join('\n');
+    const error = refusal(good.replace('arbiter: file:terms', lines));
+    expect(error.code).toBe('config');
+    expect(error.message).toContain(message);
   });
 
   it.each([
