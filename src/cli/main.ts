@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
+import { secretCommand } from './secret.ts';
 import { statusCommand } from './status.ts';
 
 const program = new Command('understudy')
@@ -13,6 +14,7 @@ const program = new Command('understudy')
   .addCommand(nodeCommand())
   .addCommand(statusCommand())
   .addCommand(consoleCommand())
+  .addCommand(secretCommand())
   .addCommand(demoCommand())
   .addCommand(doctorCommand())
   .addCommand(logCommand());

@@ -64,12 +64,14 @@ function opened(ws: WebSocket, where: string): Promise<Buffer> {
 function cannotDial(where: string, thrown: unknown): UnderstudyError {
   const cause = asError(thrown);
   const { code } = cause as NodeJS.ErrnoException;
+  const tlsHint = hintOfTls(cause);
   const hint =
     code === 'ECONNREFUSED'
       ? 'Start the other node, or check the address and port.'
-      : (hintOfTls(cause) ??
+      : (tlsHint ??
         `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`);
-  return new UnderstudyError('link', `Cannot connect to ${where}: ${cause.message}`, {
+  const what = tlsHint === undefined ? cause.message : 'the TLS handshake failed';
+  return new UnderstudyError('link', `Cannot connect to ${where}: ${what}`, {
     cause,
     hint,
   });
