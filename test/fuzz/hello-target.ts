@@ -33,8 +33,9 @@ const auth: HelloAuth = {
 };
 const wrong: HelloAuth = { ...auth, secret: new LinkSecret(Buffer.from('a guess at the secret')) };
 
-/** Frames of earlier cases, to be played again. */
+/** Frames of earlier cases, to be played again; and all that an honest peer said to each role. */
 const overheard: Buffer[] = [];
+const honestWords = new Map<HelloRole, readonly Buffer[]>();
 const overheardMax = 64;
 
 export const helloTarget: FuzzTarget = {
@@ -101,7 +102,9 @@ function speakAsNode(pipe: ScriptPipe, victim: HelloRole, random: Random, speech
   say(hello);
   if (!asksForProof) return;
   const proof = proofFor(pipe, victim, auth, hello);
-  if (proof !== undefined) say(proof);
+  if (proof === undefined) return;
+  say(proof);
+  honestWords.set(victim, [hello, proof]);
 }
 
 /** What a peer with this secret answers, once the victim has said hello. */
@@ -133,7 +136,7 @@ function act(
 ): void {
   const hello = controlFrameOf(helloMessage(random, random.chance(0.9)));
   const last = pipe.sent.at(-1);
-  switch (random.upTo(11)) {
+  switch (random.upTo(12)) {
     case 0:
     case 1:
       say(hello);
@@ -166,6 +169,9 @@ function act(
       say(random.bytes(random.upTo(2 * wireLimits.helloPayloadBytes)));
       break;
     case 10:
+      for (const frame of honestWords.get(victim) ?? []) say(frame);
+      break;
+    case 11:
       if (random.chance(0.5)) pipe.fail(new Error('a breach of the transport'));
       else pipe.end(random.pick([1000, 1006, 4000, 9]), random.text(30));
       break;

@@ -77,13 +77,17 @@ async function attack(
     return socket;
   });
   await new Promise((resolve) => setTimeout(resolve, random.upTo(isFlood ? 50 : 4)));
+  // While all the connections of a flood are still there.
+  if (isFlood || random.chance(0.1)) await otherNodeGetsIn(door);
   // Some stay as they are, for the next cases; the listener has to get rid of them itself.
   for (const socket of sockets) {
     if (random.chance(0.5)) socket.destroy();
     else if (random.chance(0.5)) socket.resetAndDestroy();
     else socket.end();
   }
-  if (!isFlood && !random.chance(0.1)) return;
+}
+
+async function otherNodeGetsIn(door: Door): Promise<void> {
   const link = await dial({
     host: '127.0.0.1',
     port: door.listener.port,
