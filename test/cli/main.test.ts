@@ -37,7 +37,7 @@ function understudy(...args: string[]): Promise<Ended> {
   });
 }
 
-const verbs = ['node', 'status', 'console', 'demo', 'doctor', 'log'];
+const verbs = ['node', 'status', 'console', 'secret', 'demo', 'doctor', 'log'];
 
 describe('understudy', () => {
   it('--help names every verb, on standard output', async () => {

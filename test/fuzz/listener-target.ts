@@ -81,9 +81,7 @@ async function attack(
   if (isFlood || random.chance(0.1)) await otherNodeGetsIn(door);
   // Some stay as they are, for the next cases; the listener has to get rid of them itself.
   for (const socket of sockets) {
-    if (random.chance(0.5)) socket.destroy();
-    else if (random.chance(0.5)) socket.resetAndDestroy();
-    else socket.end();
+    socket[random.pick(['destroy', 'destroy', 'resetAndDestroy', 'end'])]();
   }
 }
 

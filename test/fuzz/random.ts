@@ -31,7 +31,7 @@ export class Random {
     return this.u32() < probability * 0x1_0000_0000;
   }
 
-  pick<Item>(items: readonly [Item, ...Item[]]): Item {
+  pick<const Item>(items: readonly [Item, ...Item[]]): Item {
     return items[this.upTo(items.length - 1)] as Item;
   }
 
