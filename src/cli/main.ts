@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
+import { secretCommand } from './secret.ts';
 import { statusCommand } from './status.ts';
 import { witnessCommand } from './witness.ts';
 
@@ -15,6 +16,7 @@ const program = new Command('understudy')
   .addCommand(statusCommand())
   .addCommand(consoleCommand())
   .addCommand(witnessCommand())
+  .addCommand(secretCommand())
   .addCommand(demoCommand())
   .addCommand(doctorCommand())
   .addCommand(logCommand());

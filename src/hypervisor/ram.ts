@@ -23,7 +23,8 @@ export function createRamFile(path: string, bytes: number): void {
 export function copyRam(from: string, to: string): RamDigest {
   const source = openFor(from, 'r');
   try {
-    const target = openFor(to, 'w');
+    fs.rmSync(to, { force: true });
+    const target = openFor(to, 'wx');
     try {
       fs.ftruncateSync(target, fs.fstatSync(source).size);
       return readBlocks(source, (block, position) => {

@@ -1,6 +1,7 @@
 /**
  * The pair file: two nodes, one machine, one arbiter. Both nodes read the same file.
  */
+import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
@@ -10,17 +11,32 @@ import { type ArbiterSpec, parseArbiterSpec } from '../arbiter/spec.ts';
 import { pairName } from '../arbiter/state.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import type { CertificateFiles } from './certificate-files.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
+import { runDirBytesMax } from './run-dir.ts';
+
+const tlsSchema = z.strictObject({
+  ca: z.string().min(1).optional(),
+  cert: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+});
 
 const nodeSchema = z.strictObject({
   listen: z
     .string()
-    .regex(/^ws:\/\/[^/]+:\d+$/, 'must be ws://HOST:PORT')
+    .refine(
+      (text) => parseListenAddress(text) !== undefined,
+      'must be ws://HOST:PORT or wss://HOST:PORT, with a port from 1 to 65535',
+    )
     .describe('where this node waits for its peer'),
   /** Image of each disk on this node, by the id in the VM file. Overwritten when it is a backup. */
   disks: z.record(z.string(), z.string()).default({}),
   egress: z.string().default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
-  runDir: z.string().optional(),
+  runDir: z.string().min(1).optional(),
+  /** What differs from the pair's `tls` on this node. */
+  tls: tlsSchema.optional(),
 });
 
 /** How the node proves itself to the arbiter: paths of files, but for `user` and `plaintext`. */
@@ -41,8 +57,15 @@ const pairSchema = z
     arbiter: z.string().superRefine(refuseBadSpec).describe('who gives out terms'),
     arbiterAuth: arbiterAuthSchema.default({}),
     nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
-    epochMs: z.number().min(1).max(1000).default(limits.epochMs),
-    onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
+    security: z.strictObject({ secretFile: z.string().min(1) }).optional(),
+    /** Certificates of the link, where they are the same paths on both nodes. */
+    tls: tlsSchema.optional(),
+    epochMs: z
+      .number('must be a number from 1 to 1000')
+      .min(1, 'must be a number from 1 to 1000')
+      .max(1000, 'must be a number from 1 to 1000')
+      .default(limits.epochMs),
+    onBackupLost: z.enum(['runAlone', 'hold'], 'must be runAlone or hold').default('runAlone'),
   })
   .superRefine(refuseBadAuth);
 
@@ -71,6 +94,7 @@ export interface NodeConfig {
   readonly disks: Readonly<Record<string, string>>;
   readonly egress: string;
   readonly runDir: string;
+  readonly tls?: CertificateFiles;
 }
 
 export interface PairConfig {
@@ -80,6 +104,7 @@ export interface PairConfig {
   readonly arbiterAuth: ArbiterAuth;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
 }
@@ -99,7 +124,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   }
   const parsed = pairSchema.safeParse(document);
   if (!parsed.success) {
-    throw problem(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+    const { issues } = parsed.error;
+    throw problem(issues.flatMap((issue) => describeIssue(issue, document, keysAt)));
   }
   const { data } = parsed;
   const names = Object.keys(data.nodes);
@@ -112,6 +138,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   if (selfData === undefined || peerName === undefined || peerData === undefined) {
     throw problem([`nodes: there is no node '${name}'; the pair has ${names.join(' and ')}`]);
   }
+  const problems = pairProblems(data);
+  if (problems.length > 0) throw problem(problems);
   const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => ({
     name: nodeName,
@@ -120,7 +148,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
       Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
     ),
     egress: node.egress,
-    runDir: path.resolve(baseDir, node.runDir ?? `/dev/shm/understudy/${data.pair}-${nodeName}`),
+    runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
+    ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
   });
   return {
     pair: data.pair,
@@ -129,6 +158,9 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     arbiterAuth: withAbsolutePaths(data.arbiterAuth, baseDir),
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
+    ...(data.security === undefined
+      ? {}
+      : { secretFile: path.resolve(baseDir, data.security.secretFile) }),
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
   };
@@ -145,6 +177,28 @@ function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {
     key: resolved(auth.key),
     password: resolved(auth.password),
   };
+}
+
+/** The keys that may stand at a place, for what was mistyped. */
+function keysAt(place: readonly PropertyKey[]): readonly string[] {
+  if (place.length === 0) return Object.keys(pairSchema.shape);
+  if (place.at(-1) === 'tls') return Object.keys(tlsSchema.shape);
+  if (place[0] === 'arbiterAuth') return Object.keys(arbiterAuthSchema.shape);
+  return place[0] === 'nodes' ? Object.keys(nodeSchema.shape) : ['secretFile'];
+}
+
+function tlsFiles({ ca, cert, key }: TlsKeys, baseDir: string): { tls?: CertificateFiles } {
+  if (ca === undefined || cert === undefined || key === undefined) return {};
+  const beside = (file: string): string => path.resolve(baseDir, file);
+  return { tls: { ca: beside(ca), cert: beside(cert), key: beside(key) } };
+}
+
+/** The pair's and the node's name; the pair's is cut, with its digest, when the path gets too long. */
+function defaultRunDir(pair: string, node: string): string {
+  const parent = '/dev/shm/understudy';
+  const dir = `${parent}/${pair}-${node}`;
+  if (Buffer.byteLength(dir) <= runDirBytesMax) return dir;
+  return `${parent}/${pair.slice(0, 20)}-${hash('sha256', pair, 'hex').slice(0, 8)}-${node}`;
 }
 
 function readText(file: string): string {

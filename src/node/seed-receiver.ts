@@ -100,7 +100,7 @@ function fileTarget(path: string, bytes: number): Target {
   return {
     bytes,
     write: (payload, offset) => {
-      fs.writeSync(fd, payload, 0, payload.length, offset);
+      writeAt(path, fd, payload, offset);
     },
     close: () => {
       if (open) fs.closeSync(fd);
@@ -108,6 +108,17 @@ function fileTarget(path: string, bytes: number): Target {
     },
     finished: false,
   };
+}
+
+function writeAt(path: string, fd: number, payload: Uint8Array, offset: number): void {
+  try {
+    fs.writeSync(fd, payload, 0, payload.length, offset);
+  } catch (thrown) {
+    throw new UnderstudyError('resources', `Cannot write '${path}' for the seed`, {
+      cause: asError(thrown),
+      hint: 'free some room there: a backup needs as much as its primary has',
+    });
+  }
 }
 
 function openFresh(path: string, bytes: number): number {

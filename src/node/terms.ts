@@ -1,7 +1,7 @@
 /**
  * A node's dealings with the arbiter: claim the term after the present one, and know who holds it.
  */
-import { asError, type UnderstudyError } from '../base/errors.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { Arbiter, ArbiterState } from '../ports/arbiter.ts';
 
@@ -46,8 +46,10 @@ export class Terms {
       }
       return { type: 'termLost', holder: result.current?.holder ?? 'nobody' };
     } catch (thrown) {
-      const error = asError(thrown) as UnderstudyError;
-      return { type: 'arbiterUnreachable', reason: error.message };
+      // With cause and hint: a full disk and a missing right look alike without them.
+      const reason =
+        thrown instanceof UnderstudyError ? thrown.describe() : asError(thrown).message;
+      return { type: 'arbiterUnreachable', reason };
     }
   }
 

@@ -92,13 +92,13 @@ const peerControlSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('bye'), reason: sentence }),
 ]) satisfies z.ZodType<Control>;
 
+/** 32 bytes in hexadecimal. */
+const digits = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
+
 const linkControlSchema = z.discriminatedUnion('type', [
-  /** `auth` is left free for a challenge-response. */
-  z.strictObject({
-    type: z.literal('hello'),
-    ...helloFields,
-    auth: z.string().max(wireLimits.nameChars).exactOptional(),
-  }),
+  /** With a challenge, the sender asks for a proof and will give one. */
+  z.strictObject({ type: z.literal('hello'), ...helloFields, challenge: digits.exactOptional() }),
+  z.strictObject({ type: z.literal('proof'), mac: digits }),
   z.strictObject({
     type: z.literal('helloRefused'),
     code: nameOf,
@@ -143,7 +143,15 @@ export function helloOf(message: HelloMessage): Hello {
 }
 
 export function isLinkControl(control: WireControl): control is LinkControl {
-  return control.type === 'hello' || control.type === 'helloRefused' || control.type === 'credit';
+  switch (control.type) {
+    case 'hello':
+    case 'proof':
+    case 'helloRefused':
+    case 'credit':
+      return true;
+    default:
+      return false;
+  }
 }
 
 function checked(value: unknown, verb: 'send' | 'read'): WireControl {

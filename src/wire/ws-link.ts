@@ -7,13 +7,7 @@ import { UnderstudyError } from '../base/errors.ts';
 import { isLoopback } from '../base/loopback.ts';
 import { wireLimits } from './limits.ts';
 import type { FramePipe, PipeHandlers } from './pipe.ts';
-
-/** Certificates for mutual TLS, in PEM. Both sides prove themselves against the same authority. */
-export interface LinkTls {
-  readonly ca: string | Buffer;
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-}
+import type { LinkTls } from './tls.ts';
 
 /** The path that links are opened on; anything else is refused before the upgrade. */
 export const linkPath = '/link';
@@ -44,7 +38,7 @@ export function requireTlsOffLoopback(host: string, tls: LinkTls | undefined, ve
   throw new UnderstudyError(
     'link',
     `Cannot ${verb} '${host}' without TLS: plain links are for loopback addresses only`,
-    { hint: 'Configure certificates for the link, or use 127.0.0.1.' },
+    { hint: 'Use wss with a shared secret or certificates (docs/security.md), or 127.0.0.1.' },
   );
 }
 

@@ -1,8 +1,8 @@
 // The witness itself: what it refuses, what it keeps, and that it says clearly what is wrong with
 // its directory, its port or its options.
 import { execFile } from 'node:child_process';
-import fs from 'node:fs';
 import { createHmac, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';

@@ -78,12 +78,12 @@ nodes:
       'pair: must be 1-32 letters',
       'vm: ',
       'arbiter: must be file:PATH',
-      'epochMs: ',
-      'onBackupLost: ',
-      'nodes.a.listen: must be ws://HOST:PORT',
-      'nodes.b.listen: ',
-      '"disk"',
-      '"colour"',
+      'epochMs: must be a number from 1 to 1000: current value is 0',
+      'onBackupLost: must be runAlone or hold: current value is "panic"',
+      'nodes.a.listen: must be ws://HOST:PORT or wss://HOST:PORT',
+      'nodes.b.listen: is missing',
+      "nodes.a: unknown key 'disk': did you mean 'disks'?",
+      "the file: unknown key 'colour': known: pair, vm,",
     ]) {
       expect(error.message).toContain(place);
     }
@@ -164,6 +164,73 @@ nodes:
     ['an empty file', '', 'is not usable'],
   ])('%s: refused', (_, text, message) => {
     expect(refusal(text).message).toContain(message);
+  });
+
+  const listening = (a: string, b: string, more = ''): string => `
+pair: web
+vm: vm.yaml
+arbiter: file:terms
+${more}
+nodes:
+  a: { listen: '${a}' }
+  b: { listen: '${b}' }
+`;
+  const secret = 'security: { secretFile: web.secret }';
+  const tls = 'tls: { ca: ca.pem, cert: /etc/n.pem, key: n.key }';
+
+  it.each([
+    ['ws://127.0.0.1:80', 'ws://[::1]:443', ''],
+    ['wss://10.0.0.1:443', 'wss://b.example.org:80', secret],
+    ['wss://10.0.0.1:1', 'wss://[fe80::1]:65535', tls],
+    ['wss://127.0.0.1:7001', 'wss://127.0.0.1:7002', `${secret}\n${tls}`],
+    ['ws://127.0.0.1:7001', 'ws://localhost:7001', secret],
+  ])('nodes may listen on %s and %s', (a, b, more) => {
+    const { self, peer } = load(listening(a, b, more));
+    expect([self.listen, peer.listen]).toEqual([a, b]);
+  });
+
+  it.each([
+    ['ws://10.0.0.1:1', 'ws://10.0.0.2:1', '', 'nodes.a.listen: ws:// is for loopback'],
+    ['ws://10.0.0.1:1', 'ws://10.0.0.2:1', secret, 'nodes.b.listen: ws:// is for loopback'],
+    ['wss://10.0.0.1:1', 'wss://10.0.0.2:1', '', 'needs a shared secret or certificates'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', tls, "must be wss:// when there is 'tls'"],
+    ['wss://127.0.0.1:1', 'ws://127.0.0.1:2', secret, 'both must have ws:// or both wss://'],
+    ['wss://10.0.0.1:1', 'wss://10.0.0.2:1', 'tls: { ca: x }', 'missing is cert, key'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:1', '', 'both listen on ws://127.0.0.1:1'],
+    ['ws://127.0.0.1:0', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://127.0.0.1:70000', 'ws://127.0.0.1:2', '', 'a port from 1 to 65535'],
+    ['ws://127.0.0.1:1/x', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://u@127.0.0.1:1', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', 'security: {}', 'security.secretFile: is missing'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', 'security: { secret: x }', "unknown key 'secret'"],
+  ])('nodes may not listen on %s and %s with %j: %s', (a, b, more, message) => {
+    expect(refusal(listening(a, b, more)).message).toContain(message);
+  });
+
+  it('secret and certificates are beside the file; a node may have its own', () => {
+    const text = listening('wss://127.0.0.1:1', 'wss://127.0.0.1:2', `${secret}\n${tls}`);
+    const { self, peer, secretFile } = load(text.replace(":2'", ":2', tls: { cert: b.pem }"));
+    const beside = (name: string): string => path.join(dir, name);
+    expect(secretFile).toBe(beside('web.secret'));
+    expect(self.tls).toEqual({ ca: beside('ca.pem'), cert: '/etc/n.pem', key: beside('n.key') });
+    expect(peer.tls).toEqual({ ...self.tls, cert: beside('b.pem') });
+  });
+
+  it('two nodes of one host that share an image or a run directory: refused', () => {
+    const shared = good.replace('runDir: run-b }', 'runDir: x, disks: { d0: a.raw } }');
+    expect(refusal(shared).message).toContain("both have the disk image 'a.raw'");
+    const runDirs = good.replace('d0: a.raw }', 'd0: a.raw }, runDir: run-b');
+    expect(refusal(runDirs).message).toContain("both have the run directory 'run-b'");
+  });
+
+  it('the longest names: the default run directory is still short enough for sockets', () => {
+    const [pair, name] = ['p'.repeat(32), 'n'.repeat(16)];
+    const long = good.replace('pair: web', `pair: ${pair}`).replace('  a:', `  ${name}:`);
+    const { runDir } = load(long, name).self;
+    expect(Buffer.byteLength(runDir)).toBeLessThanOrEqual(66);
+    expect(runDir).toMatch(/^\/dev\/shm\/understudy\/p{20}-[0-9a-f]{8}-n{16}$/);
+    const other = long.replace(`pair: ${pair}`, `pair: ${'p'.repeat(31)}q`);
+    expect(load(other, name).self.runDir).not.toBe(runDir);
   });
 
   it('a node that is not in it: says which there are', () => {
