@@ -27,8 +27,8 @@ export const arbiterLimits = {
   /** Words of a server that are repeated in our errors. */
   quotedChars: 300,
 
-  /** Less can be guessed by trying; `head -c 32 /dev/urandom | base64` gives 44. */
-  secretBytesMin: 16,
+  /** Of random hex digits 128 bits; `head -c 32 /dev/urandom | base64` gives 44 bytes. */
+  secretBytesMin: 32,
   /** More is no secret but the wrong file. */
   secretBytesMax: 1 * KiB,
   /** Certificates and keys: a chain of a dozen. */

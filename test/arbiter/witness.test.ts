@@ -274,7 +274,7 @@ describe('understudy witness', () => {
     const file = path.join(scratch, 'bad-secret');
     fs.writeFileSync(file, 'short\n', { mode: 0o600 });
     const short = await command(...here('--secret', file));
-    expect([short.code, short.stderr]).toEqual([2, expect.stringContaining('16 bytes or more')]);
+    expect([short.code, short.stderr]).toEqual([2, expect.stringContaining('32 bytes or more')]);
     fs.writeFileSync(file, secret);
     fs.chmodSync(file, 0o644);
     const open = await command(...here('--secret', file));
