@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { findFirmware } from './firmware.ts';
+import { qemuVersion } from './version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
 import type { VmFile } from './vm-file/schema.ts';
 
@@ -69,6 +70,7 @@ export async function loadVmConfig(file: string): Promise<VmConfig> {
     });
   }
   const vm = parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
+  await qemuVersion(vm.qemu); // knows best what is wrong with a program that is no QEMU
   return { ...vm, firmware: await findFirmware(vm.qemu) };
 }
 

@@ -47,7 +47,9 @@ export function describeIssue(
     });
   }
   const value = valueAt(document, issue.path);
-  if (value === undefined) return [`${place}: is missing`];
+  // A check over several keys says itself what is missing.
+  if (value === undefined)
+    return [`${place}: ${issue.code === 'custom' ? issue.message : 'is missing'}`];
   const current =
     typeof value === 'object' ? '' : `: current value is ${JSON.stringify(value)?.slice(0, 100)}`;
   return [`${place}: ${issue.message}${current}`];

@@ -79,7 +79,10 @@ let occupiedPort = 0;
 let freePort = 0;
 
 beforeAll(async () => {
-  program('qemu', 'echo "QEMU emulator version 7.2.22 (Debian)"');
+  const version = 'QEMU emulator version 7.2.22 (Debian)';
+  fs.writeFileSync(at('bios-256k.bin'), 'firmware');
+  program('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
+  program('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
   program('old-qemu', 'echo "QEMU emulator version 6.2.0"');
   program('no-qemu', 'echo "Hello, I am no hypervisor"');
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
@@ -294,6 +297,12 @@ const cases: readonly BadInput[] = [
     code: 3,
     args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/no-qemu') })),
     says: ['is not QEMU: --version says "Hello', 'try: set qemu in the VM file'],
+  },
+  {
+    row: 'QEMU without its firmware',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/bare-qemu') })),
+    says: ["firmware 'bios-256k.bin' is not there", 'because: looked in', 'install the package'],
   },
   {
     row: 'arbiter directory cannot be had',

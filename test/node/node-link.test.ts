@@ -33,7 +33,9 @@ async function freePort(): Promise<number> {
 }
 
 beforeAll(async () => {
-  fs.writeFileSync(at('qemu'), '#!/bin/sh\necho "QEMU emulator version 7.2.22"\n', { mode: 0o755 });
+  fs.writeFileSync(at('bios-256k.bin'), 'firmware');
+  const answers = `[ "$1" = -L ] && echo ${dir} || echo "QEMU emulator version 7.2.22"`;
+  fs.writeFileSync(at('qemu'), `#!/bin/sh\n${answers}\n`, { mode: 0o755 });
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   const vm = `name: vm\nmemory: 32M\nqemu: ${at('qemu')}\nboot: { kernel: kernel }\n`;
   fs.writeFileSync(at('vm.yaml'), vm);
