@@ -7,8 +7,8 @@ import { limits } from '../base/limits.ts';
 import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
+import { PauseFilter } from '../hypervisor/pause-filter.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
-import { StartFilter } from '../hypervisor/start-filter.ts';
 import type { Control, Cut, Link, LinkMessage, LogFrame, SeedOffer } from '../ports/link.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
@@ -60,8 +60,7 @@ export class BackupRole {
   /** Segments received before the copy executes. */
   readonly #early: Buffer[] = [];
   #cutState: BlobCollector | undefined;
-  /** For the log behind a place where the primary was stopped and went on without a cut. */
-  #resuming: StartFilter | undefined;
+  readonly #pauses: PauseFilter;
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
@@ -70,6 +69,7 @@ export class BackupRole {
 
   constructor(options: BackupRoleOptions) {
     this.#options = options;
+    this.#pauses = new PauseFilter(options.layout);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -180,11 +180,10 @@ export class BackupRole {
         this.#replica?.prepareSpare();
         return;
       case 'resumed':
-        this.#feed(this.#endOfResuming());
-        this.#resuming = new StartFilter(this.#options.layout);
+        this.#feed(this.#pauses.resumedHere());
         return;
       case 'cut':
-        this.#feed(this.#endOfResuming());
+        this.#feed(this.#pauses.flush());
         void this.#compare(control);
         return;
       case 'powerOff':
@@ -255,8 +254,7 @@ export class BackupRole {
     const segment = seed.tail.pushSegment({ ...frame, bytes });
     this.#lag.received(segment.icount);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
-    this.#feed(this.#resuming?.push(segment.bytes) ?? segment.bytes);
-    if (this.#resuming?.done === true) this.#resuming = undefined;
+    this.#feed(this.#pauses.push(segment.bytes));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
@@ -268,13 +266,6 @@ export class BackupRole {
   #feed(bytes: Buffer): void {
     if (this.#replica === undefined) this.#early.push(bytes);
     else this.#replica.feed(bytes);
-  }
-
-  /** What the filter still holds: nothing more comes that could tell what it is. */
-  #endOfResuming(): Buffer {
-    const held = this.#resuming?.flush() ?? Buffer.alloc(0);
-    this.#resuming = undefined;
-    return held;
   }
 
   async #stalled(reason: string): Promise<void> {
@@ -341,7 +332,7 @@ export class BackupRole {
     const seed = this.#seed;
     if (replica === undefined || seed === undefined) throw new Error('a takeover needs a copy');
     const wonAt = performance.now();
-    this.#feed(this.#endOfResuming());
+    this.#feed(this.#pauses.flush());
     const backlogBytes = replica.pendingBytes;
     try {
       const machine = await replica.takeOver(

@@ -148,7 +148,7 @@ nodes:
     ['https://w:1\narbiterAuth: { cert: s }', 'arbiterAuth.cert: goes with key'],
     ['https://w:1\narbiterAuth: { user: s, password: t }', 'arbiterAuth.user: is only for etcd:'],
     ['etcd:https://w:1\narbiterAuth: { user: s }', 'arbiterAuth.user: goes with password'],
-    ['file:x\narbiterAuth: { token: s }', 'arbiterAuth: unknown key 'token''],
+    ['file:x\narbiterAuth: { token: s }', "arbiterAuth: unknown key 'token'"],
   ])('arbiter %s: refused', (text, message) => {
     const [arbiter, ...auth] = text.split('\n');
     const lines = [`arbiter: '${arbiter}'`, ...auth].join('\n');
