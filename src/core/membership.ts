@@ -1,0 +1,82 @@
+/**
+ * Membership: what a node without a machine does: boot it, join its peer, or wait.
+ *
+ * Intuition: the danger is not that nobody boots but that old disks do. A node therefore remembers,
+ * on its own disk, the last term in which its machine spoke to the world (`spoken`), and forgets it
+ * when its disks become a copy. Whoever spoke last has every write that the world could know of.
+ *
+ * Contract
+ *  1. A node boots only by claiming the term after the one that it read before it asked its peer:
+ *     whatever happened since makes the claim fail.
+ *  2. Alone, a node boots only when it spoke in the last term ever given: then nobody spoke after it.
+ *     It looks for its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to take
+ *     over, because a running machine is better than a reboot.
+ *  3. When both nodes answer and neither is primary nor granted, the one that spoke last boots. So
+ *     two nodes that were both down start again in any order, also when the last term was won and
+ *     never spoken in (a takeover that could not be proven).
+ *  4. A node whose disks may be older than its peer's never boots by itself. `startAnew` is the
+ *     operator's word that the peer is gone for good.
+ *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. A
+ *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
+ *  6. While a primary answers, a node joins it.
+ *
+ * What the node owes: `spoken` is durable before the machine speaks in that term, and set to 0
+ * durably before the first byte of a disk is overwritten by a seed.
+ */
+import { limits } from '../base/limits.ts';
+import { type Term, term as toTerm } from '../base/units.ts';
+
+/** What a node says of itself when it is asked. */
+export interface Standing {
+  readonly role: 'primary' | 'backup' | 'none';
+  /** It may take over, or is about to. */
+  readonly isGranted: boolean;
+  /** The last term in which the machine spoke from the disks that this node has; 0: a copy. */
+  readonly spoken: Term;
+}
+
+export interface MembershipFacts {
+  /** The arbiter's last term; 0: none was ever given. Read before the peer was asked. */
+  readonly term: Term;
+  /** Whether a life of this node holds it. */
+  readonly isOurs: boolean;
+  readonly spoken: Term;
+  /** `undefined`: the peer does not answer. */
+  readonly peer: Standing | undefined;
+  /** How long this node has been without a machine or a primary, milliseconds. */
+  readonly waitedMs: number;
+  readonly startAnew: boolean;
+}
+
+export type Choice =
+  /** Claim the term after `expected` and boot if it is won. */
+  | { readonly type: 'claim'; readonly expected: Term }
+  | { readonly type: 'join' }
+  | { readonly type: 'wait'; readonly reason: string };
+
+export function choose(facts: MembershipFacts): Choice {
+  const { term, isOurs, peer, waitedMs, startAnew } = facts;
+  const claim: Choice = { type: 'claim', expected: term };
+  if (startAnew || term === 0) return claim;
+  if (peer?.role === 'primary') return { type: 'join' };
+  const spoken = since(term, facts.spoken);
+  const mayWait = waitedMs < limits.ownTermWaitMs;
+  if (isOurs && spoken === term) {
+    if (peer === undefined && mayWait) return wait('looking for the peer before it boots');
+    if (peer?.isGranted === true && mayWait) return wait('the peer may take over');
+    return claim;
+  }
+  if (peer === undefined) {
+    return wait('the peer does not answer, and the disks here may be older than its disks');
+  }
+  if (peer.isGranted) return wait('the peer may take over');
+  const peerSpoken = since(term, peer.spoken);
+  if (spoken > peerSpoken) return claim;
+  if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
+  return wait('neither node has disks that the machine last spoke from');
+}
+
+/** A term above the arbiter's is of an arbiter that was set back. */
+const since = (term: Term, spoken: Term): Term => (spoken <= term ? spoken : toTerm(0));
+
+const wait = (reason: string): Choice => ({ type: 'wait', reason });
