@@ -152,6 +152,7 @@ export class FailureDetector {
   }
 }
 
-function withDefaults({ silenceMs = limits.silenceMs, heartbeatMs = silenceMs / 3 }) {
-  return { silenceMs, heartbeatMs };
+function withDefaults(options: DetectorOptions): Required<DetectorOptions> {
+  const silenceMs = options.silenceMs ?? limits.silenceMs;
+  return { silenceMs, heartbeatMs: options.heartbeatMs ?? silenceMs / 3 };
 }

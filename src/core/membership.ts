@@ -2,8 +2,10 @@
  * Membership: what a node without a machine does: boot it, join its peer, or wait.
  *
  * Intuition: the danger is not that nobody boots but that old disks do. A node therefore remembers,
- * on its own disk, the last term in which its machine spoke to the world (`spoken`), and forgets it
- * when its disks become a copy. Whoever spoke last has every write that the world could know of.
+ * on its own disk, the last term in which its machine spoke to the world (`spoken`). Whoever spoke
+ * last has every write that the world could know of. A node that was seeded since needs no new
+ * entry: who seeds it speaks in a later term than any in which it spoke itself (6), so the entry of
+ * its disks, which are a copy now, is never the greater one.
  *
  * Contract
  *  1. A node boots only by claiming the term after the one that it read before it asked its peer:
@@ -18,10 +20,11 @@
  *     operator's word that the peer is gone for good.
  *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. A
  *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
- *  6. While a primary answers, a node joins it.
+ *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an older
+ *     term is one that does not know yet that it lost: its machine is about to end.
  *
- * What the node owes: `spoken` is durable before the machine speaks in that term, and set to 0
- * durably before the first byte of a disk is overwritten by a seed.
+ * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
+ * takeover was proven.
  */
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
@@ -29,9 +32,11 @@ import { type Term, term as toTerm } from '../base/units.ts';
 /** What a node says of itself when it is asked. */
 export interface Standing {
   readonly role: 'primary' | 'backup' | 'none';
+  /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
+  readonly term: Term;
   /** It may take over, or is about to. */
   readonly isGranted: boolean;
-  /** The last term in which the machine spoke from the disks that this node has; 0: a copy. */
+  /** The last term in which this node's machine spoke; 0: none. */
   readonly spoken: Term;
 }
 
@@ -58,7 +63,11 @@ export function choose(facts: MembershipFacts): Choice {
   const { term, isOurs, peer, waitedMs, startAnew } = facts;
   const claim: Choice = { type: 'claim', expected: term };
   if (startAnew || term === 0) return claim;
-  if (peer?.role === 'primary') return { type: 'join' };
+  if (peer?.role === 'primary') {
+    return peer.term >= term
+      ? { type: 'join' }
+      : wait('the peer is primary in a term that is over');
+  }
   const spoken = since(term, facts.spoken);
   const mayWait = waitedMs < limits.ownTermWaitMs;
   if (isOurs && spoken === term) {

@@ -301,7 +301,6 @@ export class PrimaryCore {
     if ('backup' in state) {
       this.#effects.push({ type: 'dropBackup', reason: `a newer term, ${term}, was heard of` });
     }
-    this.#gate.forgetAcknowledgements();
     this.#gate.setMode('holding');
     this.#claim(hadGranted ? this.#afterLoss : silent ? 'holding' : 'alone');
   }
@@ -358,7 +357,9 @@ export class PrimaryCore {
     this.#effects.push({ type: 'handOver' });
   }
 
+  /** Not even an old acknowledgement releases anything now, whatever marker still comes back. */
   #claim(then: 'alone' | 'holding'): void {
+    this.#gate.forgetAcknowledgements();
     this.#become({ kind: 'claiming', retryAt: undefined, then });
     this.#effects.push({ type: 'claimTerm', expected: this.#term });
   }
