@@ -1,5 +1,5 @@
 /** What simulated nodes say to each other: the messages of src/ports/link.ts, with values for bytes. */
-import type { Standing } from '../src/core/membership.ts';
+import type { PeerStanding } from '../src/core/membership.ts';
 import type { Term } from '../src/base/units.ts';
 import type { Heartbeat } from '../src/ports/link.ts';
 import type { GuestEvent } from './guest.ts';
@@ -39,5 +39,5 @@ export type SimMessage =
 export interface SimHello {
   readonly node: string;
   readonly term: Term;
-  readonly standing: Standing;
+  readonly standing: PeerStanding;
 }

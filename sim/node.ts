@@ -8,8 +8,8 @@
  */
 import { limits } from '../src/base/limits.ts';
 import { type Millis, type Term, term as toTerm } from '../src/base/units.ts';
-import type { Standing } from '../src/core/membership.ts';
-import { planClaim } from '../src/core/terms.ts';
+import type { PeerStanding } from '../src/core/membership.ts';
+import { judgeLoss, planClaim } from '../src/core/terms.ts';
 import type { ArbiterState } from '../src/ports/arbiter.ts';
 import { BackupLife } from './backup-life.ts';
 import { SimDisk } from './disk.ts';
@@ -72,7 +72,7 @@ export class SimNode implements SimProcess {
     return (this.around.world.now + this.#clockOffset) as Millis;
   }
 
-  get standing(): Standing {
+  get standing(): PeerStanding {
     const { role, spoken } = this;
     const term = role instanceof PrimaryLife ? role.term : this.#knownTerm;
     if (role instanceof PrimaryLife) return { role: 'primary', term, isGranted: false, spoken };
@@ -169,9 +169,11 @@ export class SimNode implements SimProcess {
         const { next } = plan;
         arbiter.compareAndSet(this.name, plan.expected, next, (result) =>
           back(() => {
-            if (result === 'unreachable') done(unreachable);
-            else if (result) done({ type: 'termWon', term: next.term });
-            else lost('the other node');
+            if (result === 'unreachable') return done(unreachable);
+            if (result.won) return done({ type: 'termWon', term: next.term });
+            const loss = judgeLoss(result.current, expected, this.holder);
+            if (loss.type === 'won') done({ type: 'termWon', term: loss.term });
+            else lost(loss.holder);
           }),
         );
       }),

@@ -30,7 +30,7 @@ export class Pair {
     const { prng } = world;
     this.arbiter = new SimArbiter(world, {
       reaches: (node) => !this.temper.unreachable.has(node),
-      delayMs: () => prng.between(3, 30) / 10 + prng.below(2 * this.temper.slowMs + 1),
+      delayMs: () => prng.between(3, 30) / 10 + this.#slowness(),
       losesReply: () => this.temper.lostPermille > 0 && prng.chance(this.temper.lostPermille),
     });
     this.judge = new Judge(this.arbiter);
@@ -50,6 +50,12 @@ export class Pair {
     };
     this.a = new SimNode('a', 'b', around);
     this.b = new SimNode('b', 'a', around);
+  }
+
+  /** Mostly slow; now and then so slow that the client has long given up when it is obeyed. */
+  #slowness(): number {
+    const { prng } = this.world;
+    return prng.below(this.temper.slowMs * (prng.chance(150) ? 10 : 1) + 1);
   }
 
   get isProtected(): boolean {

@@ -2,7 +2,7 @@
  * A linearizable arbiter behind a bad network: slow, away, or silent about what it did.
  * Obeys the contract in src/ports/arbiter.ts, with callbacks in simulated time for promises.
  */
-import type { ArbiterState } from '../src/ports/arbiter.ts';
+import type { ArbiterState, CompareAndSetResult } from '../src/ports/arbiter.ts';
 import type { World } from './world.ts';
 
 export type ArbiterReply<T> = (reply: T | 'unreachable') => void;
@@ -41,19 +41,19 @@ export class SimArbiter {
     node: string,
     expected: ArbiterState | undefined,
     next: ArbiterState,
-    reply: ArbiterReply<boolean>,
+    reply: ArbiterReply<CompareAndSetResult>,
   ): void {
     this.#ask(node, () => this.#set(expected, next), reply);
   }
 
-  #set(expected: ArbiterState | undefined, next: ArbiterState): boolean {
+  #set(expected: ArbiterState | undefined, next: ArbiterState): CompareAndSetResult {
     const same = this.#state?.term === expected?.term && this.#state?.holder === expected?.holder;
-    if (!same) return false;
+    if (!same) return { won: false, current: this.#state };
     if (next.term !== (expected?.term ?? 0) + 1) throw new Error('a term must follow the last one');
     this.#state = next;
     this.given.set(next.term, next.holder);
     this.#world.say('arbiter', `term ${next.term} goes to ${next.holder}`);
-    return true;
+    return { won: true };
   }
 
   #ask<T>(node: string, act: () => T, reply: ArbiterReply<T>): void {

@@ -29,6 +29,8 @@ export const limits = {
   roundTripsMin: 3,
   /** Round trips whose least one counts, about a second of heartbeats. */
   roundTripSamples: 8,
+  /** A copy of RAM blocks a node for up to a second a gigabyte: 3 s at the default silence. */
+  seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */
   drillMs: 5_000,
   /** Between two attempts to reach an arbiter that did not answer. */
@@ -75,6 +77,8 @@ export const limits = {
   lagPollMs: 50,
   /** Log received and not executed, above which the backup takes no more from the link. */
   backlogBytesMax: 256 * 1024 * 1024,
+  /** A disk that is full or away: somebody has to make room, which takes longer than this. */
+  rememberRetryMs: 1_000,
   /** Between two attempts to reach the peer: a pair is unprotected meanwhile. */
   dialRetryMs: 100,
   /** How long a node looks for its peer before it boots a machine that it owned when it died. */

@@ -19,7 +19,9 @@
  *     refuse then would leave the machine unprotected for the sake of a number.
  *  5. A round trip is the least of the last `roundTripSamples`: a pause of either side lengthens some
  *     of them and shortens none.
- *  6. Nothing here decides who speaks.
+ *  6. While a seed is on its way (`patience`) silence is judged `seedPatience` times as long: both
+ *     sides copy gigabytes then, and nothing could be taken over.
+ *  7. Nothing here decides who speaks.
  */
 import { limits } from '../base/limits.ts';
 import { type Millis, millis } from '../base/units.ts';
@@ -30,6 +32,8 @@ export type DetectorEvent =
   | { readonly type: 'received' }
   /** A heartbeat arrived; it counts as received. */
   | { readonly type: 'heartbeat'; readonly heartbeat: Heartbeat }
+  /** Whether a seed is on its way. At first it is not. */
+  | { readonly type: 'patience'; readonly isSeeding: boolean }
   | { readonly type: 'timer' };
 
 export type DetectorEffect =
@@ -71,6 +75,7 @@ export class FailureDetector {
   /** Awake time since the last life. */
   #silentMs = 0;
   #suspected = false;
+  #patience = 1;
   #echo: { readonly sentAtMs: number; readonly receivedAt: Millis } | undefined;
   readonly #roundTrips: number[] = [];
 
@@ -102,6 +107,10 @@ export class FailureDetector {
       case 'heartbeat':
         this.#silentMs = 0;
         return this.#takeHeartbeat(event.heartbeat, now);
+      case 'patience':
+        this.#patience = event.isSeeding ? limits.seedPatience : 1;
+        this.#silentMs = 0;
+        return [];
       case 'timer':
         return this.#takeTimer(now);
     }
@@ -117,7 +126,7 @@ export class FailureDetector {
     }
     if (passedMs > this.#heartbeatMs) return effects; // this process was away
     this.#silentMs += passedMs;
-    if (this.#silentMs >= this.#usedMs && !this.#suspected) {
+    if (this.#silentMs >= this.#usedMs * this.#patience && !this.#suspected) {
       this.#suspected = true;
       effects.push({ type: 'suspect', silentMs: this.#silentMs });
     }

@@ -28,16 +28,11 @@
  */
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
+import type { Standing } from '../ports/link.ts';
 
-/** What a node says of itself when it is asked. */
-export interface Standing {
-  readonly role: 'primary' | 'backup' | 'none';
-  /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
+/** What the peer's hello said. */
+export interface PeerStanding extends Standing {
   readonly term: Term;
-  /** It may take over, or is about to. */
-  readonly isGranted: boolean;
-  /** The last term in which this node's machine spoke; 0: none. */
-  readonly spoken: Term;
 }
 
 export interface MembershipFacts {
@@ -47,7 +42,7 @@ export interface MembershipFacts {
   readonly isOurs: boolean;
   readonly spoken: Term;
   /** `undefined`: the peer does not answer. */
-  readonly peer: Standing | undefined;
+  readonly peer: PeerStanding | undefined;
   /** How long this node has been without a machine or a primary, milliseconds. */
   readonly waitedMs: number;
   readonly startAnew: boolean;

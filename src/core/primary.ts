@@ -25,7 +25,7 @@
  * 11. A process that was away (`selfPauseMs`) trusts no acknowledgement that is older than its return.
  * 12. A drill stops the guest, waits until the whole log is acknowledged and all outputs have left,
  *     and only then tells the backup to take over. A drill that leads to nothing ends in a claim; a
- *     won one lets the guest go on here.
+ *     won one lets the guest go on here. A guest that cannot be stopped stays protected.
  * 13. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
  */
 import { limits } from '../base/limits.ts';
@@ -53,6 +53,8 @@ export type PrimaryEvent =
   | { readonly type: 'drill' }
   /** After `stopGuest` of a drill: the guest stands, and all its log was given to the link. */
   | { readonly type: 'guestStopped'; readonly logEnd: LogPosition }
+  /** After `stopGuest` of a drill: it could not be stopped with its whole log. */
+  | { readonly type: 'guestNotStopped'; readonly reason: string }
   /** The guest powered itself off: not a failure. */
   | { readonly type: 'guestPoweredOff'; readonly logEnd: LogPosition }
   | { readonly type: 'machineFailed'; readonly reason: string }
@@ -233,6 +235,11 @@ export class PrimaryCore {
         this.#gate.logEnded(event.logEnd);
         this.#become({ ...state, logEnd: event.logEnd });
         this.#handOver();
+        return;
+      case 'guestNotStopped':
+        if (state.kind !== 'handingOver') return;
+        this.#become({ kind: 'protected', backup: state.backup });
+        this.#continueGuest();
         return;
       case 'guestPoweredOff':
         this.#guestPoweredOff(event.logEnd, now);

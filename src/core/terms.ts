@@ -13,7 +13,9 @@
  *  3. A claim is one compare-and-set from the state that was read, of exactly the term that the
  *     claimant last knew. A state that has moved on is a lost claim.
  *  4. A claim that was applied although its answer was lost is recognised when it is repeated: the
- *     holder names one life of a node (src/ports/arbiter.ts, 6).
+ *     holder names one life of a node (src/ports/arbiter.ts, 6). That holds also when the first one
+ *     is applied between the second one's read and its compare-and-set: a compare-and-set that did
+ *     not win is judged by the state that it met (`judgeLoss`).
  */
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
@@ -58,4 +60,15 @@ export function planClaim(
     expected: current,
     next: { term: toTerm(expected + 1), holder },
   };
+}
+
+/** What a compare-and-set that did not win has come to, by the state it met. */
+export function judgeLoss(
+  met: ArbiterState | undefined,
+  expected: Term,
+  holder: string,
+): Exclude<ClaimStep, { type: 'compareAndSet' }> {
+  const step = planClaim(met, expected, holder);
+  // The state expected was met only after the attempt: somebody else's turn has come and gone.
+  return step.type === 'compareAndSet' ? { type: 'lost', holder: met?.holder ?? 'nobody' } : step;
 }

@@ -7,6 +7,7 @@ import YAML from 'yaml';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { detectorProblem } from '../core/failure-detector.ts';
 
 const nodeSchema = z.strictObject({
   listen: z
@@ -18,6 +19,8 @@ const nodeSchema = z.strictObject({
   egress: z.string().default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
   runDir: z.string().optional(),
+  /** Directory on a disk for what a node must still know after a loss of power. */
+  stateDir: z.string().optional(),
 });
 
 const pairSchema = z.strictObject({
@@ -27,6 +30,8 @@ const pairSchema = z.strictObject({
   nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
   epochMs: z.number().min(1).max(1000).default(limits.epochMs),
   onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
+  silenceMs: z.number().max(60_000).default(limits.silenceMs),
+  heartbeatMs: z.number().optional(),
 });
 
 export interface NodeConfig {
@@ -35,6 +40,7 @@ export interface NodeConfig {
   readonly disks: Readonly<Record<string, string>>;
   readonly egress: string;
   readonly runDir: string;
+  readonly stateDir: string;
 }
 
 export interface PairConfig {
@@ -43,6 +49,9 @@ export interface PairConfig {
   readonly arbiter: string;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  /** Silence of the peer that is suspicious, and how often a node breaks its own. */
+  readonly silenceMs: number;
+  readonly heartbeatMs: number;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
 }
@@ -75,6 +84,10 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   if (selfData === undefined || peerName === undefined || peerData === undefined) {
     throw problem([`nodes: there is no node '${name}'; the pair has ${names.join(' and ')}`]);
   }
+  const { silenceMs, heartbeatMs = silenceMs / 3 } = data;
+  const detector = { silenceMs, heartbeatMs };
+  const unfit = detectorProblem(detector);
+  if (unfit !== undefined) throw problem([unfit]);
   const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => ({
     name: nodeName,
@@ -83,6 +96,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
       Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
     ),
     egress: node.egress,
+    stateDir: path.resolve(baseDir, node.stateDir ?? '.understudy'),
     runDir: path.resolve(baseDir, node.runDir ?? `/dev/shm/understudy/${data.pair}-${nodeName}`),
   });
   const arbiterPath = path.resolve(baseDir, data.arbiter.slice('file:'.length));
@@ -92,6 +106,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     arbiter: `file:${arbiterPath}`,
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
+    ...detector,
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
   };
