@@ -85,6 +85,15 @@ export class Pair {
 
   /** Everything that is broken is repaired; nodes that ended are started. */
   heal(): void {
+    this.repair();
+    for (const node of [this.a, this.b]) {
+      node.crashIn = undefined;
+      node.start();
+    }
+  }
+
+  /** The network, the arbiter and the disks are as they should be again; nobody is started. */
+  repair(): void {
     for (const undo of this.undo) undo();
     this.undo.clear();
     for (const [from, to] of [
@@ -96,10 +105,6 @@ export class Pair {
     }
     Object.assign(this.temper, { slowMs: 0, lostPermille: 0 });
     this.temper.unreachable.clear();
-    for (const node of [this.a, this.b]) {
-      node.crashIn = undefined;
-      node.start();
-    }
   }
 
   /** A message of an older term strays into the present link of the primary. */

@@ -3,8 +3,11 @@ import { type Checker, type Released, Violation } from './facts.ts';
 
 export class OutputRule implements Checker {
   released({ node, history, indices, state, mustHold, backupHolds }: Released): void {
-    if (mustHold && (state === 'alone' || state === 'claiming' || state === 'holding')) {
+    if (mustHold && (state === 'alone' || state === 'holding')) {
       throw new Violation('output-rule', `${node} speaks alone although its policy is to hold`);
+    }
+    if (state === 'claiming') {
+      throw new Violation('output-rule', `${node} speaks before its claim is answered`);
     }
     if (backupHolds === undefined) return;
     for (const index of indices) {

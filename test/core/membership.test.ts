@@ -92,7 +92,12 @@ describe('a node without a machine', () => {
           const [here, there] = [term(spokenHere), term(spokenThere)];
           const facts = { term: term(6), startAnew: false, waitedMs: 1e9 };
           const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });
-          const b = choose({ ...facts, isOurs: !isOurs, spoken: there, peer: peer({ spoken: here }) });
+          const b = choose({
+            ...facts,
+            isOurs: !isOurs,
+            spoken: there,
+            peer: peer({ spoken: here }),
+          });
           const booting = [a, b].filter(({ type }) => type === 'claim').length;
           expect(booting).toBe(spokenHere === spokenThere && booting === 0 ? 0 : 1);
         },

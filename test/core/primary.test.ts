@@ -255,6 +255,19 @@ describe('a primary', () => {
     expect(rig.core.state.kind).toBe('alone');
   });
 
+  it('drill: this process stood still meanwhile, so the arbiter is asked (11, 12)', () => {
+    // Goal: the backup may have suspected it and taken over; no marker can come to prove otherwise.
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    rig.step({ type: 'drill' });
+    const logEnd = rig.logEnd();
+    rig.stopped(logEnd);
+    rig.jump(limits.selfPauseMs + 1);
+    const effects = rig.step({ type: 'ack', position: logEnd });
+    expect(claims(effects)).toBe(1);
+    expect(rig.releases).toEqual([]);
+  });
+
   it('drill: a guest that cannot be stopped stays protected (12)', () => {
     const rig = PrimaryRig.protected();
     rig.step({ type: 'drill' });
