@@ -47,6 +47,20 @@ module.exports = {
       to: { path: '^src/', pathNot: `^src/(${[...Object.keys(layers), ...faces].join('|')})/` },
     },
     {
+      name: 'sim-runs-the-core',
+      comment: 'sim stands in for everything else: it may import only core, base, ports and rrlog',
+      severity: 'error',
+      from: { path: '^sim/' },
+      to: { path: '^src/', pathNot: '^src/(core|base|ports|rrlog)/' },
+    },
+    {
+      name: 'sim-is-not-imported',
+      comment: 'nothing that runs in earnest knows the simulator',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^sim/' },
+    },
+    {
       name: 'faces-are-not-imported',
       comment: 'nothing below the faces imports a face',
       severity: 'error',

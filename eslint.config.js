@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 export default tseslint.config(
   { ignores: ['dist/**', 'build/**', 'node_modules/**'] },
   {
-    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/**/*.ts', 'sim/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
@@ -51,6 +51,23 @@ export default tseslint.config(
           property: 'random',
           message: 'src/core is pure: pass it in as an event.',
         },
+      ],
+    },
+  },
+  {
+    // A run is a function of its seed; only what counts wall time may look at a clock.
+    files: ['sim/**/*.ts'],
+    ignores: ['sim/run.ts', 'sim/campaign.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['performance', 'setTimeout', 'setInterval', 'setImmediate', 'Date', 'crypto'].map(
+          (name) => ({ name, message: 'a simulation has its own time and chance.' }),
+        ),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'use the seeded generator.' },
       ],
     },
   },

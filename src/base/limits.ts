@@ -11,6 +11,28 @@ export const limits = {
   tickUs: 1000,
   /** Markers on their way through QEMU: one covers what waits, one what arrives meanwhile. */
   markersInFlightMax: 2,
+  /**
+   * Markers that were seen and wait for their acknowledgement: 5 s of epochs. Past this every other
+   * one is forgotten: its outputs then wait for the next one.
+   */
+  markersWaitingMax: 256,
+  /** Outputs held, above which the guest stands still; it goes on at half of it. */
+  heldOutputsMax: 4096,
+  /**
+   * A step this late means that this process was away. The quickest takeover measured took 48 ms:
+   * acknowledgements that waited here for longer may be those of a backup that has taken over.
+   */
+  selfPauseMs: 40,
+  /** Silence that is suspicious. Pauses of garbage collection and cuts were measured up to 100 ms. */
+  silenceMs: 300,
+  /** Round trips that must fit into a silence: one for the beat, one lost, one for jitter. */
+  roundTripsMin: 3,
+  /** Round trips whose least one counts, about a second of heartbeats. */
+  roundTripSamples: 8,
+  /** A copy of RAM blocks a node for up to a second a gigabyte: 3 s at the default silence. */
+  seedPatience: 10,
+  /** A drill takes as long as a takeover; past this the primary takes its machine back. */
+  drillMs: 5_000,
   /** Between two attempts to reach an arbiter that did not answer. */
   arbiterRetryMs: 100,
   /** inotify tells of log growth; this only covers a notification that was lost. */
@@ -55,6 +77,8 @@ export const limits = {
   lagPollMs: 50,
   /** Log received and not executed, above which the backup takes no more from the link. */
   backlogBytesMax: 256 * 1024 * 1024,
+  /** A disk that is full or away: somebody has to make room, which takes longer than this. */
+  rememberRetryMs: 1_000,
   /** Between two attempts to reach the peer: a pair is unprotected meanwhile. */
   dialRetryMs: 100,
   /** How long a node looks for its peer before it boots a machine that it owned when it died. */

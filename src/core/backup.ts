@@ -11,7 +11,15 @@
  *  4. A takeover executes all log that was acknowledged: no log is discarded between the loss of
  *     the primary and `takeOver`.
  *  5. When the arbiter does not answer, the copy is kept and asking goes on; nothing speaks.
- *  6. A machine that its guest powered off is followed, not taken over.
+ *  6. A machine that its guest powered off is followed, not taken over: when the primary says so, and
+ *     also when the primary was lost behind a guest's shutdown that is in the log.
+ *  7. `ack: received` acknowledges log that is held in memory, `ack: durable` only log that the node
+ *     reported to be on disk. Nothing is acknowledged before the copy executes, nor while claiming.
+ *  8. A copy that fails while a claim is on its way is discarded at once, and the claim's answer is
+ *     awaited (`withdrawing`). A term that is won then, or whose takeover could not be proven, is
+ *     never spoken in: it ends in `unproven`. Membership (membership.ts, 3) brings the pair back.
+ *  9. A newer term that is heard of is a lost link: the claim that follows shows who holds it.
+ * 10. A drill is a claim while the link lives, under the same rules.
  */
 import { limits } from '../base/limits.ts';
 import type { LogPosition, Millis, Term } from '../base/units.ts';
@@ -21,12 +29,23 @@ export type BackupEvent =
   /** State loaded, log flowing: the copy executes. */
   | { readonly type: 'replicaReady' }
   | { readonly type: 'granted' }
+  /** Log arrived whole, and is held in memory up to here. */
   | { readonly type: 'log'; readonly to: LogPosition }
+  /** Log is on disk up to here. */
+  | { readonly type: 'durable'; readonly to: LogPosition }
+  /** The log that arrived says that the guest switches itself off. */
+  | { readonly type: 'guestShutdownLogged' }
   | { readonly type: 'linkLost'; readonly reason: string }
   | { readonly type: 'replicaFailed'; readonly reason: string }
+  /** The copy could not prove that it executed everything, or could not go on. */
+  | { readonly type: 'takeoverFailed'; readonly reason: string }
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
+  /** A message or hello spoke of this term. */
+  | { readonly type: 'termHeard'; readonly term: Term }
+  /** The primary hands over on purpose. */
+  | { readonly type: 'drill' }
   | { readonly type: 'guestPoweredOff' }
   | { readonly type: 'timer' };
 
@@ -35,10 +54,14 @@ export type BackupEffect =
   | { readonly type: 'reportReady' }
   | { readonly type: 'claimTerm'; readonly expected: Term }
   | { readonly type: 'takeOver'; readonly term: Term }
-  /** Destroy the copy and everything of it; then connect again for a new seed. */
+  /** Destroy the copy and everything of it. */
   | { readonly type: 'discardReplica'; readonly reason: string }
   | { readonly type: 'changed'; readonly from: BackupState; readonly to: BackupState }
-  | { readonly type: 'end'; readonly outcome: 'poweredOff' };
+  /**
+   * This link's story is over. `discarded`: connect again for a new seed. `unproven`: a term was
+   * won, or may yet be, that nobody will speak in; the node asks membership what to do.
+   */
+  | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'discarded' | 'unproven' };
 
 export type BackupState =
   | { readonly kind: 'connecting' }
@@ -47,20 +70,38 @@ export type BackupState =
   /** Granted: this node protects the machine. */
   | { readonly kind: 'protecting'; readonly primary: string; readonly term: Term }
   | { readonly kind: 'claiming'; readonly expected: Term; readonly retryAt: Millis | undefined }
+  /** The copy is gone, a claim is on its way. */
+  | { readonly kind: 'withdrawing'; readonly reason: string }
   | { readonly kind: 'takingOver'; readonly term: Term }
   | { readonly kind: 'ended' };
 
+export interface BackupOptions {
+  /** @default 'received' */
+  readonly ack?: 'received' | 'durable';
+}
+
 export class BackupCore {
+  readonly #ack: 'received' | 'durable';
   #state: BackupState = { kind: 'connecting' };
+  #shutdownLogged = false;
   #effects: BackupEffect[] = [];
+
+  constructor(options: BackupOptions = {}) {
+    this.#ack = options.ack ?? 'received';
+  }
 
   get state(): BackupState {
     return this.#state;
   }
 
+  /** It may take over, or is about to. */
+  get isGranted(): boolean {
+    return ['protecting', 'claiming', 'takingOver'].includes(this.#state.kind);
+  }
+
   step(event: BackupEvent, now: Millis): BackupEffect[] {
     this.#effects = [];
-    this.#take(event, now);
+    if (this.#state.kind !== 'ended') this.#take(event, now);
     return this.#effects;
   }
 
@@ -81,33 +122,48 @@ export class BackupCore {
         return;
       case 'log':
         // In memory is received; the promise that it will be executed is kept by obligation 4.
-        if (state.kind === 'ready' || state.kind === 'protecting') {
-          this.#effects.push({ type: 'ack', position: event.to });
-        }
+        if (this.#ack === 'received') this.#acknowledge(event.to);
+        return;
+      case 'durable':
+        if (this.#ack === 'durable') this.#acknowledge(event.to);
+        return;
+      case 'guestShutdownLogged':
+        this.#shutdownLogged = true;
         return;
       case 'linkLost':
         this.#linkLost(event.reason);
         return;
       case 'replicaFailed':
-        if (state.kind === 'takingOver' || state.kind === 'ended') return;
-        this.#discard(event.reason);
+        this.#replicaFailed(event.reason);
+        return;
+      case 'takeoverFailed':
+        if (state.kind !== 'takingOver') return;
+        this.#discard(event.reason, 'unproven');
         return;
       case 'termWon':
-        if (state.kind !== 'claiming') return;
-        this.#become({ kind: 'takingOver', term: event.term });
-        this.#effects.push({ type: 'takeOver', term: event.term });
+        this.#termWon(event.term);
         return;
       case 'termLost':
-        if (state.kind === 'claiming') this.#discard(`node ${event.holder} won the term`);
+        if (state.kind === 'claiming') {
+          this.#discard(`node ${event.holder} won the term`, 'discarded');
+        } else if (state.kind === 'withdrawing') this.#end('discarded');
         return;
       case 'arbiterUnreachable':
+        // It may have been won all the same; this node does not ask for what it cannot use.
+        if (state.kind === 'withdrawing') this.#end('unproven');
         if (state.kind !== 'claiming') return;
         this.#become({ ...state, retryAt: (now + limits.arbiterRetryMs) as Millis });
         return;
+      case 'termHeard':
+        if ('term' in state && event.term > state.term) {
+          this.#linkLost(`a newer term, ${event.term}, was heard of`);
+        }
+        return;
+      case 'drill':
+        if (state.kind === 'protecting') this.#claim(state.term);
+        return;
       case 'guestPoweredOff':
-        if (state.kind === 'takingOver' || state.kind === 'ended') return;
-        this.#become({ kind: 'ended' });
-        this.#effects.push({ type: 'end', outcome: 'poweredOff' });
+        if (state.kind !== 'takingOver') this.#end('poweredOff');
         return;
       case 'timer':
         if (state.kind === 'claiming' && state.retryAt !== undefined && now >= state.retryAt) {
@@ -117,22 +173,58 @@ export class BackupCore {
     }
   }
 
+  #acknowledge(position: LogPosition): void {
+    const { kind } = this.#state;
+    if (kind === 'ready' || kind === 'protecting') this.#effects.push({ type: 'ack', position });
+  }
+
   #linkLost(reason: string): void {
     const state = this.#state;
     switch (state.kind) {
-      case 'protecting':
-        this.#claim(state.term);
-        return;
       case 'seeding':
       case 'ready':
-        this.#discard(reason);
+      case 'protecting':
+        if (this.#shutdownLogged) this.#end('poweredOff');
+        else if (state.kind === 'protecting') this.#claim(state.term);
+        else this.#discard(reason, 'discarded');
         return;
       case 'connecting':
       case 'claiming':
+      case 'withdrawing':
       case 'takingOver':
       case 'ended':
         return;
     }
+  }
+
+  #replicaFailed(reason: string): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'connecting':
+      case 'seeding':
+      case 'ready':
+      case 'protecting':
+        this.#discard(reason, 'discarded');
+        return;
+      case 'claiming':
+        this.#effects.push({ type: 'discardReplica', reason });
+        // Between two attempts no claim is on its way, but an earlier one may have been applied.
+        if (state.retryAt !== undefined) this.#end('unproven');
+        else this.#become({ kind: 'withdrawing', reason });
+        return;
+      case 'withdrawing':
+      case 'takingOver':
+      case 'ended':
+        return;
+    }
+  }
+
+  #termWon(term: Term): void {
+    const state = this.#state;
+    if (state.kind === 'withdrawing') this.#end('unproven');
+    if (state.kind !== 'claiming') return;
+    this.#become({ kind: 'takingOver', term });
+    this.#effects.push({ type: 'takeOver', term });
   }
 
   #claim(expected: Term): void {
@@ -140,9 +232,14 @@ export class BackupCore {
     this.#effects.push({ type: 'claimTerm', expected });
   }
 
-  #discard(reason: string): void {
-    this.#become({ kind: 'connecting' });
+  #discard(reason: string, outcome: 'discarded' | 'unproven'): void {
     this.#effects.push({ type: 'discardReplica', reason });
+    this.#end(outcome);
+  }
+
+  #end(outcome: 'poweredOff' | 'discarded' | 'unproven'): void {
+    this.#become({ kind: 'ended' });
+    this.#effects.push({ type: 'end', outcome });
   }
 
   #become(to: BackupState): void {

@@ -19,7 +19,12 @@
  *  6. At most `markersInFlightMax` markers are unseen at once; outputs that arrive meanwhile are
  *     covered by the next one.
  *  7. The end of the log covers every output, whenever it arrives, and needs no marker before it.
+ *  8. After `distrust`, acknowledgements release nothing until one of them reaches a marker that was
+ *     sent after it, or the end of the log. So what an acknowledgement says is never older than that.
+ *  9. At most `markersWaitingMax` markers are remembered, however long none is acknowledged. One that
+ *     is forgotten delays what it covers until the next one is acknowledged, and releases nothing.
  */
+import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition } from '../base/units.ts';
 
 export type GateMode = 'open' | 'holding' | 'shut';
@@ -31,6 +36,8 @@ interface MarkerInFlight {
   readonly covers: number;
   /** Start of the marker's event in the log, once it came back. */
   position: LogPosition | undefined;
+  /** Sent before a `distrust`: alone it releases nothing. */
+  isStale: boolean;
 }
 
 export class OutputGate {
@@ -53,6 +60,11 @@ export class OutputGate {
   /** Outputs released so far, which is also the number of the last one. */
   get released(): number {
     return this.#released;
+  }
+
+  /** The backup holds the log up to here. */
+  get acknowledgedTo(): number {
+    return this.#acknowledged;
   }
 
   /** True when an output waits that no marker covers yet. */
@@ -78,8 +90,15 @@ export class OutputGate {
   }
 
   markerSent(epoch: Epoch): void {
-    this.#markers.push({ epoch, covers: this.#arrived, position: undefined });
+    if (this.#markers.length >= limits.markersWaitingMax) this.#thinOut();
+    this.#markers.push({ epoch, covers: this.#arrived, position: undefined, isStale: false });
     this.#covered = this.#arrived;
+  }
+
+  /** This process was away: what waits to be read may have been said by a backup of the past. */
+  distrust(): void {
+    // The end of the log stays the end of the log.
+    for (const marker of this.#markers) marker.isStale = marker.epoch !== undefined;
   }
 
   /** A marker came back in the log; markers come back in the order they were sent. */
@@ -101,8 +120,10 @@ export class OutputGate {
    * that were not seen will never be. Called again, it covers the outputs that arrived since.
    */
   logEnded(position: LogPosition): void {
-    this.#markers = this.#markers.filter((marker) => marker.position !== undefined);
-    this.#markers.push({ epoch: undefined, covers: this.#arrived, position });
+    this.#markers = this.#markers.filter(
+      (marker) => marker.position !== undefined && marker.epoch !== undefined,
+    );
+    this.#markers.push({ epoch: undefined, covers: this.#arrived, position, isStale: false });
     this.#covered = this.#arrived;
     this.#advance();
   }
@@ -117,12 +138,24 @@ export class OutputGate {
   #advance(): void {
     if (this.#mode === 'open') {
       this.#released = this.#arrived;
+      // What was seen covers what has left; what is on its way must still be counted.
+      this.#markers = this.#markers.filter(({ position }) => position === undefined);
       return;
     }
-    for (let marker = this.#markers[0]; marker !== undefined; marker = this.#markers[0]) {
-      if (marker.position === undefined || marker.position > this.#acknowledged) return;
-      this.#markers.shift();
-      if (this.#mode === 'holding') this.#released = Math.max(this.#released, marker.covers);
-    }
+    const last = this.#markers.findLastIndex(
+      ({ position, isStale }) =>
+        !isStale && position !== undefined && position <= this.#acknowledged,
+    );
+    if (last < 0) return;
+    // Positions rise along the list, so all before the last one are acknowledged, too.
+    const covers = this.#markers[last]?.covers ?? 0;
+    this.#markers.splice(0, last + 1);
+    if (this.#mode === 'holding') this.#released = Math.max(this.#released, covers);
+  }
+
+  /** Forgets every other marker that was seen, never the last of them. */
+  #thinOut(): void {
+    const seen = this.#markers.filter(({ position }) => position !== undefined).length;
+    this.#markers = this.#markers.filter((_, index) => index >= seen - 1 || index % 2 === 1);
   }
 }

@@ -13,9 +13,20 @@
  *     until the arbiter gave this node a new term. Losing the compare-and-set ends the machine.
  *  4. Losing a backup that has no grant needs no term: it could not have taken over.
  *  5. A backup is seeded one at a time; a second one is refused.
- *  6. A marker is sent at once when an output waits uncovered, and at least every `epochMs`.
+ *  6. A marker is sent at once when an output waits uncovered, and at least every `epochMs`, while
+ *     there is a backup that could acknowledge it.
  *  7. A guest that powered itself off ends the machine when its last outputs have left.
  *  8. After `ended` nothing is emitted any more.
+ *  9. `onBackupLost: hold`: the term is claimed all the same, because it shuts out the backup that was
+ *     lost, but the gate stays closed (`holding`) until a new backup was seeded and granted. What was
+ *     held meanwhile leaves by its acknowledgements.
+ * 10. A newer term that is only heard of stops the mouth and starts a claim; the arbiter's answer
+ *     decides (terms.ts). A claim that wins goes on as before.
+ * 11. A process that was away (`selfPauseMs`) trusts no acknowledgement that is older than its return.
+ * 12. A drill stops the guest, waits until the whole log is acknowledged and all outputs have left,
+ *     and only then tells the backup to take over. A drill that leads to nothing ends in a claim; a
+ *     won one lets the guest go on here. A guest that cannot be stopped stays protected.
+ * 13. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
@@ -31,11 +42,19 @@ export type PrimaryEvent =
   /** The backup holds the state of a cut and the log after it, and executes. */
   | { readonly type: 'backupReady' }
   | { readonly type: 'ack'; readonly position: LogPosition }
-  /** The link broke, was silent for too long, or the seed failed. */
+  /** The link broke, was silent for too long, the seed failed, or flow control gave it up. */
   | { readonly type: 'backupLost'; readonly reason: string }
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
+  /** A message or hello spoke of this term. */
+  | { readonly type: 'termHeard'; readonly term: Term }
+  /** An operator wants the backup to take over. */
+  | { readonly type: 'drill' }
+  /** After `stopGuest` of a drill: the guest stands, and all its log was given to the link. */
+  | { readonly type: 'guestStopped'; readonly logEnd: LogPosition }
+  /** After `stopGuest` of a drill: it could not be stopped with its whole log. */
+  | { readonly type: 'guestNotStopped'; readonly reason: string }
   /** The guest powered itself off: not a failure. */
   | { readonly type: 'guestPoweredOff'; readonly logEnd: LogPosition }
   | { readonly type: 'machineFailed'; readonly reason: string }
@@ -49,21 +68,46 @@ export type PrimaryEffect =
   | { readonly type: 'refuseBackup'; readonly backup: string; readonly reason: string }
   /** Tells the backup that it may take over from here on. */
   | { readonly type: 'grant' }
+  /** Tells the backup to take over now; everything it needs was acknowledged. */
+  | { readonly type: 'handOver' }
   | { readonly type: 'dropBackup'; readonly reason: string }
   /** Asks the arbiter for the term after `expected`. */
   | { readonly type: 'claimTerm'; readonly expected: Term }
+  /** The guest executes nothing until `continueGuest`. */
+  | { readonly type: 'stopGuest'; readonly purpose: 'drill' | 'heldOutputs' }
+  | { readonly type: 'continueGuest' }
   | { readonly type: 'changed'; readonly from: PrimaryState; readonly to: PrimaryState }
   | { readonly type: 'destroyMachine'; readonly reason: string }
   | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'termLost' | 'failed' };
 
 export type PrimaryState =
   | { readonly kind: 'alone' }
-  | { readonly kind: 'seeding'; readonly backup: string }
+  /** `silent`: the gate is closed meanwhile, because the policy is to hold. */
+  | { readonly kind: 'seeding'; readonly backup: string; readonly silent: boolean }
   /** The backup is ready; the grant waits for this marker. */
-  | { readonly kind: 'granting'; readonly backup: string; readonly marker: Epoch | undefined }
+  | {
+      readonly kind: 'granting';
+      readonly backup: string;
+      readonly silent: boolean;
+      readonly marker: Epoch | undefined;
+    }
   | { readonly kind: 'protected'; readonly backup: string }
-  /** A granted backup is gone; nothing leaves until a term is won. */
-  | { readonly kind: 'claiming'; readonly retryAt: Millis | undefined }
+  /** A granted backup is gone or a newer term was heard of; nothing leaves until a term is won. */
+  | {
+      readonly kind: 'claiming';
+      readonly retryAt: Millis | undefined;
+      readonly then: 'alone' | 'holding';
+    }
+  /** The term is won, and by policy nothing leaves without a backup. */
+  | { readonly kind: 'holding' }
+  /** A drill: `logEnd` once the guest stands, `told` once the backup was told. */
+  | {
+      readonly kind: 'handingOver';
+      readonly backup: string;
+      readonly since: Millis;
+      readonly logEnd: LogPosition | undefined;
+      readonly told: boolean;
+    }
   /** The guest is off; its last outputs wait for their acknowledgement. */
   | { readonly kind: 'poweringOff'; readonly since: Millis; readonly logEnd: LogPosition }
   | { readonly kind: 'ended' };
@@ -72,9 +116,20 @@ export interface PrimaryOptions {
   /** The term this node holds when it starts. */
   readonly term: Term;
   readonly epochMs: number;
-  /** What happens when a granted backup is lost: claim a term and go on, or stay silent. */
+  /** What happens when a granted backup is lost and the term is won: go on, or stay silent. */
   readonly onBackupLost: 'runAlone' | 'hold';
 }
+
+/** States in which a backup executes the log and could acknowledge a marker. */
+const marking: readonly PrimaryState['kind'][] = ['seeding', 'granting', 'protected'];
+
+/** States in which an acknowledgement may release something. */
+const acknowledging: readonly PrimaryState['kind'][] = [
+  'granting',
+  'protected',
+  'handingOver',
+  'poweringOff',
+];
 
 export class PrimaryCore {
   readonly #options: PrimaryOptions;
@@ -83,7 +138,9 @@ export class PrimaryCore {
   #term: Term;
   #nextEpoch = 1;
   #lastMarkerAt = Number.NEGATIVE_INFINITY;
+  #lastStepAt = Number.POSITIVE_INFINITY;
   #releasedBefore = 0;
+  #guestStands: 'drill' | 'heldOutputs' | undefined;
   #effects: PrimaryEffect[] = [];
 
   constructor(options: PrimaryOptions) {
@@ -107,9 +164,12 @@ export class PrimaryCore {
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
     this.#effects = [];
     if (this.#state.kind !== 'ended') {
+      if (now - this.#lastStepAt > limits.selfPauseMs) this.#wasAway();
+      this.#lastStepAt = now;
       this.#take(event, now);
       this.#sendMarkers(now);
       this.#emitRelease();
+      this.#boundHeld();
     }
     return this.#effects;
   }
@@ -119,8 +179,8 @@ export class PrimaryCore {
     switch (event.type) {
       case 'outputs':
         this.#gate.outputsArrived(event.count);
-        // QEMU is gone, its last outputs still arrive: what led to them is in the log, too.
-        if (state.kind === 'poweringOff') this.#gate.logEnded(state.logEnd);
+        // The guest stands or is off; what led to its last outputs is in the log, too.
+        if ('logEnd' in state && state.logEnd !== undefined) this.#gate.logEnded(state.logEnd);
         return;
       case 'markerSeen':
         this.#gate.markerSeen(event.epoch, event.position);
@@ -130,22 +190,18 @@ export class PrimaryCore {
         }
         return;
       case 'backupJoined':
-        if (state.kind === 'alone') {
-          this.#become({ kind: 'seeding', backup: event.backup });
-          this.#effects.push({ type: 'seed', backup: event.backup });
-        } else {
-          const reason = `this primary is ${state.kind} already`;
-          this.#effects.push({ type: 'refuseBackup', backup: event.backup, reason });
-        }
+        this.#backupJoined(event.backup);
         return;
       case 'backupReady':
         if (state.kind !== 'seeding') return;
         this.#gate.forgetAcknowledgements();
         this.#gate.setMode('holding');
-        this.#become({ kind: 'granting', backup: state.backup, marker: undefined });
+        this.#become({ ...state, kind: 'granting', marker: undefined });
         return;
       case 'ack':
+        if (!acknowledging.includes(state.kind)) return;
         this.#gate.acknowledged(event.position);
+        this.#handOver();
         return;
       case 'backupLost':
         this.#backupLost(event.reason);
@@ -158,35 +214,115 @@ export class PrimaryCore {
         return;
       case 'arbiterUnreachable':
         if (state.kind !== 'claiming') return;
+        this.#become({ ...state, retryAt: (now + limits.arbiterRetryMs) as Millis });
+        return;
+      case 'termHeard':
+        if (event.term > this.#term) this.#termHeard(event.term);
+        return;
+      case 'drill':
+        if (state.kind !== 'protected') return;
         this.#become({
-          kind: 'claiming',
-          retryAt: (now + limits.arbiterRetryMs) as Millis,
+          kind: 'handingOver',
+          backup: state.backup,
+          since: now,
+          logEnd: undefined,
+          told: false,
         });
+        this.#stopGuest('drill');
+        return;
+      case 'guestStopped':
+        if (state.kind !== 'handingOver') return;
+        this.#gate.logEnded(event.logEnd);
+        this.#become({ ...state, logEnd: event.logEnd });
+        this.#handOver();
+        return;
+      case 'guestNotStopped':
+        if (state.kind !== 'handingOver') return;
+        this.#become({ kind: 'protected', backup: state.backup });
+        this.#continueGuest();
         return;
       case 'guestPoweredOff':
-        if (state.kind === 'poweringOff') return;
-        this.#gate.logEnded(event.logEnd);
-        this.#become({ kind: 'poweringOff', since: now, logEnd: event.logEnd });
+        this.#guestPoweredOff(event.logEnd, now);
         return;
       case 'machineFailed':
         this.#end('failed', event.reason);
         return;
       case 'timer':
-        if (state.kind === 'claiming' && state.retryAt !== undefined && now >= state.retryAt) {
-          this.#claim();
-        }
-        if (state.kind === 'poweringOff') this.#finishPowerOff(now - state.since);
+        this.#timer(now);
         return;
     }
   }
 
-  #termWon(term: Term): void {
+  /** No new marker can come out of a guest that stands: a drill that was interrupted is given up. */
+  #wasAway(): void {
+    this.#gate.distrust();
+    if (this.#state.kind === 'handingOver') this.#backupLost('this node was away during a drill');
+  }
+
+  #timer(now: Millis): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'claiming':
+        if (state.retryAt !== undefined && now >= state.retryAt) this.#claim(state.then);
+        return;
+      case 'poweringOff':
+        this.#finishPowerOff(now - state.since);
+        return;
+      case 'handingOver':
+        if (now - state.since < limits.drillMs) return;
+        this.#backupLost(`the backup did not take over within ${limits.drillMs} ms`);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #backupJoined(backup: string): void {
     const { kind } = this.#state;
-    if (kind !== 'claiming' && kind !== 'poweringOff') return;
+    if (kind === 'alone' || kind === 'holding') {
+      this.#become({ kind: 'seeding', backup, silent: kind === 'holding' });
+      this.#effects.push({ type: 'seed', backup });
+      return;
+    }
+    this.#effects.push({
+      type: 'refuseBackup',
+      backup,
+      reason: `this primary is ${kind} already`,
+    });
+  }
+
+  #termWon(term: Term): void {
+    const state = this.#state;
+    if (state.kind !== 'claiming' && state.kind !== 'poweringOff') return;
     this.#term = term;
-    if (kind === 'claiming') this.#openAlone();
     // The guest went off while the claim was on its way: its last outputs may leave now.
-    else this.#gate.setMode('open');
+    if (state.kind === 'poweringOff') this.#gate.setMode('open');
+    else this.#withoutBackup(state.then === 'holding');
+  }
+
+  #termHeard(term: Term): void {
+    const state = this.#state;
+    if (state.kind === 'claiming' || state.kind === 'poweringOff') return;
+    const silent = state.kind === 'holding' || ('silent' in state && state.silent);
+    const hadGranted = state.kind === 'protected' || state.kind === 'handingOver';
+    if ('backup' in state) {
+      this.#effects.push({ type: 'dropBackup', reason: `a newer term, ${term}, was heard of` });
+    }
+    this.#gate.setMode('holding');
+    this.#claim(hadGranted ? this.#afterLoss : silent ? 'holding' : 'alone');
+  }
+
+  get #afterLoss(): 'alone' | 'holding' {
+    return this.#options.onBackupLost === 'runAlone' ? 'alone' : 'holding';
+  }
+
+  #guestPoweredOff(logEnd: LogPosition, now: Millis): void {
+    const { kind } = this.#state;
+    if (kind === 'poweringOff') return;
+    this.#gate.logEnded(logEnd);
+    // The term is ours and there is nothing left to protect: last words may leave.
+    if (kind === 'holding') this.#gate.setMode('open');
+    this.#become({ kind: 'poweringOff', since: now, logEnd });
   }
 
   /** The last outputs are still on their way from QEMU for a moment. */
@@ -201,32 +337,45 @@ export class PrimaryCore {
       case 'seeding':
       case 'granting':
         this.#effects.push({ type: 'dropBackup', reason });
-        this.#openAlone();
+        this.#withoutBackup(state.silent);
         return;
       case 'protected':
+      case 'handingOver':
         this.#effects.push({ type: 'dropBackup', reason });
-        if (this.#options.onBackupLost === 'runAlone') this.#claim();
-        else this.#become({ kind: 'claiming', retryAt: undefined });
+        this.#claim(this.#afterLoss);
         return;
       case 'poweringOff':
         this.#end('poweredOff', 'the guest is off, and the backup is gone');
         return;
       case 'alone':
+      case 'holding':
       case 'claiming':
       case 'ended':
         return;
     }
   }
 
-  #claim(): void {
-    this.#become({ kind: 'claiming', retryAt: undefined });
+  /** Everything is with the backup and every output has left: it may take over. */
+  #handOver(): void {
+    const state = this.#state;
+    if (state.kind !== 'handingOver' || state.told || state.logEnd === undefined) return;
+    if (this.#gate.acknowledgedTo < state.logEnd || this.#gate.held > 0) return;
+    this.#become({ ...state, told: true });
+    this.#effects.push({ type: 'handOver' });
+  }
+
+  /** Not even an old acknowledgement releases anything now, whatever marker still comes back. */
+  #claim(then: 'alone' | 'holding'): void {
+    this.#gate.forgetAcknowledgements();
+    this.#become({ kind: 'claiming', retryAt: undefined, then });
     this.#effects.push({ type: 'claimTerm', expected: this.#term });
   }
 
-  #openAlone(): void {
+  #withoutBackup(silent: boolean): void {
     this.#gate.forgetAcknowledgements();
-    this.#gate.setMode('open');
-    this.#become({ kind: 'alone' });
+    this.#gate.setMode(silent ? 'holding' : 'open');
+    this.#become({ kind: silent ? 'holding' : 'alone' });
+    if (this.#guestStands === 'drill') this.#continueGuest();
   }
 
   #end(outcome: 'poweredOff' | 'termLost' | 'failed', reason: string): void {
@@ -237,7 +386,7 @@ export class PrimaryCore {
 
   #sendMarkers(now: Millis): void {
     const state = this.#state;
-    if (['alone', 'poweringOff', 'ended'].includes(state.kind)) return;
+    if (!marking.includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
     const due = now - this.#lastMarkerAt >= this.#options.epochMs;
     const room = this.#gate.markersUnseen < limits.markersInFlightMax;
@@ -248,13 +397,32 @@ export class PrimaryCore {
     this.#lastMarkerAt = now;
     this.#gate.markerSent(epoch);
     this.#effects.push({ type: 'sendMarker', epoch });
-    if (wantsGrant) this.#become({ ...state, marker: epoch });
+    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
   }
 
   #emitRelease(): void {
     if (this.#gate.released === this.#releasedBefore) return;
     this.#releasedBefore = this.#gate.released;
     this.#effects.push({ type: 'release', through: this.#gate.released });
+  }
+
+  #boundHeld(): void {
+    const { held } = this.#gate;
+    if (this.#guestStands === undefined && held > limits.heldOutputsMax) {
+      this.#stopGuest('heldOutputs');
+    } else if (this.#guestStands === 'heldOutputs' && held <= limits.heldOutputsMax / 2) {
+      this.#continueGuest();
+    }
+  }
+
+  #stopGuest(purpose: 'drill' | 'heldOutputs'): void {
+    this.#guestStands = purpose;
+    this.#effects.push({ type: 'stopGuest', purpose });
+  }
+
+  #continueGuest(): void {
+    this.#guestStands = undefined;
+    this.#effects.push({ type: 'continueGuest' });
   }
 
   #become(to: PrimaryState): void {

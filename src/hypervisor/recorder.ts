@@ -146,6 +146,34 @@ export class Recorder {
     );
   }
 
+  /**
+   * Stops the guest and resolves with the end of its log when all of it was handed on. It goes on by
+   * `instance.cont`. Throws `cut`, with a guest that goes on, when the log's end does not come out.
+   */
+  async standStill(): Promise<LogPosition> {
+    this.throttle.suspend();
+    try {
+      const [, deviceState] = await Promise.all([
+        this.instance.stop(),
+        this.instance.saveDeviceState(),
+      ]);
+      const { fileOffset } = replaySection(parseDeviceState(deviceState));
+      const deadline = performance.now() + limits.haltAnswerMs;
+      while (this.position < fileOffset) {
+        if (performance.now() > deadline) {
+          throw new UnderstudyError('cut', `The log ends at ${fileOffset}; ${this.position} came`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, limits.pokeMs));
+        this.#follower.poll();
+      }
+      return logPosition(fileOffset);
+    } catch (thrown) {
+      await this.instance.cont();
+      this.throttle.resume();
+      throw thrown;
+    }
+  }
+
   async #tryCut<T>(
     whileStopped: (frozen: Frozen) => Promise<T> | T,
     onTakenBack: (position: LogPosition) => void,

@@ -6,6 +6,7 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
+import type { DetectorOptions } from '../core/failure-detector.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import { PauseFilter } from '../hypervisor/pause-filter.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
@@ -14,6 +15,7 @@ import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
 import { LagMeter } from './lag-meter.ts';
+import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
 import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
 import type { Reporter } from './report.ts';
@@ -26,6 +28,7 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
   /** The primary's term: what a claim must find unchanged. */
   readonly term: Term;
   readonly terms: Terms;
+  readonly detector: DetectorOptions;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -36,6 +39,7 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
 
 export type BackupOutcome =
   | { readonly kind: 'tookOver'; readonly term: Term; readonly machine: TakenOver }
+  /** Nothing is left of the copy; membership decides what comes next. */
   | { readonly kind: 'discarded'; readonly reason: string }
   | { readonly kind: 'poweredOff' }
   | { readonly kind: 'stopped' };
@@ -54,6 +58,8 @@ export class BackupRole {
   readonly #options: BackupRoleOptions;
   readonly #core = new BackupCore();
   readonly #lag: LagMeter;
+  readonly #watch: LinkWatch;
+  #discardReason = '';
   readonly #timer: NodeJS.Timeout;
   #seed: Seed | undefined;
   #replica: Replica | undefined;
@@ -79,11 +85,29 @@ export class BackupRole {
       onSample: (sample) => this.#takeSample(sample.appliedIcount),
       onStall: (reason) => void this.#stalled(reason),
     });
+    this.#watch = new LinkWatch({
+      link: options.link,
+      detector: options.detector,
+      term: () => options.term,
+      onSuspect: (reason) => {
+        this.#lostAt = performance.now();
+        this.#step({ type: 'linkLost', reason });
+        // What still comes was never acknowledged.
+        options.link.close(reason);
+      },
+      onTermHeard: (term) => {
+        if (term <= options.term) return;
+        this.#step({ type: 'termHeard', term });
+        options.link.close(`a newer term, ${term}, was heard of`);
+      },
+      log: options.log,
+    });
+    this.#watch.seeding(true);
     this.#timer = setInterval(() => this.#tick(), limits.coreTimerMs);
     const { link } = options;
     this.#step({ type: 'connected', primary: link.peer.node, term: options.term });
     link.onClose((closed) => {
-      this.#lostAt = performance.now();
+      if (this.#lostAt === 0) this.#lostAt = performance.now();
       const { message, error } = closed;
       const cause = error?.cause instanceof Error ? `: ${error.cause.message}` : '';
       this.#step({ type: 'linkLost', reason: `${message}${cause}` });
@@ -93,6 +117,11 @@ export class BackupRole {
 
   get state(): string {
     return this.#core.state.kind;
+  }
+
+  /** It may take over, or is about to. */
+  get isGranted(): boolean {
+    return this.#core.isGranted;
   }
 
   async stop(): Promise<void> {
@@ -106,6 +135,7 @@ export class BackupRole {
 
   #tick(): void {
     this.#step({ type: 'timer' });
+    this.#watch.tick();
     if (this.#drained !== undefined && !this.#isFull()) {
       this.#drained();
       this.#drained = undefined;
@@ -136,7 +166,8 @@ export class BackupRole {
       case 'discardReplica':
         log.warn({ reason: effect.reason }, 'the copy is discarded');
         reporter.report({ type: 'replicaDiscarded', reason: effect.reason });
-        void this.#finish({ kind: 'discarded', reason: effect.reason });
+        this.#discardReason = effect.reason;
+        void this.#replica?.destroy();
         return;
       case 'changed':
         log.info({ from: effect.from.kind, to: effect.to.kind }, 'backup state');
@@ -144,7 +175,8 @@ export class BackupRole {
         reporter.report({ type: 'state', state: effect.to.kind });
         return;
       case 'end':
-        void this.#followPowerOff();
+        if (effect.outcome === 'poweredOff') void this.#followPowerOff();
+        else void this.#finish({ kind: 'discarded', reason: this.#discardReason });
         return;
     }
   }
@@ -154,7 +186,7 @@ export class BackupRole {
   }
 
   #takeMessage(message: LinkMessage): void | Promise<void> {
-    if (this.#finished) return;
+    if (this.#finished || !this.#watch.admit(message)) return;
     switch (message.kind) {
       case 'log':
         return this.#takeLog(message);
@@ -176,6 +208,7 @@ export class BackupRole {
         this.#begin(control);
         return;
       case 'grant':
+        this.#watch.seeding(false);
         this.#step({ type: 'granted' });
         this.#replica?.prepareSpare();
         return;
@@ -185,6 +218,10 @@ export class BackupRole {
       case 'cut':
         this.#feed(this.#pauses.flush());
         void this.#compare(control);
+        return;
+      case 'drill':
+        this.#lostAt = performance.now();
+        this.#step({ type: 'drill' });
         return;
       case 'powerOff':
         this.#poweringOff = true;
@@ -253,7 +290,10 @@ export class BackupRole {
     const bytes = seed.unpacker.unpack(frame.payload);
     const segment = seed.tail.pushSegment({ ...frame, bytes });
     this.#lag.received(segment.icount);
-    if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
+    if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) {
+      this.#poweringOff = true;
+      this.#step({ type: 'guestShutdownLogged' });
+    }
     this.#feed(this.#pauses.push(segment.bytes));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
@@ -355,7 +395,7 @@ export class BackupRole {
     } catch (thrown) {
       const reason = `the takeover failed: ${asError(thrown).message}`;
       this.#options.log.error({ reason }, 'takeover failed');
-      await this.#finish({ kind: 'discarded', reason });
+      this.#step({ type: 'takeoverFailed', reason });
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * The control socket of a node: newline-separated JSON on a unix socket that only its owner may use.
  *
- * A client sends `{"command": ...}` lines. `status` and `verify` answer with one line; `watch`
+ * A client sends `{"command": ...}` lines. `status`, `verify` and `drill` answer with one line; `watch`
  * streams events until the client leaves; after `console` the connection carries raw bytes.
  */
 import fs from 'node:fs';
@@ -24,6 +24,8 @@ export interface ControlServerOptions {
   readonly status: () => NodeStatus;
   /** Compares the backup at a cut. */
   readonly verify: () => Promise<Comparison>;
+  /** Hands the machine over to the backup. Throws when there is none. */
+  readonly drill: () => void;
   readonly stop: () => void;
   readonly console: ConsoleHub;
   readonly reporter: Reporter;
@@ -103,6 +105,14 @@ export class ControlServer {
           (found) => answer({ ok: true, ...found }),
           (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
         );
+        return false;
+      case 'drill':
+        try {
+          this.#options.drill();
+          answer({ ok: true });
+        } catch (thrown) {
+          answer({ ok: false, error: asError(thrown).message });
+        }
         return false;
       case 'stop':
         answer({ ok: true });

@@ -9,6 +9,7 @@ import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
+import { choose } from '../core/membership.ts';
 import { egressFromSpec, parseEgressSpec } from '../egress/from-spec.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
 import { endStale, livingOwned } from '../hypervisor/processes.ts';
@@ -17,8 +18,9 @@ import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
 import { Storage } from '../hypervisor/storage.ts';
 import { startRecorder } from '../hypervisor/successor.ts';
 import { qemuVersion } from '../hypervisor/version.ts';
+import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Egress } from '../ports/egress.ts';
-import type { Link } from '../ports/link.ts';
+import type { Link, Standing } from '../ports/link.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
@@ -34,6 +36,7 @@ import type { PairConfig } from './pair-config.ts';
 import { type PrimaryOutcome, PrimaryRole } from './primary-role.ts';
 import { Reporter } from './report.ts';
 import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
+import { SpokenTerm } from './spoken.ts';
 import { holderNode, Terms } from './terms.ts';
 
 export interface NodeOptions {
@@ -44,6 +47,9 @@ export interface NodeOptions {
 }
 
 export type NodeOutcome = 'poweredOff' | 'stopped';
+
+const notPrimary = 'this node is not primary';
+const nothing: Standing = { role: 'none', isGranted: false, spoken: toTerm(0) };
 
 /** A machine that runs here, however it came to. */
 interface Machine {
@@ -57,11 +63,12 @@ export class UnderstudyNode {
   readonly #options: NodeOptions;
   readonly #vm: VmConfig;
   readonly #layout: Layout;
-  readonly #identity: Omit<Identity, 'term'>;
+  readonly #identity: Omit<Identity, 'term' | 'standing'>;
   readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
   readonly #arbiter: OpenedArbiter;
   readonly #terms: Terms;
+  readonly #spoken: SpokenTerm;
   readonly #console = new ConsoleHub();
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
@@ -70,6 +77,8 @@ export class UnderstudyNode {
   #term: Term = toTerm(0);
   #egress: Egress | undefined;
   #nextMachine = 1;
+  /** The operator's word holds for the first machine only. */
+  #startAnew: boolean;
 
   private constructor(
     options: NodeOptions,
@@ -82,6 +91,7 @@ export class UnderstudyNode {
       runDir: RunDir;
       arbiter: OpenedArbiter;
       terms: Terms;
+      spoken: SpokenTerm;
     },
   ) {
     this.#options = options;
@@ -91,6 +101,8 @@ export class UnderstudyNode {
     this.#runDir = parts.runDir;
     this.#arbiter = parts.arbiter;
     this.#terms = parts.terms;
+    this.#spoken = parts.spoken;
+    this.#startAnew = options.startAnew;
     this.#identity = {
       node: options.config.self.name,
       pair: options.config.pair,
@@ -125,6 +137,9 @@ export class UnderstudyNode {
       auth: config.arbiterAuth,
     });
     const terms = new Terms(arbiter, config.self.name, randomBytes(6).toString('hex'));
+    const spoken = SpokenTerm.load(
+      `${config.self.stateDir}/${config.pair}-${config.self.name}.json`,
+    );
     const fingerprint = await vmFingerprint(vm);
     return new UnderstudyNode(options, {
       vm,
@@ -135,6 +150,7 @@ export class UnderstudyNode {
       runDir,
       arbiter,
       terms,
+      spoken,
     });
   }
 
@@ -170,6 +186,18 @@ export class UnderstudyNode {
     return this.#role instanceof PrimaryRole ? this.#role.term : this.#term;
   }
 
+  get #fullIdentity(): Identity {
+    return { ...this.#identity, term: this.#currentTerm, standing: this.#standing };
+  }
+
+  get #standing(): Standing {
+    const role = this.#role;
+    const spoken = this.#spoken.term;
+    if (role instanceof PrimaryRole) return { role: 'primary', isGranted: false, spoken };
+    if (role === undefined) return { ...nothing, spoken };
+    return { role: 'backup', isGranted: role.isGranted, spoken };
+  }
+
   async #open(): Promise<void> {
     const { config, log } = this.#options;
     const { host, port } = endpoint(config.self.listen);
@@ -177,7 +205,7 @@ export class UnderstudyNode {
       host,
       port,
       ...this.#security,
-      identity: () => ({ ...this.#identity, term: this.#currentTerm }),
+      identity: () => this.#fullIdentity,
       onLink: (link) => this.#takeLink(link),
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
     });
@@ -188,6 +216,10 @@ export class UnderstudyNode {
         if (this.#role instanceof PrimaryRole) return this.#role.verify();
         return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
       },
+      drill: () => {
+        if (this.#role instanceof PrimaryRole) this.#role.drill();
+        else throw new UnderstudyError('takeover', 'This node is not primary');
+      },
       stop: () => this.stop(),
       console: this.#console,
       reporter: this.reporter,
@@ -196,57 +228,89 @@ export class UnderstudyNode {
 
   #takeLink(link: Link): void {
     if (this.#role instanceof PrimaryRole) this.#role.backupConnected(link);
-    else link.close('this node is not primary');
+    else link.close(notPrimary);
   }
 
   /** Alternates between the roles. */
   async #live(): Promise<NodeOutcome> {
-    let machine = await this.#firstMachine();
+    let machine: Machine | undefined;
     while (!this.#isStopping) {
-      if (machine === undefined) {
-        const outcome = await this.#protect();
-        if (outcome.kind === 'stopped' || outcome.kind === 'poweredOff') return outcome.kind;
-        if (outcome.kind === 'tookOver') machine = outcome.machine;
-      } else {
+      if (machine !== undefined) {
         const outcome = await this.#serve(machine);
         if (outcome === 'stopped' || outcome === 'poweredOff') return outcome;
         machine = undefined;
+        continue;
       }
+      const place = await this.#findPlace();
+      if (place?.type === 'boot') machine = await this.#boot();
+      if (place?.type !== 'join') continue;
+      const outcome = await this.#protect(place.link);
+      if (outcome.kind === 'stopped' || outcome.kind === 'poweredOff') return outcome.kind;
+      if (outcome.kind === 'tookOver') machine = outcome.machine;
+      else await this.#pause(limits.dialRetryMs);
     }
     return 'stopped';
   }
 
-  /** Boots the machine when this node is the one to do it. */
-  async #firstMachine(): Promise<Machine | undefined> {
-    const { log, startAnew, config } = this.#options;
-    const state = await this.#terms.read();
-    let boot = state === undefined || startAnew;
-    if (state !== undefined && !boot && holderNode(state) === config.self.name) {
-      // Our earlier life held the machine. If the peer is about to take it over, it will win.
-      log.info({ term: state.term }, 'this node held the term when it died; looking for the peer');
-      boot = !(await this.#peerAnswers(limits.ownTermWaitMs));
+  /**
+   * Looks at the arbiter, then at the peer, until membership says what to do; `undefined` when the
+   * node is to stop. Throws `arbiter` when it does not even answer the first question.
+   */
+  async #findPlace(): Promise<{ type: 'boot' } | { type: 'join'; link: Link } | undefined> {
+    const { config, log } = this.#options;
+    const since = performance.now();
+    let told = '';
+    let state: ArbiterState | undefined = await this.#terms.read();
+    while (!this.#isStopping) {
+      const link = await this.#dialPeer().catch(() => undefined);
+      const choice = choose({
+        term: state?.term ?? toTerm(0),
+        isOurs: state !== undefined && holderNode(state) === config.self.name,
+        spoken: this.#spoken.term,
+        peer: link && { ...(link.peer.standing ?? nothing), term: link.peer.term },
+        waitedMs: performance.now() - since,
+        startAnew: this.#startAnew,
+      });
+      if (choice.type === 'join' && link !== undefined) return { type: 'join', link };
+      link?.close('only looking');
+      if (choice.type === 'claim' && (await this.#claimToBoot(choice.expected))) {
+        return { type: 'boot' };
+      }
+      if (choice.type === 'wait' && choice.reason !== told) {
+        log.info({ reason: choice.reason, term: state?.term ?? 0 }, 'waiting');
+        told = choice.reason;
+      }
+      await this.#pause(limits.dialRetryMs);
+      state = await this.#terms.read().catch(() => state);
     }
-    if (!boot) return undefined;
-    const claim = await this.#terms.claim(state?.term ?? toTerm(0));
+    return undefined;
+  }
+
+  /** True when the term is ours, and this node will know it after a loss of power. */
+  async #claimToBoot(expected: Term): Promise<boolean> {
+    const claim = await this.#terms.claim(expected);
     if (claim.type === 'arbiterUnreachable') {
       throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
     }
-    if (claim.type !== 'termWon') return undefined;
+    if (claim.type !== 'termWon') return false;
+    await this.#remember(claim.term);
     this.#term = claim.term;
-    return this.#boot();
+    this.#startAnew = false;
+    return true;
   }
 
-  async #peerAnswers(forMs: number): Promise<boolean> {
-    const until = performance.now() + forMs;
-    while (performance.now() < until && !this.#isStopping) {
-      const link = await this.#dialPeer().catch(() => undefined);
-      if (link !== undefined) {
-        link.close('only looking');
-        return true;
+  /** Nobody may speak in a term before it is remembered; so this is tried until it works. */
+  async #remember(term: Term): Promise<void> {
+    while (!this.#isStopping) {
+      try {
+        await this.#spoken.save(term);
+        return;
+      } catch (thrown) {
+        const error = asError(thrown).message;
+        this.#options.log.error({ term, error }, 'the term cannot be remembered; trying again');
+        await this.#pause(limits.rememberRetryMs);
       }
-      await this.#pause(limits.dialRetryMs);
     }
-    return false;
   }
 
   async #boot(): Promise<Machine> {
@@ -304,6 +368,8 @@ export class UnderstudyNode {
       terms: this.#terms,
       epochMs: config.epochMs,
       onBackupLost: config.onBackupLost,
+      detector: config,
+      remember: (term) => this.#spoken.save(term),
       ...machine,
       diskImages: this.#diskImages,
       egress,
@@ -326,60 +392,48 @@ export class UnderstudyNode {
     return outcome;
   }
 
-  /** The backup's life: one link after the other until one ends in something else. */
-  async #protect(): Promise<BackupOutcome> {
+  /** The backup's life, for one link. */
+  async #protect(link: Link): Promise<BackupOutcome> {
     const { log, config } = this.#options;
-    let told = false;
-    while (!this.#isStopping) {
-      const link = await this.#dialPeer().catch((thrown: unknown) => {
-        if (!told) log.info({ reason: asError(thrown).message }, 'waiting for the primary');
-        told = true;
-        return undefined;
-      });
-      if (link === undefined) {
-        await this.#pause(limits.dialRetryMs);
-        continue;
-      }
-      this.#term = link.peer.term;
-      const dir = this.#nextDir();
-      const ramFile = `${dir}.ram`;
-      const role = new BackupRole({
-        vm: this.#vm,
-        layout: this.#layout,
-        dir,
-        pidDir: this.#runDir.pids,
-        ramFile,
-        diskImages: this.#diskImages,
-        link,
-        term: link.peer.term,
-        terms: this.#terms,
-        recorderHandlers: this.#recorderHandlers,
-        prepareToSpeak: async () => {
-          this.#egress ??= egressFromSpec(config.self.egress);
-          await this.#egress.prepare();
-        },
-        reporter: this.reporter,
-        log,
-      });
-      this.#role = role;
-      const outcome = await role.ended;
-      this.#role = undefined;
-      if (outcome.kind === 'tookOver') {
-        this.#term = outcome.term;
-        return outcome;
-      }
-      await fs.promises.rm(dir, { recursive: true, force: true });
-      await fs.promises.rm(ramFile, { force: true });
-      if (outcome.kind !== 'discarded') return outcome;
-      told = false;
-      await this.#pause(limits.dialRetryMs);
+    this.#term = link.peer.term;
+    const dir = this.#nextDir();
+    const ramFile = `${dir}.ram`;
+    const role = new BackupRole({
+      vm: this.#vm,
+      layout: this.#layout,
+      dir,
+      pidDir: this.#runDir.pids,
+      ramFile,
+      diskImages: this.#diskImages,
+      link,
+      term: link.peer.term,
+      terms: this.#terms,
+      detector: config,
+      recorderHandlers: this.#recorderHandlers,
+      prepareToSpeak: async () => {
+        this.#egress ??= egressFromSpec(config.self.egress);
+        await this.#egress.prepare();
+      },
+      reporter: this.reporter,
+      log,
+    });
+    this.#role = role;
+    const outcome = await role.ended;
+    this.#role = undefined;
+    if (outcome.kind === 'tookOver') {
+      // It was proven: from here on these are the newest disks.
+      await this.#remember(outcome.term);
+      this.#term = outcome.term;
+      return outcome;
     }
-    return { kind: 'stopped' };
+    await fs.promises.rm(dir, { recursive: true, force: true });
+    await fs.promises.rm(ramFile, { force: true });
+    return outcome;
   }
 
   #dialPeer(): Promise<Link> {
     const { host, port } = endpoint(this.#options.config.peer.listen);
-    const identity = { ...this.#identity, term: this.#term };
+    const identity = this.#fullIdentity;
     return dial({ host, port, identity, ...this.#security, signal: this.#stopping.signal });
   }
 

@@ -22,6 +22,8 @@ const tlsSchema = z.strictObject({
   key: z.string().min(1).optional(),
 });
 
+import { detectorProblem } from '../core/failure-detector.ts';
+
 const nodeSchema = z.strictObject({
   listen: z
     .string()
@@ -35,6 +37,8 @@ const nodeSchema = z.strictObject({
   egress: z.string().default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
   runDir: z.string().min(1).optional(),
+  /** Directory on a disk for what a node must still know after a loss of power. */
+  stateDir: z.string().min(1).optional(),
   /** What differs from the pair's `tls` on this node. */
   tls: tlsSchema.optional(),
 });
@@ -66,6 +70,11 @@ const pairSchema = z
       .max(1000, 'must be a number from 1 to 1000')
       .default(limits.epochMs),
     onBackupLost: z.enum(['runAlone', 'hold'], 'must be runAlone or hold').default('runAlone'),
+    silenceMs: z
+      .number('must be a number up to 60000')
+      .max(60_000, 'must be a number up to 60000')
+      .default(limits.silenceMs),
+    heartbeatMs: z.number('must be a number').optional(),
   })
   .superRefine(refuseBadAuth);
 
@@ -94,6 +103,7 @@ export interface NodeConfig {
   readonly disks: Readonly<Record<string, string>>;
   readonly egress: string;
   readonly runDir: string;
+  readonly stateDir: string;
   readonly tls?: CertificateFiles;
 }
 
@@ -104,6 +114,9 @@ export interface PairConfig {
   readonly arbiterAuth: ArbiterAuth;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  /** Silence of the peer that is suspicious, and how often a node breaks its own. */
+  readonly silenceMs: number;
+  readonly heartbeatMs: number;
   readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
@@ -138,7 +151,10 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   if (selfData === undefined || peerName === undefined || peerData === undefined) {
     throw problem([`nodes: there is no node '${name}'; the pair has ${names.join(' and ')}`]);
   }
-  const problems = pairProblems(data);
+  const { silenceMs, heartbeatMs = silenceMs / 3 } = data;
+  const detector = { silenceMs, heartbeatMs };
+  const unfit = detectorProblem(detector);
+  const problems = [...pairProblems(data), ...(unfit === undefined ? [] : [unfit])];
   if (problems.length > 0) throw problem(problems);
   const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => ({
@@ -148,6 +164,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
       Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
     ),
     egress: node.egress,
+    stateDir: path.resolve(baseDir, node.stateDir ?? '.understudy'),
     runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
     ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
   });
@@ -158,6 +175,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     arbiterAuth: withAbsolutePaths(data.arbiterAuth, baseDir),
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
+    ...detector,
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),

@@ -8,18 +8,20 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
 import { logPosition, millis, type Term } from '../base/units.ts';
+import type { DetectorOptions } from '../core/failure-detector.ts';
 import { throttleShare } from '../core/flow-control.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
 import type { Egress } from '../ports/egress.ts';
-import type { Link, LinkMessage } from '../ports/link.ts';
+import type { Control, Link, LinkMessage } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
 import { Backlog } from './backlog.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { seedBackup, verifyBackup } from './cutting.ts';
+import { LinkWatch } from './link-watch.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
@@ -34,6 +36,9 @@ export interface PrimaryRoleOptions {
   readonly terms: Terms;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  readonly detector: DetectorOptions;
+  /** Makes a won term durable before this node speaks in it. */
+  readonly remember: (term: Term) => Promise<void>;
   readonly recorder: Recorder;
   readonly storage: Storage;
   readonly ramFile: string;
@@ -49,6 +54,7 @@ export type PrimaryOutcome = 'poweredOff' | 'termLost' | 'failed' | 'stopped';
 
 interface Backup {
   readonly link: Link;
+  readonly watch: LinkWatch;
   shipper: LogShipper | undefined;
   /** The compare that the backup works on. */
   comparing: Comparing | undefined;
@@ -140,17 +146,43 @@ export class PrimaryRole {
 
   /** A node said hello on a link. */
   backupConnected(link: Link): void {
-    if (this.#core.state.kind !== 'alone') {
-      link.close(`this primary is ${this.#core.state.kind} already`);
+    this.heardOf(link.peer.term);
+    const { kind } = this.#core.state;
+    if (kind !== 'alone' && kind !== 'holding') {
+      link.close(`this primary is ${kind} already`);
       return;
     }
-    this.#backup = { link, shipper: undefined, comparing: undefined };
+    const watch = new LinkWatch({
+      link,
+      detector: this.#options.detector,
+      term: () => this.term,
+      onSuspect: (reason) => {
+        if (this.#backup?.link === link) this.#step({ type: 'backupLost', reason });
+      },
+      onTermHeard: (term) => this.heardOf(term),
+      log: this.#options.log,
+    });
+    watch.seeding(true);
+    this.#backup = { link, watch, shipper: undefined, comparing: undefined };
     link.onMessage((message) => this.#takeMessage(link, message));
     link.onClose((closed) => {
       if (this.#backup?.link !== link) return;
       this.#step({ type: 'backupLost', reason: closed.message });
     });
     this.#step({ type: 'backupJoined', backup: link.peer.node });
+  }
+
+  /** Somebody spoke of this term: the arbiter will be asked if it is newer. */
+  heardOf(term: Term): void {
+    this.#step({ type: 'termHeard', term });
+  }
+
+  /** Hands the machine over to the backup on purpose. Throws `takeover` when there is none. */
+  drill(): void {
+    if (this.#core.state.kind !== 'protected') {
+      throw new UnderstudyError('takeover', `There is no backup to hand over to: ${this.state}`);
+    }
+    this.#step({ type: 'drill' });
   }
 
   /**
@@ -186,6 +218,7 @@ export class PrimaryRole {
 
   #tick(): void {
     this.#step({ type: 'timer' });
+    this.#backup?.watch.tick();
     const hasBackup = this.#backup?.shipper !== undefined;
     if (!hasBackup) this.#backlog = new Backlog();
     this.#options.recorder.throttle.share = hasBackup ? throttleShare(this.#backlog.ageMs) : 0;
@@ -232,11 +265,17 @@ export class PrimaryRole {
       case 'refuseBackup':
         return;
       case 'grant':
-        this.#backup?.link.send({
-          kind: 'control',
-          term: this.term,
-          control: { type: 'grant' },
-        });
+        this.#backup?.watch.seeding(false);
+        this.#tell({ type: 'grant' });
+        return;
+      case 'handOver':
+        this.#tell({ type: 'drill' });
+        return;
+      case 'stopGuest':
+        void this.#stopGuest(effect.purpose);
+        return;
+      case 'continueGuest':
+        void this.#continueGuest();
         return;
       case 'dropBackup':
         this.#dropBackup(effect.reason);
@@ -299,7 +338,8 @@ export class PrimaryRole {
   }
 
   #takeMessage(link: Link, message: LinkMessage): void {
-    if (this.#backup?.link !== link) return;
+    const backup = this.#backup;
+    if (backup?.link !== link || !backup.watch.admit(message)) return;
     switch (message.kind) {
       case 'ack':
         this.#backlog.executed(message.appliedIcount);
@@ -311,7 +351,7 @@ export class PrimaryRole {
         if (message.control.type === 'cutResult') {
           const { cutId, equal, differences } = message.control;
           this.#options.reporter.report({ type: 'cutCompared', equal, differences });
-          const comparing = this.#backup.comparing;
+          const { comparing } = backup;
           if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
         return;
@@ -320,6 +360,35 @@ export class PrimaryRole {
         link.close('only a primary sends log and state');
         return;
     }
+  }
+
+  #tell(control: Control): void {
+    this.#backup?.link.send({ kind: 'control', term: this.term, control });
+  }
+
+  async #stopGuest(purpose: 'drill' | 'heldOutputs'): Promise<void> {
+    const { recorder, log } = this.#options;
+    try {
+      await this.#exclusively(async () => {
+        recorder.throttle.suspend(); // its monitor must answer
+        if (purpose === 'heldOutputs') await recorder.instance.stop();
+        else this.#step({ type: 'guestStopped', logEnd: await recorder.standStill() });
+      });
+    } catch (thrown) {
+      const reason = asError(thrown).message;
+      log.warn({ reason, purpose }, 'the guest could not be stopped');
+      this.#step({ type: 'guestNotStopped', reason });
+    }
+  }
+
+  async #continueGuest(): Promise<void> {
+    const { recorder, log } = this.#options;
+    await this.#exclusively(async () => {
+      await recorder.instance.cont();
+      recorder.throttle.resume();
+    }).catch((thrown: unknown) => {
+      log.warn({ reason: asError(thrown).message }, 'the guest could not be continued');
+    });
   }
 
   #dropBackup(reason: string): void {
@@ -332,8 +401,21 @@ export class PrimaryRole {
   }
 
   async #claim(expected: Term): Promise<void> {
-    const event = await this.#options.terms.claim(expected);
-    this.#step(event);
+    const { terms, remember, log } = this.#options;
+    const outcome = await terms.claim(expected);
+    if (outcome.type !== 'termWon') {
+      this.#step(outcome);
+      return;
+    }
+    try {
+      await remember(outcome.term);
+      this.#step(outcome);
+    } catch (thrown) {
+      // Claimed again in a while: the arbiter knows that it is ours.
+      const reason = `the term cannot be remembered: ${asError(thrown).message}`;
+      log.error({ reason }, 'cannot go on alone yet');
+      this.#step({ type: 'arbiterUnreachable', reason });
+    }
   }
 
   #reportState(): void {

@@ -2,7 +2,8 @@
  * A node's dealings with the arbiter: claim the term after the present one, and know who holds it.
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { type Term, term as toTerm } from '../base/units.ts';
+import type { Term } from '../base/units.ts';
+import { type ClaimStep, judgeLoss, planClaim } from '../core/terms.ts';
 import type { Arbiter, ArbiterState } from '../ports/arbiter.ts';
 
 export type ClaimOutcome =
@@ -31,20 +32,11 @@ export class Terms {
   async claim(expected: Term): Promise<ClaimOutcome> {
     try {
       const current = await this.#arbiter.read();
-      if (current !== undefined && this.#isOurs(current, expected)) {
-        return { type: 'termWon', term: current.term };
-      }
-      if ((current?.term ?? 0) !== expected) {
-        return { type: 'termLost', holder: current?.holder ?? 'nobody' };
-      }
-      const next: ArbiterState = { term: toTerm(expected + 1), holder: this.#holder };
-      const result = await this.#arbiter.compareAndSet(current, next);
-      if (result.won) return { type: 'termWon', term: next.term };
-      // A network that delivered our claim twice may tell us only what became of the second one.
-      if (result.current !== undefined && this.#isOurs(result.current, expected)) {
-        return { type: 'termWon', term: next.term };
-      }
-      return { type: 'termLost', holder: result.current?.holder ?? 'nobody' };
+      const plan = planClaim(current, expected, this.#holder);
+      if (plan.type !== 'compareAndSet') return outcomeOf(plan);
+      const result = await this.#arbiter.compareAndSet(plan.expected, plan.next);
+      if (result.won) return { type: 'termWon', term: plan.next.term };
+      return outcomeOf(judgeLoss(result.current, expected, this.#holder));
     } catch (thrown) {
       // With cause and hint: a full disk and a missing right look alike without them.
       const reason =
@@ -52,11 +44,11 @@ export class Terms {
       return { type: 'arbiterUnreachable', reason };
     }
   }
+}
 
-  /** True when a claim of ours was applied although its answer was lost. */
-  #isOurs(current: ArbiterState, expected: Term): boolean {
-    return current.term === expected + 1 && current.holder === this.#holder;
-  }
+function outcomeOf(step: Exclude<ClaimStep, { type: 'compareAndSet' }>): ClaimOutcome {
+  if (step.type === 'won') return { type: 'termWon', term: step.term };
+  return { type: 'termLost', holder: step.holder };
 }
 
 /** The node name in a holder. */

@@ -153,6 +153,15 @@ export interface Heartbeat {
   readonly echo?: { readonly sentAtMs: number; readonly heldMs: number };
 }
 
+/** What a node has of the machine, for its peer's decision what to do (src/core/membership.ts). */
+export interface Standing {
+  readonly role: 'primary' | 'backup' | 'none';
+  /** It may take over, or is about to. */
+  readonly isGranted: boolean;
+  /** The last term in which this node's machine spoke; 0: none. */
+  readonly spoken: Term;
+}
+
 /** What a node says of itself before anything else. */
 export interface Hello {
   /** Version of the control messages; both sides must speak the same one. */
@@ -164,7 +173,10 @@ export interface Hello {
   readonly logLayout: '7.2' | '10.0';
   /** Digest of everything about the machine that must be equal on both sides. */
   readonly vmFingerprint: string;
+  /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
   readonly term: Term;
+  /** Left out: it has nothing of the machine. */
+  readonly standing?: Standing;
 }
 
 export type LinkCloseCode =

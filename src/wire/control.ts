@@ -46,6 +46,13 @@ const helloFields = {
   logLayout: z.enum(['7.2', '10.0']),
   vmFingerprint: nameOf,
   term: termOf,
+  standing: z
+    .strictObject({
+      role: z.enum(['primary', 'backup', 'none']),
+      isGranted: z.boolean(),
+      spoken: termOf,
+    })
+    .exactOptional(),
 };
 
 const peerControlSchema = z.discriminatedUnion('type', [
@@ -138,8 +145,9 @@ export function protocolOf(bytes: Uint8Array): number | undefined {
 
 /** The hello without its envelope. */
 export function helloOf(message: HelloMessage): Hello {
-  const { protocol, node, pair, qemu, logLayout, vmFingerprint, term } = message;
-  return { protocol, node, pair, qemu, logLayout, vmFingerprint, term };
+  const { protocol, node, pair, qemu, logLayout, vmFingerprint, term, standing } = message;
+  const hello = { protocol, node, pair, qemu, logLayout, vmFingerprint, term };
+  return standing === undefined ? hello : { ...hello, standing };
 }
 
 export function isLinkControl(control: WireControl): control is LinkControl {

@@ -7,6 +7,7 @@ import { BackupCore, type BackupEffect, type BackupEvent } from '../../src/core/
 
 const connected: BackupEvent = { type: 'connected', primary: 'a', term: term(3) };
 const lost: BackupEvent = { type: 'linkLost', reason: 'reset by peer' };
+const lostClaim: BackupEvent = { type: 'termLost', holder: 'a:7' };
 const won: BackupEvent = { type: 'termWon', term: term(4) };
 
 /** A core that has taken these events, and what the last one led to. */
@@ -32,7 +33,7 @@ describe('a backup', () => {
 
   it('primary dies before the grant: the copy is discarded, the arbiter is not asked (1, 2)', () => {
     for (const events of [[connected], [connected, { type: 'replicaReady' }]] as BackupEvent[][]) {
-      expect(having(...events, lost).types).toEqual(['changed', 'discardReplica']);
+      expect(having(...events, lost).types).toEqual(['discardReplica', 'changed', 'end']);
     }
   });
 
@@ -56,8 +57,20 @@ describe('a backup', () => {
     });
     expect(having(...protecting, failed, lost).last).toEqual([]);
     expect(having(...protecting, failed, lost, won).last).toEqual([]);
-    // Also when it stalls while the claim is on its way.
-    expect(having(...protecting, lost, failed, won).last).toEqual([]);
+    // Also when it stalls while the claim is on its way: the term that is won is never spoken in.
+    const unproven = { type: 'end', outcome: 'unproven' };
+    expect(having(...protecting, lost, failed).last).toContainEqual({
+      type: 'discardReplica',
+      reason: 'stalled',
+    });
+    expect(having(...protecting, lost, failed, won).last).toContainEqual(unproven);
+    expect(having(...protecting, lost, failed, lostClaim).last).toContainEqual({
+      type: 'end',
+      outcome: 'discarded',
+    });
+    const away: BackupEvent = { type: 'arbiterUnreachable', reason: 'timeout' };
+    expect(having(...protecting, lost, failed, away).last).toContainEqual(unproven);
+    expect(having(...protecting, lost, away, failed).last).toContainEqual(unproven);
   });
 
   it('arbiter is away: the copy is kept, asking goes on, nothing speaks (5)', () => {
@@ -81,6 +94,51 @@ describe('a backup', () => {
     expect(having(...protecting, off, off).last).toEqual([]);
   });
 
+  it('primary dies behind its guest’s shutdown: that was no failure (6)', () => {
+    // Goal: the message that the guest went off may have died with the primary.
+    const logged: BackupEvent = { type: 'guestShutdownLogged' };
+    for (const before of [protecting, protecting.slice(0, 2), protecting.slice(0, 1)]) {
+      const { last, types } = having(...before, logged, lost);
+      expect(last).toContainEqual({ type: 'end', outcome: 'poweredOff' });
+      expect(types).not.toContain('claimTerm');
+    }
+  });
+
+  it('takeover cannot be proven: the term is won and never spoken in (8)', () => {
+    const failed: BackupEvent = { type: 'takeoverFailed', reason: 'the state proves nothing' };
+    expect(having(...protecting, lost, won, failed).types).toEqual([
+      'discardReplica',
+      'changed',
+      'end',
+    ]);
+    expect(having(...protecting, failed).last).toEqual([]);
+  });
+
+  it('acks are durable: only what is on disk is acknowledged (7)', () => {
+    const core = new BackupCore({ ack: 'durable' });
+    for (const event of protecting) core.step(event, 1000 as Millis);
+    const at = (type: 'log' | 'durable') =>
+      core.step({ type, to: logPosition(500) }, 1000 as Millis);
+    expect(at('log')).toEqual([]);
+    expect(at('durable')).toEqual([{ type: 'ack', position: 500 }]);
+    expect(having(...protecting, { type: 'durable', to: logPosition(500) }).last).toEqual([]);
+  });
+
+  it('newer term is heard of: the arbiter is asked, nothing else (9)', () => {
+    const heard = (number: number): BackupEvent => ({ type: 'termHeard', term: term(number) });
+    expect(having(...protecting, heard(3)).last).toEqual([]);
+    expect(having(...protecting, heard(4)).last).toContainEqual({ type: 'claimTerm', expected: 3 });
+    expect(having(connected, heard(4)).types).toContain('discardReplica');
+  });
+
+  it('drill: a claim while the link lives, and only with a grant (10)', () => {
+    const drill: BackupEvent = { type: 'drill' };
+    expect(having(...protecting, drill).last).toContainEqual({ type: 'claimTerm', expected: 3 });
+    expect(having(...protecting, drill, won).last).toContainEqual({ type: 'takeOver', term: 4 });
+    expect(having(...protecting, drill, lostClaim).types).toContain('discardReplica');
+    expect(having(connected, drill).last).toEqual([]);
+  });
+
   it('a takeover that has begun is not disturbed', () => {
     // Goal: its machine is the only one there is.
     const failed: BackupEvent = { type: 'replicaFailed', reason: 'the old replayer ended' };
@@ -100,6 +158,9 @@ describe('a backup', () => {
         { type: 'arbiterUnreachable', reason: 'any' },
         { type: 'replicaFailed', reason: 'any' },
         { type: 'guestPoweredOff' },
+        { type: 'takeoverFailed', reason: 'any' },
+        { type: 'drill' },
+        { type: 'termHeard', term: term(5) },
         { type: 'timer' },
         { type: 'log', to: logPosition(77) },
       ),
@@ -107,14 +168,14 @@ describe('a backup', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (events) => {
         const core = new BackupCore();
-        let [granted, failed, asked, over] = [false, false, false, false];
+        let [granted, failed, asked, over, ended] = [false, false, false, false, false];
         for (const [index, next] of events.entries()) {
           const before = core.state.kind;
           if (next.type === 'granted' && before === 'ready') granted = true;
           if (next.type === 'replicaFailed' && before !== 'takingOver') failed = true;
-          if (next.type === 'connected' && before === 'connecting') failed = false;
           for (const effect of core.step(next, (index * 60) as Millis)) {
-            expect(over).toBe(false);
+            expect(ended).toBe(false);
+            if (over) expect(['takeoverFailed']).toContain(next.type);
             if (effect.type === 'claimTerm') {
               expect([granted, failed, effect.expected]).toEqual([true, false, 3]);
               asked = true;
@@ -123,7 +184,7 @@ describe('a backup', () => {
               expect([granted, failed, asked, next.type]).toEqual([true, false, true, 'termWon']);
               over = true;
             }
-            if (effect.type === 'discardReplica') [granted, asked] = [false, false];
+            if (effect.type === 'end') ended = true;
             if (effect.type === 'ack') expect(['ready', 'protecting']).toContain(before);
           }
         }

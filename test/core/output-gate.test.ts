@@ -164,3 +164,47 @@ describe('the output gate', () => {
     );
   });
 });
+
+describe('the output gate of a process that was away', () => {
+  it('acks that are older than the return release nothing until a fresh one comes (8)', () => {
+    const gate = holding();
+    gate.outputsArrived(1);
+    gate.markerSent(epoch(1));
+    gate.markerSeen(epoch(1), at(100));
+    gate.distrust();
+    gate.acknowledged(at(150));
+    expect(gate.released).toBe(0);
+    gate.markerSent(epoch(2));
+    gate.markerSeen(epoch(2), at(200));
+    expect(gate.released).toBe(0);
+    gate.acknowledged(at(200));
+    expect(gate.released).toBe(1);
+  });
+
+  it('the end of the log is believed all the same (8)', () => {
+    // Goal: there is no marker behind it, and its backup follows the guest, it does not take over.
+    const gate = holding();
+    gate.outputsArrived(1);
+    gate.logEnded(at(100));
+    gate.distrust();
+    gate.acknowledged(at(100));
+    expect(gate.released).toBe(1);
+  });
+});
+
+describe('the output gate of a backup that acknowledges nothing', () => {
+  it('remembers few markers, and releases no output too early for that (9)', () => {
+    const gate = holding();
+    const positionOf = (number: number) => at(number * 10);
+    for (let number = 1; number <= 5000; number += 1) {
+      gate.outputsArrived(1);
+      gate.markerSent(epoch(number));
+      gate.markerSeen(epoch(number), positionOf(number));
+    }
+    for (let number = 1; number <= 5000; number += 1) {
+      gate.acknowledged(positionOf(number));
+      expect(gate.released).toBeLessThanOrEqual(number);
+    }
+    expect([gate.released, gate.held]).toEqual([5000, 0]);
+  });
+});

@@ -36,6 +36,7 @@ describe('the control socket', () => {
     server = await ControlServer.start({
       path: socketPath,
       status: () => status,
+      drill: () => undefined,
       verify: () => verify(),
       stop: () => {
         stops += 1;
@@ -73,7 +74,7 @@ describe('the control socket', () => {
   it('killed node left its socket behind: the next one starts all the same', async () => {
     const dead = `${socketPath}2`;
     fs.writeFileSync(dead, '');
-    const options = { status: () => status, verify, stop: () => undefined };
+    const options = { drill: () => undefined, status: () => status, verify, stop: () => undefined };
     const next = await ControlServer.start({ ...options, path: dead, console: hub, reporter });
     expect(await askNode(dead, 'status')).toEqual(status);
     next.close();

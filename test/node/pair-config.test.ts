@@ -43,12 +43,15 @@ describe('a pair file', () => {
       arbiterAuth: {},
       epochMs: limits.epochMs,
       onBackupLost: 'runAlone',
+      silenceMs: limits.silenceMs,
+      heartbeatMs: limits.silenceMs / 3,
       self: {
         name: 'a',
         listen: 'ws://127.0.0.1:7001',
         disks: { d0: path.join(dir, 'a.raw') },
         egress: 'none',
         runDir: '/dev/shm/understudy/web-a',
+        stateDir: path.join(dir, '.understudy'),
       },
       peer: {
         name: 'b',
@@ -56,10 +59,17 @@ describe('a pair file', () => {
         disks: {},
         egress: 'tap:us0',
         runDir: path.join(dir, 'run-b'),
+        stateDir: path.join(dir, '.understudy'),
       },
     });
     const b = load(good, 'b');
     expect([b.self, b.peer]).toEqual([a.peer, a.self]);
+  });
+
+  it('a silence that one lost heartbeat would fill is refused', () => {
+    // Goal: such a pair would take over for nothing, again and again.
+    const error = refusal(`${good}silenceMs: 300\nheartbeatMs: 200\n`);
+    expect(error.message).toContain('silenceMs must be at least 2 heartbeats of 200 ms');
   });
 
   it('everything is wrong: everything is named at once', () => {

@@ -1,0 +1,292 @@
+/**
+ * Faults by name, each with what it does to the pair. A run draws which of them may strike.
+ *
+ * `strike` returns how long the fault lasts, or nothing when it is over at once; `heal` undoes it.
+ */
+import { BackupLife } from './backup-life.ts';
+import { calmPath, type Path } from './network.ts';
+import type { Pair } from './pair.ts';
+import { PrimaryLife } from './primary-life.ts';
+import { calmCondition } from './settings.ts';
+
+export interface Fault {
+  readonly name: string;
+  /** How likely it is among those that may strike. */
+  readonly weight: number;
+  /** Returns false when there is nothing that it could strike. */
+  readonly strike: (pair: Pair) => boolean | undefined;
+}
+
+const anyNode = (pair: Pair) => pair.world.prng.pick([pair.a, pair.b]);
+
+const primaryOf = (pair: Pair) => [pair.a, pair.b].find(({ role }) => role instanceof PrimaryLife);
+
+const backupOf = (pair: Pair) => [pair.a, pair.b].find(({ role }) => role instanceof BackupLife);
+
+/** A node that was struck down is started again after a while. */
+function restartLater(pair: Pair, node: Pair['a']): void {
+  pair.world.after(pair.world.prng.between(30, 700), () => pair.startIfDown(node));
+}
+
+function crash(pair: Pair, kind: 'process' | 'power'): boolean {
+  // Most failures of interest are those of a primary.
+  const node = pair.world.prng.chance(700) ? primaryOf(pair) : anyNode(pair);
+  if (node?.isUp !== true) return false;
+  node.crash(kind);
+  restartLater(pair, node);
+  return true;
+}
+
+/** Changes something for a while. */
+function forAWhile(pair: Pair, maxMs: number, change: () => () => void): true {
+  const undo = change();
+  pair.undo.add(undo);
+  pair.world.after(pair.world.prng.between(20, maxMs), () => {
+    if (pair.undo.delete(undo)) undo();
+  });
+  return true;
+}
+
+function cutOne(pair: Pair, from: string, to: string): () => void {
+  pair.network.setCut(from, to, true);
+  return () => pair.network.setCut(from, to, false);
+}
+
+function changePath(pair: Pair, change: Partial<Path>): () => void {
+  const [from, to] = pair.world.prng.pick([
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const);
+  const path = pair.network.path(from, to);
+  Object.assign(path, change);
+  return () => Object.assign(path, { ...calmPath(), cut: path.cut });
+}
+
+export const faults: readonly Fault[] = [
+  { name: 'crash of a process', weight: 10, strike: (pair) => crash(pair, 'process') },
+  { name: 'loss of power', weight: 6, strike: (pair) => crash(pair, 'power') },
+  {
+    name: 'crash at a step',
+    weight: 8,
+    strike: (pair) => {
+      const node = anyNode(pair);
+      if (!node.isUp) return false;
+      node.crashIn = pair.world.prng.between(1, 30);
+      pair.world.after(900, () => pair.startIfDown(node));
+      return undefined; // counted when it happens
+    },
+  },
+  {
+    name: 'torn log',
+    weight: 4,
+    strike: (pair) => {
+      const node = primaryOf(pair);
+      if (!(node?.role instanceof PrimaryLife)) return false;
+      node.role.tearLog();
+      node.crash('process');
+      restartLater(pair, node);
+      return true;
+    },
+  },
+  {
+    name: 'process stands still',
+    weight: 8,
+    strike: (pair) => {
+      const node = anyNode(pair);
+      if (!node.isUp || node.isPaused) return false;
+      return forAWhile(pair, pair.world.prng.pick([60, 400, 2000]), () => {
+        node.pause();
+        return () => node.go();
+      });
+    },
+  },
+  {
+    name: 'clock jump',
+    weight: 2,
+    strike: (pair) => {
+      anyNode(pair).jumpClock(pair.world.prng.pick([20, 250, 1000, 60_000]));
+      return true;
+    },
+  },
+  {
+    name: 'connection reset',
+    weight: 5,
+    strike: (pair) => {
+      pair.network.resetAll();
+      return true;
+    },
+  },
+  {
+    name: 'partition',
+    weight: 5,
+    strike: (pair) =>
+      forAWhile(pair, 1200, () => {
+        const undo = [cutOne(pair, 'a', 'b'), cutOne(pair, 'b', 'a')];
+        return () => {
+          for (const heal of undo) heal();
+        };
+      }),
+  },
+  {
+    name: 'asymmetric partition',
+    weight: 6,
+    strike: (pair) =>
+      forAWhile(pair, 1200, () =>
+        pair.world.prng.chance(500) ? cutOne(pair, 'a', 'b') : cutOne(pair, 'b', 'a'),
+      ),
+  },
+  {
+    name: 'half-open link',
+    weight: 4,
+    strike: (pair) => {
+      // A host dies without a word and is back before its peer has noticed.
+      const node = anyNode(pair);
+      if (!node.isUp) return false;
+      node.crash('power');
+      pair.world.after(pair.world.prng.between(1, 150), () => pair.startIfDown(node));
+      return true;
+    },
+  },
+  {
+    name: 'packet loss',
+    weight: 3,
+    strike: (pair) => forAWhile(pair, 1500, () => changePath(pair, { lossPermille: 300 })),
+  },
+  {
+    name: 'duplication',
+    weight: 2,
+    strike: (pair) => forAWhile(pair, 1500, () => changePath(pair, { doublePermille: 300 })),
+  },
+  {
+    name: 'reordering',
+    weight: 2,
+    strike: (pair) =>
+      forAWhile(pair, 1500, () => changePath(pair, { overtakePermille: 300, jitterMs: 4 })),
+  },
+  {
+    name: 'delay',
+    weight: 4,
+    strike: (pair) =>
+      forAWhile(pair, 1500, () =>
+        changePath(pair, { delayMs: pair.world.prng.pick([5, 50, 150]), jitterMs: 10 }),
+      ),
+  },
+  {
+    name: 'message of an older term',
+    weight: 3,
+    strike: (pair) => pair.replayOldMessage(),
+  },
+  {
+    name: 'arbiter slow',
+    weight: 4,
+    strike: (pair) =>
+      forAWhile(pair, 2500, () => {
+        pair.temper.slowMs = pair.world.prng.pick([50, 400, 700]);
+        return () => {
+          pair.temper.slowMs = 0;
+        };
+      }),
+  },
+  {
+    name: 'arbiter away',
+    weight: 4,
+    strike: (pair) =>
+      forAWhile(pair, 1500, () => {
+        const cut = pair.world.prng.pick([['a'], ['b'], ['a', 'b']]);
+        for (const name of cut) pair.temper.unreachable.add(name);
+        return () => {
+          for (const name of cut) pair.temper.unreachable.delete(name);
+        };
+      }),
+  },
+  {
+    name: 'arbiter answers lost',
+    weight: 4,
+    strike: (pair) =>
+      forAWhile(pair, 2500, () => {
+        pair.temper.lostPermille = 400;
+        return () => {
+          pair.temper.lostPermille = 0;
+        };
+      }),
+  },
+  {
+    name: 'slow disk',
+    weight: 3,
+    strike: (pair) =>
+      forAWhile(pair, 1500, () => {
+        const { condition } = anyNode(pair);
+        condition.diskMs = () => pair.world.prng.between(20, 300);
+        condition.spoolMs = () => pair.world.prng.between(20, 300);
+        return () => Object.assign(condition, calmCondition(pair.world.prng));
+      }),
+  },
+  {
+    name: 'full spool',
+    weight: 2,
+    strike: (pair) =>
+      forAWhile(pair, 800, () => {
+        const { condition } = anyNode(pair);
+        condition.spoolMs = () => undefined;
+        return () => Object.assign(condition, calmCondition(pair.world.prng));
+      }),
+  },
+  {
+    name: 'stalled backup',
+    weight: 2,
+    strike: (pair) => {
+      const role = backupOf(pair)?.role;
+      if (!(role instanceof BackupLife) || role.replica === undefined) return false;
+      role.replica.isStalled = true;
+      return true;
+    },
+  },
+  {
+    name: 'diverged backup',
+    weight: 3,
+    strike: (pair) => {
+      const role = backupOf(pair)?.role;
+      if (!(role instanceof BackupLife) || role.replica === undefined) return false;
+      role.replica.diverge();
+      return true;
+    },
+  },
+];
+
+/** Not faults, but things that operators and guests do. */
+export const deeds: readonly Fault[] = [
+  {
+    name: 'drill',
+    weight: 6,
+    strike: (pair) => {
+      const role = primaryOf(pair)?.role;
+      if (!(role instanceof PrimaryLife) || role.state !== 'protected') return false;
+      primaryOf(pair)?.enter(() => role.drill());
+      return true;
+    },
+  },
+  {
+    name: 'compare',
+    weight: 6,
+    strike: (pair) => {
+      const node = primaryOf(pair);
+      const role = node?.role;
+      if (!(role instanceof PrimaryLife) || node?.isPaused === true) return false;
+      role.compare();
+      return true;
+    },
+  },
+  {
+    name: 'guest shuts down',
+    weight: 1,
+    strike: (pair) => {
+      const role = primaryOf(pair)?.role;
+      if (!(role instanceof PrimaryLife)) return false;
+      role.machine.shutDown();
+      // Sometimes its node dies on the heels of it.
+      const node = primaryOf(pair);
+      if (pair.world.prng.chance(500) && node !== undefined) node.crashIn = 2;
+      return true;
+    },
+  },
+];

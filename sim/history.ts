@@ -1,0 +1,89 @@
+/**
+ * What really happened to one line of machines: the truth that checkers compare with.
+ *
+ * A history belongs to a recording machine. A takeover continues a copy of it, cut off where the
+ * copy of the machine stood; a reboot begins a new one. The system under test never reads it.
+ */
+import {
+  type DiskWrite,
+  digestOf,
+  type GuestEvent,
+  type GuestOutput,
+  type GuestState,
+} from './guest.ts';
+
+export interface RecordedOutput extends GuestOutput {
+  /** End of the event that led to it, in the log of its recording; below 0: an earlier recording. */
+  readonly position: number;
+}
+
+export class History {
+  /** Counts the power-ons of the guest. */
+  readonly boot: number;
+  /** Positions in the present recording, and the state's digest there. */
+  readonly #positions: number[] = [0];
+  readonly #digests: number[] = [];
+  readonly outputs: RecordedOutput[];
+  /** Completed requests, in order, over all recordings since the boot. */
+  readonly completions: DiskWrite[];
+  readonly #issued: Map<number, number>;
+  /** The position of the guest's own shutdown. */
+  shutdownAt: number | undefined;
+
+  private constructor(
+    boot: number,
+    initialDigest: number,
+    outputs: RecordedOutput[],
+    completions: DiskWrite[],
+    issued: Map<number, number>,
+  ) {
+    this.boot = boot;
+    this.#digests.push(initialDigest);
+    this.outputs = outputs;
+    this.completions = completions;
+    this.#issued = issued;
+  }
+
+  static ofBoot(boot: number, state: GuestState): History {
+    return new History(boot, digestOf(state), [], [], new Map());
+  }
+
+  /** The history of a successor that goes on from `state`, which its copy had at `position`. */
+  continuedAt(state: GuestState): History {
+    const outputs = this.outputs
+      .slice(0, state.outputs)
+      .map((output) => ({ ...output, position: -1 }));
+    const completions = this.completions.slice(0, state.completed);
+    return new History(this.boot, digestOf(state), outputs, completions, new Map(this.#issued));
+  }
+
+  recorded(
+    position: number,
+    event: GuestEvent,
+    state: GuestState,
+    output: GuestOutput | undefined,
+    write: DiskWrite | undefined,
+  ): void {
+    this.#positions.push(position);
+    this.#digests.push(digestOf(state));
+    if (output !== undefined) this.outputs.push({ ...output, position });
+    if (write !== undefined) this.#issued.set(write.id, write.value);
+    if (event.kind === 'block') {
+      this.completions.push({ id: event.id, value: this.#issued.get(event.id) ?? 0 });
+    }
+    if (event.kind === 'shutdown') this.shutdownAt = position;
+  }
+
+  /** The state's digest at a position of this recording, or `undefined` inside of an event. */
+  digestAt(position: number): number | undefined {
+    let [low, high] = [0, this.#positions.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const found = this.#positions[middle] as number;
+      if (found === position) return this.#digests[middle];
+      if (found < position) low = middle + 1;
+      else high = middle - 1;
+    }
+    return undefined;
+  }
+}

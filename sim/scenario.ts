@@ -1,0 +1,200 @@
+/**
+ * Incidents as text: a scenario is a file of lines that a person can read.
+ *
+ *     # why this is told
+ *     set ack durable                 ack, onBackupLost, silenceMs; before the first `at`
+ *     at 0s start a                   start, crash, power (loss of it), pause, go
+ *     at 2s cut a->b                  cut, join: one direction of the network
+ *     at 2s partition / heal          both directions; heal repairs all and starts nothing
+ *     at 3s reset                     every connection
+ *     at 3s drill / compare / diverge / stall / shutdown
+ *     at 3s arbiter away [a|b] / arbiter back / arbiter forgets-to-answer
+ *     at 3s start-anew b
+ *     at 5s expect a primary          a role: primary, backup, none
+ *     at 5s expect a protected        a state of its core
+ *     at 5s expect pair protected
+ *     at 5s expect takeovers 1        also: boots, late
+ *     at 5s expect heard more         since the last such line; or: heard nothing
+ *
+ * All checkers of the random runs watch.
+ */
+import { BackupLife } from './backup-life.ts';
+import type { SimNode } from './node.ts';
+import { Pair } from './pair.ts';
+import { PrimaryLife } from './primary-life.ts';
+import { type Seams, soundSeams } from './seams.ts';
+import { calmPair, type PairSettings } from './settings.ts';
+import { World } from './world.ts';
+
+/** Any number does: these are not about chance. */
+const seed = 7;
+
+interface Line {
+  readonly number: number;
+  readonly atMs: number;
+  readonly words: readonly string[];
+}
+
+/** Runs a scenario. Throws with the line, and the timeline, when it does not go as told. */
+export function runScenario(text: string, seams: Seams = soundSeams): Pair {
+  const { settings, lines } = parse(text);
+  const world = new World(seed);
+  const pair = new Pair(world, settings, seams);
+  const stage = new Stage(pair);
+  for (const line of lines) {
+    try {
+      world.run(line.atMs);
+      stage.play(line.words);
+    } catch (thrown) {
+      const told = `line ${line.number}, '${line.words.join(' ')}': ${(thrown as Error).message}`;
+      throw new Error(`${told}\n${world.timeline.text()}`);
+    }
+  }
+  return pair;
+}
+
+function parse(text: string): { settings: PairSettings; lines: Line[] } {
+  let settings = calmPair;
+  const lines: Line[] = [];
+  for (const [index, whole] of text.split('\n').entries()) {
+    const words = (whole.split('#')[0] ?? '')
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== '');
+    const [first, second = '', third = ''] = words;
+    if (first === undefined) continue;
+    if (first === 'set') {
+      settings = { ...settings, [second]: second === 'silenceMs' ? Number(third) : third };
+    } else if (first === 'at') {
+      const atMs = Number.parseFloat(second) * (second.endsWith('ms') ? 1 : 1000);
+      const last = lines.at(-1)?.atMs ?? 0;
+      if (!(atMs >= last)) throw new Error(`line ${index + 1}: '${second}' lies in the past`);
+      lines.push({ number: index + 1, atMs, words: words.slice(2) });
+    } else throw new Error(`line ${index + 1}: a line begins with 'set', 'at' or '#': ${whole}`);
+  }
+  return { settings, lines };
+}
+
+class Stage {
+  readonly #pair: Pair;
+  #heard = 0;
+
+  constructor(pair: Pair) {
+    this.#pair = pair;
+  }
+
+  play([verb = '', what = '', ...rest]: readonly string[]): void {
+    const pair = this.#pair;
+    pair.world.say('scenario', [verb, what, ...rest].join(' '));
+    switch (verb) {
+      case 'start':
+        pair.node(what).start();
+        return;
+      case 'start-anew':
+        pair.node(what).crash('process');
+        pair.node(what).start(true);
+        return;
+      case 'crash':
+        pair.node(what).crash('process');
+        return;
+      case 'power':
+        pair.node(what).crash('power');
+        return;
+      case 'pause':
+        pair.node(what).pause();
+        return;
+      case 'go':
+        pair.node(what).go();
+        return;
+      case 'cut':
+      case 'join': {
+        const [from = '', to = ''] = what.split('->');
+        pair.network.setCut(from, to, verb === 'cut');
+        return;
+      }
+      case 'partition':
+        pair.network.setCut('a', 'b', true);
+        pair.network.setCut('b', 'a', true);
+        return;
+      case 'heal':
+        pair.repair();
+        return;
+      case 'reset':
+        pair.network.resetAll();
+        return;
+      case 'arbiter':
+        this.#arbiter(what, rest);
+        return;
+      case 'drill':
+      case 'compare':
+      case 'shutdown':
+        this.#primary(verb);
+        return;
+      case 'diverge':
+      case 'stall':
+        this.#backup(verb);
+        return;
+      case 'expect':
+        this.#expect([what, ...rest]);
+        return;
+      default:
+        throw new Error(`there is no '${verb}'`);
+    }
+  }
+
+  #arbiter(what: string, names: readonly string[]): void {
+    const { temper } = this.#pair;
+    if (what === 'forgets-to-answer') temper.lostPermille = 1000;
+    else if (what === 'away') {
+      for (const name of names.length > 0 ? names : ['a', 'b']) temper.unreachable.add(name);
+    } else if (what === 'back') {
+      temper.unreachable.clear();
+      temper.lostPermille = 0;
+    } else throw new Error(`the arbiter cannot '${what}'`);
+  }
+
+  #primary(verb: 'drill' | 'compare' | 'shutdown'): void {
+    const role = this.#nodes.map((node) => node.role).find((each) => each instanceof PrimaryLife);
+    if (!(role instanceof PrimaryLife)) throw new Error('nobody is primary');
+    if (verb === 'drill') role.drill();
+    else if (verb === 'compare') role.compare();
+    else role.machine.shutDown();
+  }
+
+  #backup(verb: 'diverge' | 'stall'): void {
+    const role = this.#nodes.map((node) => node.role).find((each) => each instanceof BackupLife);
+    if (!(role instanceof BackupLife) || role.replica === undefined) throw new Error('no copy');
+    if (verb === 'diverge') role.replica.diverge();
+    else role.replica.isStalled = true;
+  }
+
+  get #nodes(): readonly SimNode[] {
+    return [this.#pair.a, this.#pair.b];
+  }
+
+  #expect([who = '', what = '']: readonly string[]): void {
+    const { judge } = this.#pair;
+    const counts: Readonly<Record<string, number>> = {
+      takeovers: judge.takeovers,
+      boots: judge.boots,
+      late: judge.oneSpeaker.late,
+    };
+    if (who === 'heard') {
+      const { words } = judge.onlooker;
+      const more = words > this.#heard;
+      this.#heard = words;
+      if (more !== (what === 'more')) throw new Error(more ? 'something was heard' : 'silence');
+      return;
+    }
+    const found = counts[who] === undefined ? this.#stateOf(who) : [String(counts[who])];
+    if (!found.includes(what)) throw new Error(`it is ${found.join(', ')}`);
+  }
+
+  #stateOf(who: string): string[] {
+    if (who === 'pair') return [this.#pair.isProtected ? 'protected' : 'unprotected'];
+    const { role, isUp, hasLeft, standing } = this.#pair.node(who);
+    if (hasLeft) return ['left'];
+    if (!isUp) return ['down'];
+    return [standing.role, role?.state ?? 'none'];
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Membership: what a node without a machine does: boot it, join its peer, or wait.
+ *
+ * Intuition: the danger is not that nobody boots but that old disks do. A node therefore remembers,
+ * on its own disk, the last term in which its machine spoke to the world (`spoken`). Whoever spoke
+ * last has every write that the world could know of. A node that was seeded since needs no new
+ * entry: who seeds it speaks in a later term than any in which it spoke itself (6), so the entry of
+ * its disks, which are a copy now, is never the greater one.
+ *
+ * Contract
+ *  1. A node boots only by claiming the term after the one that it read before it asked its peer:
+ *     whatever happened since makes the claim fail.
+ *  2. Alone, a node boots only when it spoke in the last term ever given: then nobody spoke after it.
+ *     It looks for its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to take
+ *     over, because a running machine is better than a reboot.
+ *  3. When both nodes answer and neither is primary nor granted, the one that spoke last boots. So
+ *     two nodes that were both down start again in any order, also when the last term was won and
+ *     never spoken in (a takeover that could not be proven).
+ *  4. A node whose disks may be older than its peer's never boots by itself. `startAnew` is the
+ *     operator's word that the peer is gone for good.
+ *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. A
+ *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
+ *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an older
+ *     term is one that does not know yet that it lost: its machine is about to end.
+ *
+ * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
+ * takeover was proven.
+ */
+import { limits } from '../base/limits.ts';
+import { type Term, term as toTerm } from '../base/units.ts';
+import type { Standing } from '../ports/link.ts';
+
+/** What the peer's hello said. */
+export interface PeerStanding extends Standing {
+  readonly term: Term;
+}
+
+export interface MembershipFacts {
+  /** The arbiter's last term; 0: none was ever given. Read before the peer was asked. */
+  readonly term: Term;
+  /** Whether a life of this node holds it. */
+  readonly isOurs: boolean;
+  readonly spoken: Term;
+  /** `undefined`: the peer does not answer. */
+  readonly peer: PeerStanding | undefined;
+  /** How long this node has been without a machine or a primary, milliseconds. */
+  readonly waitedMs: number;
+  readonly startAnew: boolean;
+}
+
+export type Choice =
+  /** Claim the term after `expected` and boot if it is won. */
+  | { readonly type: 'claim'; readonly expected: Term }
+  | { readonly type: 'join' }
+  | { readonly type: 'wait'; readonly reason: string };
+
+export function choose(facts: MembershipFacts): Choice {
+  const { term, isOurs, peer, waitedMs, startAnew } = facts;
+  const claim: Choice = { type: 'claim', expected: term };
+  if (startAnew || term === 0) return claim;
+  if (peer?.role === 'primary') {
+    return peer.term >= term
+      ? { type: 'join' }
+      : wait('the peer is primary in a term that is over');
+  }
+  const spoken = since(term, facts.spoken);
+  const mayWait = waitedMs < limits.ownTermWaitMs;
+  if (isOurs && spoken === term) {
+    if (peer === undefined && mayWait) return wait('looking for the peer before it boots');
+    if (peer?.isGranted === true && mayWait) return wait('the peer may take over');
+    return claim;
+  }
+  if (peer === undefined) {
+    return wait('the peer does not answer, and the disks here may be older than its disks');
+  }
+  if (peer.isGranted) return wait('the peer may take over');
+  const peerSpoken = since(term, peer.spoken);
+  if (spoken > peerSpoken) return claim;
+  if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
+  return wait('neither node has disks that the machine last spoke from');
+}
+
+/** A term above the arbiter's is of an arbiter that was set back. */
+const since = (term: Term, spoken: Term): Term => (spoken <= term ? spoken : toTerm(0));
+
+const wait = (reason: string): Choice => ({ type: 'wait', reason });

@@ -1,0 +1,107 @@
+/** Who boots, who joins, who waits: told as the mornings after a night without power. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../../src/base/limits.ts';
+import { term } from '../../src/base/units.ts';
+import { choose, type MembershipFacts, type PeerStanding } from '../../src/core/membership.ts';
+
+const peer = (overrides: Partial<PeerStanding> = {}): PeerStanding => ({
+  role: 'none',
+  term: term(5),
+  isGranted: false,
+  spoken: term(0),
+  ...overrides,
+});
+
+/** What a node chooses that held term 5 and spoke in it, unless said otherwise. */
+const choice = (overrides: Partial<MembershipFacts> = {}) =>
+  choose({
+    term: term(5),
+    isOurs: true,
+    spoken: term(5),
+    peer: undefined,
+    waitedMs: limits.ownTermWaitMs,
+    startAnew: false,
+    ...overrides,
+  });
+
+const claim = { type: 'claim', expected: 5 };
+
+describe('a node without a machine', () => {
+  it('new pair: both claim, and the arbiter chooses (5)', () => {
+    expect(choice({ term: term(0), isOurs: false, spoken: term(0) })).toEqual({
+      type: 'claim',
+      expected: 0,
+    });
+  });
+
+  it('it spoke last, the peer is gone: it looks for a while, then boots (2)', () => {
+    expect(choice({ waitedMs: 0 }).type).toBe('wait');
+    expect(choice()).toEqual(claim);
+  });
+
+  it('it spoke last, its backup is about to take over: the running machine goes first (2)', () => {
+    const granted = peer({ role: 'backup', isGranted: true });
+    expect(choice({ peer: granted, waitedMs: 0 }).type).toBe('wait');
+    // A backup that cannot reach the arbiter must not keep the pair down.
+    expect(choice({ peer: granted })).toEqual(claim);
+    expect(choice({ isOurs: false, spoken: term(3), peer: granted }).type).toBe('wait');
+  });
+
+  it('the peer spoke last and is not back: old disks do not boot (4)', () => {
+    const waits = choice({ isOurs: false, spoken: term(4), waitedMs: 1e9 });
+    expect(waits).toMatchObject({ type: 'wait' });
+    expect(choice({ isOurs: false, spoken: term(4), startAnew: true })).toEqual(claim);
+  });
+
+  it('both were down and are back: exactly the one that spoke last boots (3)', () => {
+    expect(choice({ peer: peer({ spoken: term(4) }), waitedMs: 0 })).toEqual(claim);
+    const other = choice({ isOurs: false, spoken: term(4), peer: peer({ spoken: term(5) }) });
+    expect(other.type).toBe('wait');
+  });
+
+  it('the last term was won and never spoken in: the one that spoke before it boots (3)', () => {
+    const proven = { isOurs: false, spoken: term(4) };
+    expect(choice({ ...proven, peer: peer({ spoken: term(0) }) })).toEqual(claim);
+    expect(choice({ spoken: term(0), peer: peer({ spoken: term(4) }) }).type).toBe('wait');
+    // Alone, its holder cannot know that its disks are good.
+    expect(choice({ spoken: term(0), waitedMs: 1e9 }).type).toBe('wait');
+  });
+
+  it('a primary answers: it is joined, unless its term is over (6)', () => {
+    const primary = (number: number) => peer({ role: 'primary', term: term(number) });
+    expect(choice({ peer: primary(5), isOurs: false })).toEqual({ type: 'join' });
+    expect(choice({ peer: primary(6) })).toEqual({ type: 'join' });
+    expect(choice({ peer: primary(4) }).type).toBe('wait');
+  });
+
+  it('the arbiter was set back: what was spoken in a term above its own counts as nothing (5)', () => {
+    expect(choice({ isOurs: false, spoken: term(9), peer: peer({ spoken: term(2) }) }).type).toBe(
+      'wait',
+    );
+    expect(choice({ spoken: term(9), waitedMs: 1e9 }).type).toBe('wait');
+  });
+
+  it('two nodes that see each other never both boot, and one of two that spoke does (3)', () => {
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 6 }),
+        fc.nat({ max: 6 }),
+        fc.boolean(),
+        (spokenHere, spokenThere, isOurs) => {
+          const [here, there] = [term(spokenHere), term(spokenThere)];
+          const facts = { term: term(6), startAnew: false, waitedMs: 1e9 };
+          const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });
+          const b = choose({
+            ...facts,
+            isOurs: !isOurs,
+            spoken: there,
+            peer: peer({ spoken: here }),
+          });
+          const booting = [a, b].filter(({ type }) => type === 'claim').length;
+          expect(booting).toBe(spokenHere === spokenThere && booting === 0 ? 0 : 1);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,25 @@
+/** Golden incidents: each file of sim/scenarios is a story, and it must go as told. */
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { runScenario } from '../../sim/scenario.ts';
+
+const folder = fileURLToPath(new URL('../../sim/scenarios/', import.meta.url));
+
+describe('an incident', () => {
+  for (const file of fs.readdirSync(folder)) {
+    it(file.replace('.txt', '').replaceAll('-', ' '), () => {
+      runScenario(fs.readFileSync(`${folder}${file}`, 'utf8'));
+    });
+  }
+
+  it('does not go as told: the line and the timeline say why', () => {
+    const wrong = 'at 0s start a\nat 1s expect a backup\n';
+    expect(() => runScenario(wrong)).toThrow(
+      /line 2, 'expect a backup': it is primary, alone\n.*boots/s,
+    );
+    expect(() => runScenario('at 0s dance\n')).toThrow("there is no 'dance'");
+    expect(() => runScenario('soon start a\n')).toThrow("begins with 'set', 'at' or '#'");
+    expect(() => runScenario('at 2s start a\nat 1s start b\n')).toThrow('lies in the past');
+  });
+});
