@@ -5,10 +5,9 @@
  * different racks. The same failures strike three fleets: single hosts, restart-style HA and pairs. A
  * pair is down for a takeover when its speaker fails while it is protected; it is unprotected from
  * then until the host is back and seeded; a second failure meanwhile takes it down until one of them
- * is back and has booted. Outputs are lost only when a machine forgets what it said: never for a
- * pair, because a protected output left only after its acknowledgement, and one that left unprotected
- * is in the state of the machine that reboots from the same disks; what that reboot loses is its RAM,
- * counted as a restart.
+ * is back and has booted. A takeover takes nothing back that the world has seen: that is the output
+ * rule, which the simulator of the protocol checks, and no assumption of this one. A restart, of a
+ * pair that was struck twice or of anything else, loses what was only in RAM: those are counted.
  */
 import { Prng } from '../prng.ts';
 import { figures } from './figures.ts';
@@ -28,8 +27,11 @@ export interface FleetLine {
   readonly downMinutesAYear: number;
   /** Times a year that a machine lost its RAM. */
   readonly restartsAYear: number;
-  /** Outputs that the world saw and that a later machine did not know of. */
-  readonly lostOutputs: number;
+  /**
+   * Failures of a protected machine that took back what the world had seen: 0, by the output rule. `null`
+   * where nothing is held back, so that every restart may take something back.
+   */
+  readonly lostOutputs: number | null;
   readonly unprotectedMinutesAYear: number;
   readonly outputDelayMs: number;
 }
@@ -68,7 +70,7 @@ export function runFleet({ pairs, years, seed, roundTripMs }: FleetOptions): Fle
     availability: 1 - downHours / (pairs * spanHours),
     downMinutesAYear: (downHours * 60) / machineYears,
     restartsAYear: restarted / machineYears,
-    lostOutputs: 0,
+    lostOutputs: kind === 'Understudy' ? 0 : null,
     unprotectedMinutesAYear: (rest.unprotectedHours * 60) / machineYears,
     outputDelayMs: rest.outputDelayMs,
   });
@@ -147,7 +149,6 @@ function livePair(one: readonly Outage[], two: readonly Outage[], spanHours: num
       continue;
     }
     const wasProtected = atHours >= protectedFrom;
-    // Unprotected until the next change that makes it whole; counted here as time of one host alone.
     if (host === speaker && downSince === undefined) {
       if (wasProtected && up[other]) {
         speaker = other;

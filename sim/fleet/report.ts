@@ -25,7 +25,7 @@ export function printFleet(json: boolean, print: (line: string) => void): void {
         line.restartsAYear.toFixed(4).padStart(14),
         `${line.unprotectedMinutesAYear.toFixed(0)} min`.padStart(17),
         `${line.outputDelayMs} ms`.padStart(6),
-        String(line.lostOutputs).padStart(5),
+        (line.lostOutputs ?? 'n/a').toString().padStart(5),
       ].join(' '),
     );
   }

@@ -98,6 +98,20 @@ export const limits = {
   softLagMs: 60,
   /** At this lag the primary gives all that it may give. */
   fullThrottleLagMs: 150,
+  /** A lag that slowing down did not cure: what is behind is then some seconds of takeover. */
+  hardLagMs: 2_000,
+  /** A disk or a neighbour may keep a backup busy for a moment; past this it is not a moment. */
+  hardLagHoldMs: 1_000,
+  /** Log that is shipped and not executed: half of what the backup takes from the link. */
+  hardBacklogBytes: 128 * 1024 * 1024,
+  /** Some minutes of shipped segments; past this neighbours are counted as one. */
+  backlogEntriesMax: 16_384,
+  /** What a guest's clients do not notice: less than a retransmission timeout of TCP (200 ms). */
+  seedPauseMs: 100,
+  /** A round that saves less than a fifth is not worth the next one. */
+  seedRoundGain: 0.8,
+  /** At 20 % less each the tenth round is a tenth of the first. */
+  seedRoundsMax: 10,
   /** A replayer is at least half as fast as its recorder: this much always lets it catch up. */
   throttleShareMax: 0.85,
   /** Short enough that no client notices, long enough that Node's timers keep it. */
