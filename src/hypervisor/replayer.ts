@@ -10,9 +10,11 @@
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
+import type { Epoch } from '../base/units.ts';
 import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import { decodeMarkerHead } from '../rrlog/marker.ts';
 import { padNetId } from './command-line.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
@@ -25,6 +27,8 @@ export interface ReplayerOptions {
   readonly layout: Layout;
   readonly diskIds: readonly string[];
   readonly onError: (error: Error) => void;
+  /** All that is before the marker of this epoch was executed. */
+  readonly onEpoch?: (epoch: Epoch) => void;
 }
 
 /** A replayer at rest: all log executed, proven by its own device state. */
@@ -82,6 +86,8 @@ export class Replayer {
       for (const frame of decoder.push(chunk)) {
         if (frame.subarray(0, lastFrameMagic.length).equals(lastFrameMagic))
           this.#lastEchoed = true;
+        const marker = decodeMarkerHead(frame);
+        if (marker !== undefined) options.onEpoch?.(marker.epoch);
       }
     });
   }

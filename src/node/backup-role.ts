@@ -23,7 +23,7 @@ import { BlobCollector, SeedReceiver } from './seed-receiver.ts';
 import { seedStreams } from './seed-sender.ts';
 import type { Terms } from './terms.ts';
 
-export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
+export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'onEpoch'> {
   readonly link: Link;
   /** The primary's term: what a claim must find unchanged. */
   readonly term: Term;
@@ -80,9 +80,8 @@ export class BackupRole {
       this.#end = resolve;
     });
     this.#lag = new LagMeter({
-      query: (deadlineMs) => this.#replica?.queryIcount(deadlineMs),
       idle: () => this.#replica === undefined || this.#replica.comparing,
-      onSample: (sample) => this.#takeSample(sample.appliedIcount),
+      onSample: () => this.#takeSample(),
       onStall: (reason) => void this.#stalled(reason),
     });
     this.#watch = new LinkWatch({
@@ -262,7 +261,11 @@ export class BackupRole {
     const onFailure = (reason: string): void => {
       if (!this.#poweringOff) this.#step({ type: 'replicaFailed', reason });
     };
-    const replica = await Replica.start({ ...this.#options, onFailure });
+    const replica = await Replica.start({
+      ...this.#options,
+      onFailure,
+      onEpoch: (epoch) => this.#lag.echoed(epoch),
+    });
     if (this.#finished) {
       await replica.destroy();
       return;
@@ -272,11 +275,11 @@ export class BackupRole {
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();
     const deadline = performance.now() + limits.catchUpMs;
-    while (!this.#finished && this.#lag.currentMs > limits.softLagMs) {
+    while (!this.#finished && this.#lag.ms > limits.softLagMs) {
       if (performance.now() > deadline) {
         throw new UnderstudyError(
           'stall',
-          `The copy did not catch up within ${limits.catchUpMs} ms: it is ${Math.round(this.#lag.currentMs)} ms behind, ${replica.pendingBytes} bytes of log wait`,
+          `The copy did not catch up within ${limits.catchUpMs} ms: it is ${Math.round(this.#lag.ms)} ms behind, ${replica.pendingBytes} bytes of log wait`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, limits.coreTimerMs));
@@ -289,7 +292,7 @@ export class BackupRole {
     if (seed === undefined) throw new Error('log arrived before a seed was offered');
     const bytes = seed.unpacker.unpack(frame.payload);
     const segment = seed.tail.pushSegment({ ...frame, bytes });
-    this.#lag.received(segment.icount);
+    this.#lag.received(segment.icount, segment.markers);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) {
       this.#poweringOff = true;
       this.#step({ type: 'guestShutdownLogged' });
@@ -349,22 +352,22 @@ export class BackupRole {
   }
 
   /** Tells the primary how far the copy is while nothing is acknowledged yet: it may slow down. */
-  #reportProgress(appliedIcount: number): void {
+  #reportProgress(): void {
     this.#options.link.send({
       kind: 'ack',
       term: this.#options.term,
       received: logPosition(0),
       applied: logPosition(0),
-      appliedIcount: toIcount(appliedIcount),
+      appliedIcount: toIcount(this.#lag.appliedIcount),
     });
   }
 
-  #takeSample(appliedIcount: number): void {
+  #takeSample(): void {
     const { reporter } = this.#options;
     const bytes = this.#replica?.pendingBytes ?? 0;
-    if (this.#core.state.kind === 'seeding') this.#reportProgress(appliedIcount);
+    if (this.#core.state.kind === 'seeding') this.#reportProgress();
     if (this.#core.state.kind !== 'protecting') return;
-    reporter.report({ type: 'lag', ms: this.#lag.lagMs(appliedIcount), bytes });
+    reporter.report({ type: 'lag', ms: this.#lag.ms, bytes });
   }
 
   async #takeOver(term: Term): Promise<void> {

@@ -1,23 +1,21 @@
 /**
  * How far a copy is behind, and whether it still moves.
  *
- * The replayer is asked for its icount. Each segment's icount and time of arrival is remembered
- * until it is executed; the lag is the age of the oldest segment that is not.
+ * The log carries markers, and a replayer echoes each one when it has executed all that is before
+ * it. So progress is told by the copy itself; its monitor is not asked, which on a busy machine may
+ * not answer for seconds. Each segment's icount and time of arrival is remembered until it is
+ * executed; the lag is the age of the oldest segment that is not. It is known to one epoch.
  *
- * A replayer whose FIFO is dry does not answer: it waits for log while it holds its lock (R1). So
- * silence is a stall only while there is log that it has not executed.
+ * Silence is a stall only while a marker waits for its echo.
  */
 import { limits } from '../base/limits.ts';
-
-export interface LagSample {
-  readonly appliedIcount: number;
-}
+import type { Epoch } from '../base/units.ts';
 
 export interface LagMeterOptions {
-  readonly query: (deadlineMs: number) => Promise<number> | undefined;
   /** True while the copy is not expected to move. */
   readonly idle: () => boolean;
-  readonly onSample: (sample: LagSample) => void;
+  /** Called every `lagPollMs` while it is. */
+  readonly onSample: () => void;
   readonly onStall: (reason: string) => void;
 }
 
@@ -26,18 +24,25 @@ interface Received {
   readonly at: number;
 }
 
+interface AwaitedEcho {
+  readonly epoch: Epoch;
+  readonly icount: number;
+}
+
 export class LagMeter {
   readonly #options: LagMeterOptions;
   readonly #timer: NodeJS.Timeout;
   #received: Received[] = [];
+  /** Markers in the log that was received, in order. */
+  #awaited: AwaitedEcho[] = [];
   #applied = 0;
   #lastIcount = 0;
-  #movedAt = 0;
-  #asking = false;
+  /** When the copy last moved, or had nothing to do. */
+  #calmAt = 0;
 
   constructor(options: LagMeterOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#ask(), limits.lagPollMs);
+    this.#timer = setInterval(() => this.#look(), limits.lagPollMs);
   }
 
   /** Instructions that the copy is known to have executed. */
@@ -45,66 +50,55 @@ export class LagMeter {
     return this.#applied;
   }
 
+  /** Milliseconds since the oldest segment arrived that is not known to be executed; 0 if none. */
+  get ms(): number {
+    const oldest = this.#received[0];
+    return oldest === undefined ? 0 : performance.now() - oldest.at;
+  }
+
   start(icount: number): void {
     this.#applied = icount;
     this.#lastIcount = icount;
-    this.#movedAt = performance.now();
+    this.#calmAt = performance.now();
   }
 
-  /** A segment that ends at `icount` arrived. */
-  received(icount: number): void {
-    if (icount === this.#lastIcount) return;
+  /** A segment that ends at `icount` arrived, with these markers in it. */
+  received(icount: number, markers: readonly AwaitedEcho[]): void {
     const at = performance.now();
     // Time spent waiting for log is not time spent standing still.
-    if (this.#received.length === 0) this.#movedAt = at;
+    if (this.#awaited.length === 0) this.#calmAt = at;
+    for (const { epoch, icount: before } of markers) this.#awaited.push({ epoch, icount: before });
+    if (icount === this.#lastIcount) return;
     this.#lastIcount = icount;
     this.#received.push({ icount, at });
   }
 
-  /** The lag by the latest answer, milliseconds. */
-  get currentMs(): number {
-    return this.lagMs(this.#applied);
-  }
-
-  /** Milliseconds since the oldest segment arrived that was not executed at `applied`; 0 if none. */
-  lagMs(applied: number): number {
-    const oldest = this.#received.find(({ icount }) => icount > applied);
-    return oldest === undefined ? 0 : performance.now() - oldest.at;
+  /** The copy has executed all that is before the marker of this epoch. */
+  echoed(epoch: Epoch): void {
+    const at = this.#awaited.findIndex((awaited) => awaited.epoch === epoch);
+    if (at < 0) return; // the marker that a seed began behind
+    this.#applied = this.#awaited[at]?.icount ?? this.#applied;
+    this.#awaited.splice(0, at + 1);
+    this.#calmAt = performance.now();
+    const ahead = this.#received.findIndex(({ icount }) => icount > this.#applied);
+    this.#received.splice(0, ahead < 0 ? this.#received.length : ahead);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  async #ask(): Promise<void> {
-    if (this.#asking || this.#options.idle()) {
-      if (this.#options.idle()) this.#movedAt = performance.now();
+  #look(): void {
+    if (this.#options.idle()) {
+      this.#calmAt = performance.now();
       return;
     }
-    this.#asking = true;
-    try {
-      const applied = await this.#options.query(limits.stallMs);
-      if (applied === undefined) return;
-      if (applied > this.#applied) this.#movedAt = performance.now();
-      this.#applied = applied;
-      this.#options.onSample({ appliedIcount: applied });
-      const executed = this.#received.findIndex(({ icount }) => icount > applied);
-      this.#received = executed < 0 ? [] : this.#received.slice(executed);
-    } catch {
-      // No answer: judged below like an answer that shows no progress.
-    } finally {
-      this.#asking = false;
-    }
-    this.#judge();
-  }
-
-  #judge(): void {
-    const oldest = this.#received[0];
-    if (oldest === undefined || this.#options.idle()) return;
-    const stillMs = performance.now() - Math.max(this.#movedAt, oldest.at);
+    this.#options.onSample();
+    if (this.#awaited.length === 0) return;
+    const stillMs = performance.now() - this.#calmAt;
     if (stillMs < limits.stallMs) return;
     this.#options.onStall(
-      `no instruction was executed for ${Math.round(stillMs)} ms: it stands at icount ${this.#applied}, the log goes to ${this.#lastIcount}`,
+      `no marker was executed for ${Math.round(stillMs)} ms: it stands at icount ${this.#applied}, the log goes to ${this.#lastIcount}`,
     );
   }
 }

@@ -9,6 +9,7 @@
  *     that the copy is the machine, and `destroy` touches neither its RAM nor its disks.
  */
 import path from 'node:path';
+import type { Epoch } from '../base/units.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import {
   compareDeviceStates,
@@ -32,6 +33,8 @@ export interface ReplicaOptions {
   readonly ramFile: string;
   readonly diskImages: Readonly<Record<string, string>>;
   readonly onFailure: (reason: string) => void;
+  /** All that is before the marker of this epoch was executed. */
+  readonly onEpoch: (epoch: Epoch) => void;
 }
 
 /** A copy that has become the machine. */
@@ -118,10 +121,6 @@ export class Replica {
   feed(bytes: Buffer): void {
     if (this.#waiting !== undefined) this.#waiting.push(bytes);
     else this.#replayer.feed(bytes);
-  }
-
-  queryIcount(deadlineMs: number): Promise<number> {
-    return this.#replayer.queryIcount(deadlineMs);
   }
 
   /** Why a copy that has stalled does not go on; it is of no use afterwards. */
@@ -247,5 +246,6 @@ function startReplayer(
     layout,
     diskIds: vm.disks.map(({ id }) => id),
     onError: (error) => options.onFailure(`feeding the replayer failed: ${error.message}`),
+    onEpoch: options.onEpoch,
   });
 }

@@ -1,33 +1,39 @@
 // A copy that waits for log must not be taken for a stalled one, and a stalled one must be found.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
+import { epoch } from '../../src/base/units.ts';
 import { LagMeter } from '../../src/node/lag-meter.ts';
 
-/** A meter of a copy that answers with `applied`, or not at all when that is undefined. */
 class Copy {
-  applied: number | undefined = 100;
   idle = false;
-  readonly samples: number[] = [];
+  samples = 0;
   readonly stalls: string[] = [];
   readonly meter = new LagMeter({
-    query: (deadlineMs) =>
-      this.applied === undefined
-        ? new Promise((_, reject) => setTimeout(reject, deadlineMs, new Error('no answer')))
-        : Promise.resolve(this.applied),
     idle: () => this.idle,
-    onSample: ({ appliedIcount }) => this.samples.push(appliedIcount),
+    onSample: () => {
+      this.samples += 1;
+    },
     onStall: (reason) => {
       this.stalls.push(reason);
       this.meter.stop();
     },
   });
+  #nextEpoch = 1;
+
+  /** A segment that ends with a marker. */
+  marked(icount: number): void {
+    this.meter.received(icount, [{ epoch: epoch(this.#nextEpoch), icount }]);
+    this.#nextEpoch += 1;
+  }
 }
+
+const wait = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 describe('the lag meter', () => {
   let copy: Copy;
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval', 'performance'] });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     copy = new Copy();
     copy.meter.start(100);
   });
@@ -36,69 +42,81 @@ describe('the lag meter', () => {
     vi.useRealTimers();
   });
 
-  it('lag is the age of the oldest log that is not executed', async () => {
-    copy.meter.received(200);
-    await vi.advanceTimersByTimeAsync(40);
-    copy.meter.received(300);
-    expect(copy.meter.lagMs(100)).toBeCloseTo(40);
-    expect(copy.meter.lagMs(200)).toBeCloseTo(0);
-    expect(copy.meter.lagMs(300)).toBe(0);
+  it('lag is the age of the oldest log that is not known to be executed', async () => {
+    copy.marked(200);
+    await wait(40);
+    copy.marked(300);
+    expect(copy.meter.ms).toBeCloseTo(40);
+    copy.meter.echoed(epoch(1));
+    expect([copy.meter.ms, copy.meter.appliedIcount]).toEqual([0, 200]);
+    await wait(10);
+    expect(copy.meter.ms).toBeCloseTo(10);
+    copy.meter.echoed(epoch(2));
+    expect([copy.meter.ms, copy.meter.appliedIcount]).toEqual([0, 300]);
   });
 
-  it('tells what was executed at each poll', async () => {
-    copy.meter.received(200);
-    copy.applied = 150;
-    await vi.advanceTimersByTimeAsync(limits.lagPollMs);
-    expect([copy.samples, copy.meter.appliedIcount]).toEqual([[150], 150]);
+  it('log behind the last marker is not known to be executed', async () => {
+    copy.marked(200);
+    copy.meter.received(250, []);
+    copy.meter.echoed(epoch(1));
+    await wait(10);
+    expect(copy.meter.ms).toBeCloseTo(10);
+  });
+
+  it('one echo stands for all before it, and one that nobody waits for for none', () => {
+    for (const icount of [200, 300, 400]) copy.marked(icount);
+    copy.meter.echoed(epoch(9));
+    expect(copy.meter.appliedIcount).toBe(100);
+    copy.meter.echoed(epoch(2));
+    expect(copy.meter.appliedIcount).toBe(300);
+  });
+
+  it('tells how it stands now and then, but not while the copy is idle', async () => {
+    await wait(limits.lagPollMs * 3);
+    expect(copy.samples).toBe(3);
+    copy.idle = true;
+    await wait(limits.lagPollMs * 3);
+    expect(copy.samples).toBe(3);
   });
 
   it('primary has nothing to say: a silent copy is no stalled copy', async () => {
-    // Goal: R1; a replayer with a dry FIFO does not answer its monitor.
-    copy.applied = undefined;
-    await vi.advanceTimersByTimeAsync(limits.stallMs * 5);
+    await wait(limits.stallMs * 5);
     expect(copy.stalls).toEqual([]);
   });
 
-  it('log waits and nothing is executed: a stall, with both positions', async () => {
-    copy.meter.received(200);
-    await vi.advanceTimersByTimeAsync(limits.stallMs - limits.lagPollMs);
+  it('a marker waits and nothing comes back: a stall, with both positions', async () => {
+    copy.marked(200);
+    await wait(limits.stallMs - limits.lagPollMs);
     expect(copy.stalls).toEqual([]);
-    await vi.advanceTimersByTimeAsync(limits.lagPollMs * 3);
+    await wait(limits.lagPollMs * 2);
     expect(copy.stalls).toHaveLength(1);
     expect(copy.stalls[0]).toContain('stands at icount 100, the log goes to 200');
   });
 
-  it('log waits and the monitor is dead: a stall as well', async () => {
-    copy.meter.received(200);
-    copy.applied = undefined;
-    await vi.advanceTimersByTimeAsync(limits.stallMs + limits.lagPollMs * 2);
-    expect(copy.stalls).toHaveLength(1);
-  });
-
   it('slow but moving copy is left alone', async () => {
-    copy.meter.received(1000);
-    for (let applied = 101; applied < 110; applied += 1) {
-      copy.applied = applied;
-      await vi.advanceTimersByTimeAsync(limits.stallMs - limits.lagPollMs);
+    for (let icount = 101; icount < 110; icount += 1) copy.marked(icount);
+    for (let at = 1; at < 10; at += 1) {
+      await wait(limits.stallMs - limits.lagPollMs);
+      copy.meter.echoed(epoch(at));
     }
     expect(copy.stalls).toEqual([]);
   });
 
   it('copy that stands still on purpose is left alone, and gets its full time afterwards', async () => {
-    copy.meter.received(200);
+    copy.marked(200);
     copy.idle = true;
-    await vi.advanceTimersByTimeAsync(limits.stallMs * 3);
+    await wait(limits.stallMs * 3);
     copy.idle = false;
-    await vi.advanceTimersByTimeAsync(limits.stallMs - limits.lagPollMs);
+    await wait(limits.stallMs - limits.lagPollMs);
     expect(copy.stalls).toEqual([]);
-    await vi.advanceTimersByTimeAsync(limits.lagPollMs * 3);
+    await wait(limits.lagPollMs * 2);
     expect(copy.stalls).toHaveLength(1);
   });
 
   it('log comes after a long calm: the calm does not count', async () => {
-    await vi.advanceTimersByTimeAsync(limits.stallMs * 2);
-    copy.meter.received(200);
-    await vi.advanceTimersByTimeAsync(limits.stallMs / 2);
+    await wait(limits.stallMs * 2);
+    copy.marked(200);
+    await wait(limits.stallMs / 2);
     expect(copy.stalls).toEqual([]);
   });
 });
