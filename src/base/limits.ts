@@ -33,6 +33,8 @@ export const limits = {
   seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */
   drillMs: 5_000,
+  /** A node that is told to stop ends its machine and its storage daemons first. */
+  nodeStopMs: 10_000,
   /** Between two attempts to reach an arbiter that did not answer. */
   arbiterRetryMs: 100,
   /** inotify tells of log growth; this only covers a notification that was lost. */

@@ -3,17 +3,21 @@ import { Command } from 'commander';
 import { consoleCommand } from './console.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
+import { drillCommand } from './drill.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
 import { secretCommand } from './secret.ts';
 import { statusCommand } from './status.ts';
+import { stopCommand } from './stop.ts';
 import { witnessCommand } from './witness.ts';
 
 const program = new Command('understudy')
   .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
   .addCommand(nodeCommand())
   .addCommand(statusCommand())
+  .addCommand(drillCommand())
+  .addCommand(stopCommand())
   .addCommand(consoleCommand())
   .addCommand(witnessCommand())
   .addCommand(secretCommand())

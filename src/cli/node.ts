@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { createLogger } from '../node/logger.ts';
 import { UnderstudyNode } from '../node/node.ts';
 import { loadPairConfig } from '../node/pair-config.ts';
+import { raisePriority } from '../node/priority.ts';
 
 interface Options {
   readonly pair: string;
@@ -19,8 +20,11 @@ export function nodeCommand(): Command {
     .action(async (options: Options) => {
       // What QEMU and the storage daemon make, sockets and logs, is for this user alone, too.
       process.umask(0o077);
+      const isServedFirst = raisePriority();
       const config = loadPairConfig(options.pair, options.name);
       const log = createLogger(options.name);
+      if (!isServedFirst)
+        log.info({ need: 'CAP_SYS_NICE' }, 'the machines are served before this node');
       const node = await UnderstudyNode.create({
         config,
         log,

@@ -40,8 +40,6 @@ export const demoLimits = {
   /** Seeding and takeover take a second; past this something is wrong. */
   nodeEventMs: 60_000,
   nodePollMs: 50,
-  /** A node ends its processes within this; then it is killed. */
-  nodeStopMs: 10_000,
   /** After a takeover, for the outside to notice what it would notice. */
   settleMs: 1000,
 } as const;

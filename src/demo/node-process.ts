@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
 import { livingOwned, parentDeathSignalWorks } from '../hypervisor/processes.ts';
 import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent, watchNode } from '../observe/control-client.ts';
@@ -103,7 +104,7 @@ export class NodeProcess {
   async stop(): Promise<void> {
     if (!this.#isRunning) return;
     this.#child.kill('SIGTERM');
-    const late = sleep(demoLimits.nodeStopMs, 'late', { ref: false });
+    const late = sleep(limits.nodeStopMs, 'late', { ref: false });
     if ((await Promise.race([this.exited, late])) === 'late') this.#child.kill('SIGKILL');
     await this.exited;
   }

@@ -10,6 +10,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { type ErrorCode, UnderstudyError } from '../base/errors.ts';
 import { hypervisorLimits } from './limits.ts';
@@ -198,11 +199,20 @@ function commandLine({ command, args, cpu }: SpawnOptions): string[] {
       hint: 'install it or give its path; `understudy doctor` lists what is needed',
     });
   }
-  const pinned = cpu === undefined ? [] : ['taskset', '--cpu-list', String(cpu)];
-  if (!parentDeathSignalWorks()) return [...pinned, program, ...args];
+  const placed = [
+    ...(cpu === undefined ? [] : ['taskset', '--cpu-list', String(cpu)]),
+    ...usualPriority(),
+  ];
+  if (!parentDeathSignalWorks()) return [...placed, program, ...args];
   const guard = `[ "$PPID" = ${process.pid} ] || exit 1; exec "$@"`;
   const die = ['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', guard, 'sh'];
-  return [...die, ...pinned, program, ...args];
+  return [...die, ...placed, program, ...args];
+}
+
+/** A node that raised its own priority does not pass that on to its machines. */
+function usualPriority(): string[] {
+  const priority = os.getPriority();
+  return priority < 0 ? ['nice', '-n', String(-priority)] : [];
 }
 
 let deathSignal: boolean | undefined;

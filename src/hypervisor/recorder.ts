@@ -163,7 +163,12 @@ export class Recorder {
         if (performance.now() > deadline) {
           throw new UnderstudyError('cut', `The log ends at ${fileOffset}; ${this.position} came`);
         }
-        await new Promise((resolve) => setTimeout(resolve, limits.pokeMs));
+        // The end is in QEMU's stdio buffer. A stopped machine takes no marker, but each turn of its
+        // main loop logs some 20 bytes, and a command is a turn.
+        const turns = Array.from({ length: 16 }, () =>
+          this.instance.monitor.execute('query-status'),
+        );
+        await Promise.all(turns);
         this.#follower.poll();
       }
       return logPosition(fileOffset);

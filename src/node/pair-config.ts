@@ -122,29 +122,16 @@ export interface PairConfig {
   readonly peer: NodeConfig;
 }
 
+/** The names of the pair's two nodes. Throws `config` like `loadPairConfig`. */
+export function nodeNames(file: string): readonly string[] {
+  return Object.keys(readPair(file).nodes);
+}
+
 /** Reads the pair file as the node `name` sees it. Throws `config` with every problem found. */
 export function loadPairConfig(file: string, name: string): PairConfig {
-  const text = readText(file);
-  const problem = (lines: string[]): UnderstudyError =>
-    new UnderstudyError('config', `Pair file '${file}' is not usable:\n  ${lines.join('\n  ')}`, {
-      hint: 'see docs/pair-file.md',
-    });
-  let document: unknown;
-  try {
-    document = YAML.parse(text);
-  } catch (thrown) {
-    throw problem([asError(thrown).message]);
-  }
-  const parsed = pairSchema.safeParse(document);
-  if (!parsed.success) {
-    const { issues } = parsed.error;
-    throw problem(issues.flatMap((issue) => describeIssue(issue, document, keysAt)));
-  }
-  const { data } = parsed;
+  const problem = (lines: readonly string[]): UnderstudyError => notUsable(file, lines);
+  const data = readPair(file);
   const names = Object.keys(data.nodes);
-  if (names.length !== 2) {
-    throw problem([`nodes: a pair has exactly two nodes: current value is ${names.join(', ')}`]);
-  }
   const selfData = data.nodes[name];
   const peerName = names.find((other) => other !== name);
   const peerData = peerName === undefined ? undefined : data.nodes[peerName];
@@ -182,6 +169,37 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
   };
+}
+
+function notUsable(file: string, lines: readonly string[]): UnderstudyError {
+  const message = `Pair file '${file}' is not usable:\n  ${lines.join('\n  ')}`;
+  return new UnderstudyError('config', message, { hint: 'see docs/pair-file.md' });
+}
+
+/** A pair file whose keys are all well by themselves, with two nodes. */
+function readPair(file: string): z.infer<typeof pairSchema> {
+  const text = readText(file);
+  let document: unknown;
+  try {
+    document = YAML.parse(text);
+  } catch (thrown) {
+    throw notUsable(file, [asError(thrown).message]);
+  }
+  const parsed = pairSchema.safeParse(document);
+  if (!parsed.success) {
+    const { issues } = parsed.error;
+    throw notUsable(
+      file,
+      issues.flatMap((issue) => describeIssue(issue, document, keysAt)),
+    );
+  }
+  const names = Object.keys(parsed.data.nodes);
+  if (names.length !== 2) {
+    throw notUsable(file, [
+      `nodes: a pair has exactly two nodes: current value is ${names.join(', ')}`,
+    ]);
+  }
+  return parsed.data;
 }
 
 function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {

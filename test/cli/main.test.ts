@@ -37,7 +37,18 @@ function understudy(...args: string[]): Promise<Ended> {
   });
 }
 
-const verbs = ['node', 'status', 'console', 'witness', 'secret', 'demo', 'doctor', 'log'];
+const verbs = [
+  'node',
+  'status',
+  'drill',
+  'stop',
+  'console',
+  'witness',
+  'secret',
+  'demo',
+  'doctor',
+  'log',
+];
 
 describe('understudy', () => {
   it('--help names every verb, on standard output', async () => {

@@ -1,6 +1,9 @@
 // Two nodes, and everything that can happen to one of them while the guest works. Each test says
 // who may speak, what the clients of the guest see, and what must not be left behind.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { judge } from '../../src/demo/judge.ts';
 import type { LoadStats } from '../../src/demo/load-record.ts';
 import type { NodeProcess } from '../../src/demo/node-process.ts';
 import { askNode } from '../../src/observe/control-client.ts';
@@ -14,6 +17,12 @@ afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') console.log(pair.logs());
   await pair.close();
 });
+
+/** Runs a verb of the command line; returns what it printed. Throws when it failed. */
+async function understudy(...args: string[]): Promise<string> {
+  const command = ['--import', 'tsx', 'src/cli/main.ts', ...args];
+  return (await promisify(execFile)(process.execPath, command)).stdout;
+}
 
 const types = (name: string): string[] => pair.events(name).map(({ type }) => type);
 
@@ -118,6 +127,38 @@ test('the guest reboots, and again after a takeover', async () => {
   await a.killWithMachine();
   await pair.seen(b, 'alone');
   await reboot(b);
+});
+
+test('the machine is handed over on purpose, and back again', async () => {
+  const { a, b } = await pair.protect();
+  let stats: LoadStats | undefined;
+  const load = pair.load((latest) => {
+    stats = latest;
+  });
+  const answered = (): number => stats?.requestsOk ?? 0;
+  await waitFor('the load to begin', () => answered() > 20 || undefined);
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const report = await understudy('drill', '--pair', pair.stage.pairFile, '--json');
+    expect(JSON.parse(report)).toMatchObject({ from: from.name, to: to.name, killed: false });
+    const after = answered();
+    await waitFor('answers after the drill', () => answered() > after + 20 || undefined);
+    // The node that handed over is the backup now, without a person.
+    await pair.protectedBy(to, from);
+  }
+  const record = await load.stop();
+  const verdict = judge({
+    ledger: await pair.read('/ledger'),
+    journal: await pair.read('/counter.log'),
+    load: record,
+    seen: { seenText: '' },
+  });
+  expect(verdict.findings).toEqual([]);
+  expect(verdict.failures).toEqual([]);
+  expect(await understudy('stop', '--pair', pair.stage.pairFile, '--name', 'b')).toContain('ended');
+  expect(await understudy('status', '--pair', pair.stage.pairFile)).toContain('a: primary');
 });
 
 test('the guest powers off', async () => {
