@@ -12,7 +12,10 @@
  *
  * The log tells whether a warp was started: ending one reads the clock once more
  * (`icount_warp_rt`), right behind the CLOCK_WARP_ACCOUNT with which a resumed vCPU begins, or as a
- * third clock behind a CLOCK_VIRTUAL_RT checkpoint. Without such a reading there was no warp.
+ * third clock behind a CLOCK_VIRTUAL_RT checkpoint. Without such a reading there was no warp. With
+ * it there may have been two starts in a row: that of `cont`, without effect, and that of the main
+ * loop, which finds the vCPU asleep. One turn of the main loop makes one start, so a second one in
+ * the same turn tells that the first was that of `cont`.
  */
 import { icount, logPosition } from '../base/units.ts';
 import { headerBytes, type Layout } from '../rrlog/layouts.ts';
@@ -80,7 +83,9 @@ export class StartFilter {
     this.#held.push(event);
     // Decided by the event behind the vCPU's first one.
     if (before === undefined || !(isVcpuBegin(before) || this.#held.length > heldEventsMax)) return;
-    const kept = startedWarp(this.#held) ? this.#held : withoutWarpStarts(this.#held);
+    const kept = startedWarp(this.#held)
+      ? withoutStartOfCont(this.#held)
+      : withoutWarpStarts(this.#held);
     out.push(...kept.map(({ bytes }) => bytes));
     this.#held.length = 0;
     this.#done = true;
@@ -89,6 +94,9 @@ export class StartFilter {
 
 const isVcpuBegin = (name: string): boolean =>
   name === 'checkpoint:clock-warp-account' || name === 'instruction';
+
+const isStart = (event: LoggedEvent | undefined): boolean =>
+  event?.name === 'checkpoint:clock-warp-start';
 
 const isClock = (event: LoggedEvent | undefined): boolean => event?.name === 'clock:virtual-rt';
 
@@ -101,10 +109,13 @@ function startedWarp(events: readonly LoggedEvent[]): boolean {
   });
 }
 
+/** Without the first of two starts in one turn of the main loop; `events` begins with a start. */
+function withoutStartOfCont(events: readonly LoggedEvent[]): readonly LoggedEvent[] {
+  return isClock(events[1]) && isStart(events[2]) ? events.slice(2) : events;
+}
+
 /** Without the warp starts and the clock that each of them read. */
 function withoutWarpStarts(events: readonly LoggedEvent[]): LoggedEvent[] {
-  const isStart = (event: LoggedEvent | undefined): boolean =>
-    event?.name === 'checkpoint:clock-warp-start';
   return events.filter(
     (event, at) => !(isStart(event) || (isClock(event) && isStart(events[at - 1]))),
   );

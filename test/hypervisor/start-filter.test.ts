@@ -62,3 +62,9 @@ test('a log that ends while it is undecided gives everything but the warp start'
   expect(start.flush()).toEqual(bytes(realTime, clock, clock));
   expect(start.push(bytes(run))).toEqual(bytes(run));
 });
+
+test('of two starts in one turn the first, that of cont, is taken out', () => {
+  const later: LogEvent = { kind: 'clock', clock: 'virtual-rt', value: 9n };
+  const warp = [warpStart, later, realTime, later, later, warpAccount, later, run];
+  expect(filter([warpStart, clock, ...warp])).toEqual(bytes(...warp));
+});
