@@ -112,17 +112,21 @@ describe('the hello exchange', () => {
   it.each([
     [
       'another protocol, whatever its hello looks like',
-      control({ type: 'hello', protocol: 2, shoes: 'red' }),
-      'protocol 2 and protocol 1 do not understand each other',
+      control({ type: 'hello', protocol: 99, shoes: 'red' }),
+      `protocol 99 and protocol ${protocolVersion} do not understand each other`,
     ],
     ['something else first', control({ type: 'drill' }), "Expected a hello first, got 'drill'"],
     ['log first', encodeFrame(logFrame(0)), "Expected a hello first, got a frame of type 'log'"],
     ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it begins with 0x4745'],
     ['an empty frame', Buffer.alloc(0), 'it has 0 bytes'],
-    ['a hello that lacks fields', control({ type: 'hello', protocol: 1 }), "'hello': 'node'"],
+    [
+      'a hello that lacks fields',
+      control({ type: 'hello', protocol: protocolVersion }),
+      "'hello': 'node'",
+    ],
     [
       'a hello that is too large',
-      control({ type: 'hello', protocol: 1, node: 'x'.repeat(9000) }),
+      control({ type: 'hello', protocol: protocolVersion, node: 'x'.repeat(9000) }),
       'Cannot read a hello of',
     ],
   ])('refuses %s', async (_, frame, text) => {

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
 import type { Link, LinkClosed } from '../../src/ports/link.ts';
-import { packControl } from '../../src/wire/control.ts';
+import { packControl, protocolVersion } from '../../src/wire/control.ts';
 import { type DialOptions, dial } from '../../src/wire/dial.ts';
 import { encodeFrame } from '../../src/wire/frames.ts';
 import type { Identity } from '../../src/wire/hello.ts';
@@ -85,7 +85,7 @@ async function rawClient(options: { hello?: boolean } = {}): Promise<WebSocket> 
   ws.on('error', () => undefined);
   await new Promise<void>((resolve) => ws.once('open', resolve));
   if (options.hello !== false) {
-    const hello = { type: 'hello', protocol: 1, ...identity('raw') } as const;
+    const hello = { type: 'hello', protocol: protocolVersion, ...identity('raw') } as const;
     const answered = new Promise<void>((resolve) => ws.once('message', () => resolve()));
     ws.send(encodeFrame({ kind: 'control', term: term(1), payload: packControl(hello) }));
     await answered;
@@ -236,7 +236,7 @@ describe('a bad frame closes the link and nothing else', () => {
     const ws = await rawClient();
     const closed = closedOf(links[0]);
     const told = closeOf(ws);
-    const hello = { type: 'hello', protocol: 1, ...identity('raw') } as const;
+    const hello = { type: 'hello', protocol: protocolVersion, ...identity('raw') } as const;
     ws.send(
       message ?? encodeFrame({ kind: 'control', term: term(1), payload: packControl(hello) }),
     );
