@@ -8,16 +8,28 @@ import { logPosition, millis, type Term, icount as toIcount } from '../base/unit
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
-import type { Control, Cut, Link, LinkMessage, LogFrame, SeedOffer } from '../ports/link.ts';
+import type {
+  Control,
+  Cut,
+  Link,
+  LinkMessage,
+  LogFrame,
+  SeedBegin,
+  SeedOffer,
+} from '../ports/link.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
+import { BlobCollector } from './blob-collector.ts';
 import { LagMeter } from './lag-meter.ts';
 import type { Logger } from './logger.ts';
 import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
 import type { Reporter } from './report.ts';
-import { BlobCollector, SeedReceiver } from './seed-receiver.ts';
-import { seedStreams } from './seed-sender.ts';
+import { seedStreams } from './seeding/bulk.ts';
+import { EarlyLog } from './seeding/early-log.ts';
+import type { SeedRemains } from './seeding/remains.ts';
+import { SeedReceiver } from './seeding/seed-receiver.ts';
+import type { SpoolOptions } from './spool.ts';
 import type { Terms } from './terms.ts';
 
 export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
@@ -25,6 +37,10 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
   /** The primary's term: what a claim must find unchanged. */
   readonly term: Term;
   readonly terms: Terms;
+  /** What earlier seeds left here. */
+  readonly remains: SeedRemains;
+  /** Where log waits that cannot be executed yet. */
+  readonly spool: SpoolOptions;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -35,13 +51,19 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure'> {
 
 export type BackupOutcome =
   | { readonly kind: 'tookOver'; readonly term: Term; readonly machine: TakenOver }
-  | { readonly kind: 'discarded'; readonly reason: string }
+  /** `interrupted`: the seed that was not complete; `pauseMs`: do not try again before that. */
+  | {
+      readonly kind: 'discarded';
+      readonly reason: string;
+      readonly interrupted?: string;
+      readonly pauseMs?: number;
+    }
   | { readonly kind: 'poweredOff' }
   | { readonly kind: 'stopped' };
 
 interface Seed {
   readonly offer: SeedOffer;
-  readonly receiver: SeedReceiver;
+  readonly early: EarlyLog;
   readonly requests: RequestTracker;
   readonly tail: LogTail;
   readonly unpacker: SegmentUnpacker;
@@ -54,10 +76,12 @@ export class BackupRole {
   readonly #core = new BackupCore();
   readonly #lag: LagMeter;
   readonly #timer: NodeJS.Timeout;
+  #receiver: SeedReceiver | undefined;
   #seed: Seed | undefined;
   #replica: Replica | undefined;
-  /** Segments received before the copy executes. */
-  readonly #early: Buffer[] = [];
+  #bringingUp: Promise<void> = Promise.resolve();
+  #spoolToldAt = 0;
+  #pauseMs: number | undefined;
   #cutState: BlobCollector | undefined;
   #lostAt = 0;
   #finished = false;
@@ -103,6 +127,8 @@ export class BackupRole {
 
   #tick(): void {
     this.#step({ type: 'timer' });
+    this.#seed?.early.pump();
+    this.#tellSpool();
     if (this.#drained !== undefined && !this.#isFull()) {
       this.#drained();
       this.#drained = undefined;
@@ -157,7 +183,7 @@ export class BackupRole {
         return this.#takeLog(message);
       case 'blob':
         if (this.#cutState !== undefined) this.#cutState.take(message);
-        else this.#seed?.receiver.take(message);
+        else this.#receiver?.take(message);
         return;
       case 'control':
         this.#takeControl(message.control);
@@ -169,6 +195,9 @@ export class BackupRole {
 
   #takeControl(control: Control): void {
     switch (control.type) {
+      case 'seedBegin':
+        this.#prepare(control);
+        return;
       case 'seedOffer':
         this.#begin(control);
         return;
@@ -188,13 +217,26 @@ export class BackupRole {
     }
   }
 
+  /** RAM and disks are going to come; tells what is here of them. */
+  #prepare(begin: SeedBegin): void {
+    const { link, term, ramFile, diskImages, remains } = this.#options;
+    const receiver = new SeedReceiver({ begin, ramFile, diskImages, remains });
+    this.#receiver = receiver;
+    this.#sendControl(receiver.holdings);
+    receiver.sendDigests({ link, term }).catch((thrown: unknown) => {
+      this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
+    });
+  }
+
   #begin(offer: SeedOffer): void {
-    const { layout, ramFile, diskImages } = this.#options;
+    const { layout, spool } = this.#options;
+    const receiver = this.#receiver;
+    if (receiver === undefined) throw new Error('a cut arrived before its seed began');
+    receiver.takeOffer(offer);
     const requests = new RequestTracker(offer.blockRequestId ?? 0);
-    const receiver = new SeedReceiver({ offer, ramFile, diskImages });
     this.#seed = {
       offer,
-      receiver,
+      early: new EarlyLog(spool),
       requests,
       unpacker: new SegmentUnpacker(layout),
       tail: new LogTail({
@@ -207,14 +249,17 @@ export class BackupRole {
       }),
     };
     this.#lag.start(offer.icount);
-    receiver.complete
-      .then((deviceState) => this.#bringUp(deviceState))
-      .catch((thrown: unknown) => {
+    const { early } = this.#seed;
+    void receiver.complete.then((deviceState) => {
+      const settled = receiver.settle();
+      settled.catch(() => undefined); // awaited when the copy is up
+      this.#bringingUp = this.#bringUp(deviceState, early, settled).catch((thrown: unknown) => {
         this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
       });
+    });
   }
 
-  async #bringUp(deviceState: Buffer): Promise<void> {
+  async #bringUp(deviceState: Buffer, early: EarlyLog, settled: Promise<void>): Promise<void> {
     const onFailure = (reason: string): void => {
       if (!this.#poweringOff) this.#step({ type: 'replicaFailed', reason });
     };
@@ -223,9 +268,9 @@ export class BackupRole {
       await replica.destroy();
       return;
     }
-    for (const bytes of this.#early.splice(0)) replica.feed(bytes);
     this.#replica = replica;
     await replica.load(deviceState);
+    early.attach(replica);
     await this.#options.prepareToSpeak();
     const deadline = performance.now() + limits.catchUpMs;
     while (!this.#finished && this.#lag.currentMs > limits.softLagMs) {
@@ -237,7 +282,34 @@ export class BackupRole {
       }
       await new Promise((resolve) => setTimeout(resolve, limits.coreTimerMs));
     }
+    await settled;
+    this.#options.remains.succeeded();
     this.#step({ type: 'replicaReady' });
+  }
+
+  /** Lets the primary know how much waits while nothing is executed: it may slow down. */
+  #tellSpool(): void {
+    const early = this.#seed?.early;
+    const now = performance.now();
+    if (this.#core.state.kind !== 'seeding' || early === undefined) return;
+    if (now - this.#spoolToldAt < limits.reportMs) return;
+    this.#spoolToldAt = now;
+    const { usedBytes, budgetBytes } = early;
+    this.#sendControl({ type: 'seedSpool', usedBytes, budgetBytes });
+  }
+
+  /** The budget is used up although the primary was slowed down: a seed later is better. */
+  #abandon(error: Error): void {
+    const { remains, reporter } = this.#options;
+    const pauseMs = remains.abandoned();
+    this.#pauseMs = pauseMs;
+    reporter.report({ type: 'seedAbandoned', reason: error.message, pauseMs });
+    this.#sendControl({
+      type: 'seedFailed',
+      seedId: this.#seed?.offer.seedId ?? '',
+      reason: error.message,
+    });
+    this.#step({ type: 'replicaFailed', reason: error.message });
   }
 
   #takeLog(frame: LogFrame): void | Promise<void> {
@@ -247,8 +319,12 @@ export class BackupRole {
     const segment = seed.tail.pushSegment({ ...frame, bytes });
     this.#lag.received(segment.icount);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
-    if (this.#replica === undefined) this.#early.push(segment.bytes);
-    else this.#replica.feed(segment.bytes);
+    try {
+      seed.early.push(segment.bytes);
+    } catch (thrown) {
+      this.#abandon(asError(thrown));
+      return;
+    }
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
@@ -314,6 +390,7 @@ export class BackupRole {
     const seed = this.#seed;
     if (replica === undefined || seed === undefined) throw new Error('a takeover needs a copy');
     const wonAt = performance.now();
+    seed.early.flush();
     const backlogBytes = replica.pendingBytes;
     try {
       const machine = await replica.takeOver(
@@ -351,9 +428,22 @@ export class BackupRole {
     clearInterval(this.#timer);
     this.#lag.stop();
     this.#drained?.();
-    this.#seed?.receiver.close();
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
-    this.#end(outcome);
+    // A copy that was just being started would still have its files mapped.
+    await this.#bringingUp;
+    const interrupted =
+      this.#receiver?.isComplete === false ? this.#receiver.begin.seedId : undefined;
+    this.#receiver?.close();
+    await this.#seed?.early.close();
+    this.#end(
+      outcome.kind === 'discarded'
+        ? {
+            ...outcome,
+            ...(interrupted === undefined ? {} : { interrupted }),
+            ...(this.#pauseMs === undefined ? {} : { pauseMs: this.#pauseMs }),
+          }
+        : outcome,
+    );
   }
 }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openFileArbiter } from '../arbiter/file.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
@@ -31,6 +32,9 @@ import type { PairConfig } from './pair-config.ts';
 import { type PrimaryOutcome, PrimaryRole } from './primary-role.ts';
 import { Reporter } from './report.ts';
 import { claimRunDir, type RunDir } from './run-dir.ts';
+import { Bandwidth } from './seeding/bandwidth.ts';
+import { refuseMarked } from './seeding/image-marker.ts';
+import { SeedRemains } from './seeding/remains.ts';
 import { holderNode, Terms } from './terms.ts';
 
 export interface NodeOptions {
@@ -58,6 +62,8 @@ export class UnderstudyNode {
   readonly #runDir: RunDir;
   readonly #terms: Terms;
   readonly #console = new ConsoleHub();
+  readonly #bandwidth: Bandwidth;
+  readonly #remains = new SeedRemains();
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
   #control: ControlServer | undefined;
@@ -82,6 +88,10 @@ export class UnderstudyNode {
     this.#layout = parts.layout;
     this.#runDir = parts.runDir;
     this.#terms = parts.terms;
+    this.#bandwidth = new Bandwidth({
+      bytesPerSecond: options.config.seedBandwidth,
+      burstBytes: limits.seedBurstBytes,
+    });
     this.#identity = {
       node: options.config.self.name,
       pair: options.config.pair,
@@ -210,6 +220,7 @@ export class UnderstudyNode {
       boot = !(await this.#peerAnswers(limits.ownTermWaitMs));
     }
     if (!boot) return undefined;
+    refuseMarked(Object.values(this.#diskImages));
     const claim = await this.#terms.claim(state?.term ?? toTerm(0));
     if (claim.type === 'arbiterUnreachable') {
       throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
@@ -289,6 +300,7 @@ export class UnderstudyNode {
       onBackupLost: config.onBackupLost,
       ...machine,
       diskImages: this.#diskImages,
+      bandwidth: this.#bandwidth,
       egress,
       console: this.#console,
       reporter: this.reporter,
@@ -305,7 +317,8 @@ export class UnderstudyNode {
     await egress.close();
     await machine.recorder.instance.destroy();
     await machine.storage.stop();
-    await fs.promises.rm(machine.ramFile, { force: true });
+    // As a backup of the winner it needs little of that machine's RAM anew.
+    this.#remains.keep({ ramFile: machine.ramFile, interrupted: undefined });
     return outcome;
   }
 
@@ -336,6 +349,14 @@ export class UnderstudyNode {
         link,
         term: link.peer.term,
         terms: this.#terms,
+        remains: this.#remains,
+        spool: {
+          path: path.join(
+            config.self.spoolDir ?? this.#runDir.path,
+            `${config.pair}-${config.self.name}.spool`,
+          ),
+          budgetBytes: config.spoolBudget,
+        },
         recorderHandlers: this.#recorderHandlers,
         prepareToSpeak: async () => {
           this.#egress ??= egressFromSpec(config.self.egress);
@@ -349,13 +370,17 @@ export class UnderstudyNode {
       this.#role = undefined;
       if (outcome.kind === 'tookOver') {
         this.#term = outcome.term;
+        this.#remains.discard();
         return outcome;
       }
       await fs.promises.rm(dir, { recursive: true, force: true });
-      await fs.promises.rm(ramFile, { force: true });
-      if (outcome.kind !== 'discarded') return outcome;
+      if (outcome.kind !== 'discarded') {
+        await fs.promises.rm(ramFile, { force: true });
+        return outcome;
+      }
+      this.#remains.keep({ ramFile, interrupted: outcome.interrupted });
       told = false;
-      await this.#pause(limits.dialRetryMs);
+      await this.#pause(outcome.pauseMs ?? limits.dialRetryMs);
     }
     return { kind: 'stopped' };
   }

@@ -18,6 +18,42 @@ const nodeSchema = z.strictObject({
   egress: z.string().default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
   runDir: z.string().optional(),
+  /** Directory for the log of a seed, when it should not lie in the run directory. */
+  spoolDir: z.string().optional(),
+});
+
+const unitBytes: Readonly<Record<string, number>> = {
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** A number and a unit, as in "1.5GiB". Gives bytes. */
+function amount(text: string): number {
+  const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?([kMG]B|[KMG]iB)$/.exec(text) ?? [];
+  return Math.round(Number(digits) * (unitBytes[unit ?? ''] ?? Number.NaN));
+}
+
+const sizeField = z.string().transform((text, context) => {
+  const bytes = amount(text);
+  if (bytes >= limits.spoolBudgetMinBytes && Number.isSafeInteger(bytes)) return bytes;
+  const least = `${limits.spoolBudgetMinBytes / 1e6}MB`;
+  const message = `must be a size such as 512MiB, at least ${least}: current value is ${text}`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
+const rateField = z.string().transform((text, context) => {
+  if (text === 'unlimited') return Number.POSITIVE_INFINITY;
+  const rate = text.endsWith('/s') ? amount(text.slice(0, -'/s'.length)) : Number.NaN;
+  if (rate >= limits.seedBandwidthMin && Number.isSafeInteger(rate)) return rate;
+  const least = `${limits.seedBandwidthMin / 1e6}MB/s`;
+  const message = `must be a rate such as 200MB/s, at least ${least}, or unlimited: current value is ${text}`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
 });
 
 const pairSchema = z.strictObject({
@@ -27,6 +63,8 @@ const pairSchema = z.strictObject({
   nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
   epochMs: z.number().min(1).max(1000).default(limits.epochMs),
   onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
+  seedBandwidth: rateField.default(Number.POSITIVE_INFINITY),
+  spoolBudget: sizeField.default(limits.spoolBudgetBytes),
 });
 
 export interface NodeConfig {
@@ -35,6 +73,7 @@ export interface NodeConfig {
   readonly disks: Readonly<Record<string, string>>;
   readonly egress: string;
   readonly runDir: string;
+  readonly spoolDir: string | undefined;
 }
 
 export interface PairConfig {
@@ -43,6 +82,10 @@ export interface PairConfig {
   readonly arbiter: string;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  /** Bytes per second that a seed may send; Infinity without a bound. */
+  readonly seedBandwidth: number;
+  /** Bytes of log that may wait for a copy that is being seeded. */
+  readonly spoolBudget: number;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
 }
@@ -84,6 +127,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     ),
     egress: node.egress,
     runDir: path.resolve(baseDir, node.runDir ?? `/dev/shm/understudy/${data.pair}-${nodeName}`),
+    spoolDir: node.spoolDir === undefined ? undefined : path.resolve(baseDir, node.spoolDir),
   });
   const arbiterPath = path.resolve(baseDir, data.arbiter.slice('file:'.length));
   return {
@@ -92,6 +136,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     arbiter: `file:${arbiterPath}`,
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
+    seedBandwidth: data.seedBandwidth,
+    spoolBudget: data.spoolBudget,
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
   };

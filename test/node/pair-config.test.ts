@@ -42,12 +42,15 @@ describe('a pair file', () => {
       arbiter: `file:${path.join(dir, 'terms')}`,
       epochMs: limits.epochMs,
       onBackupLost: 'runAlone',
+      seedBandwidth: Number.POSITIVE_INFINITY,
+      spoolBudget: limits.spoolBudgetBytes,
       self: {
         name: 'a',
         listen: 'ws://127.0.0.1:7001',
         disks: { d0: path.join(dir, 'a.raw') },
         egress: 'none',
         runDir: '/dev/shm/understudy/web-a',
+        spoolDir: undefined,
       },
       peer: {
         name: 'b',
@@ -55,6 +58,7 @@ describe('a pair file', () => {
         disks: {},
         egress: 'tap:us0',
         runDir: path.join(dir, 'run-b'),
+        spoolDir: undefined,
       },
     });
     const b = load(good, 'b');

@@ -23,7 +23,7 @@ import type { World } from '../../src/demo/world.ts';
 import { readGuestPage } from '../../src/demo/world-program.ts';
 import { padNetId } from '../../src/hypervisor/command-line.ts';
 import type { VmConfig } from '../../src/hypervisor/config.ts';
-import { copyRam, createRamFile } from '../../src/hypervisor/ram.ts';
+import { createRamFile } from '../../src/hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../../src/hypervisor/recorder.ts';
 import { Replayer } from '../../src/hypervisor/replayer.ts';
 import { imageBytes, Storage } from '../../src/hypervisor/storage.ts';
@@ -352,7 +352,7 @@ export class Machine {
     const stopHolding = this.onSegment((segment) => held.push(segment));
     try {
       const cut = await recorder.cut(() => {
-        copyRam(this.ramFile, ramFile);
+        fs.copyFileSync(this.ramFile, ramFile);
         return storage.startCopies([{ id: diskId, node }]);
       });
       await storage.hurryCopies([{ node }]);
