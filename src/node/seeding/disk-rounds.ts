@@ -175,7 +175,9 @@ async function sendBlocks(
   }
   const blockAt = (at: number) => bytes.subarray(at, at + blockBytes);
   const mine = await Promise.all(
-    blocks.map(({ at, theirs }) => (theirs === undefined ? undefined : digestOf(blockAt(at)))),
+    blocks.map(async ({ at, theirs }) =>
+      theirs === undefined ? undefined : digestOf(blockAt(at)),
+    ),
   );
   for (const [index, { at, theirs }] of blocks.entries()) {
     const block = blockAt(at);

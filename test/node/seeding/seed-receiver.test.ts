@@ -2,27 +2,29 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { limits } from '../../src/base/limits.ts';
-import { icount, logPosition, term } from '../../src/base/units.ts';
-import { BlobCollector, SeedReceiver } from '../../src/node/seed-receiver.ts';
-import { seedStreams, sendBytes, sendFile } from '../../src/node/seed-sender.ts';
-import type { BlobFrame, SeedOffer } from '../../src/ports/link.ts';
-import { type MemoryPair, memoryLinkPair } from '../../src/wire/memory-pair.ts';
-import { scratchDir } from './scratch.ts';
+import { limits } from '../../../src/base/limits.ts';
+import { icount, logPosition, term } from '../../../src/base/units.ts';
+import { BulkStream, seedStreams } from '../../../src/node/seeding/bulk.ts';
+import { SeedRemains } from '../../../src/node/seeding/remains.ts';
+import { SeedReceiver } from '../../../src/node/seeding/seed-receiver.ts';
+import type { BlobFrame, SeedBegin, SeedOffer } from '../../../src/ports/link.ts';
+import { memoryLinkPair } from '../../../src/wire/memory-pair.ts';
+import { scratchDir } from '../scratch.ts';
 
 const dir = scratchDir();
 const piece = limits.bulkPieceBytes;
-const deviceState = Buffer.from('device state');
-const ram = path.join(dir, 'ram');
-const disk = path.join(dir, 'disk');
 const target = { ramFile: path.join(dir, 'ram2'), diskImages: { d0: path.join(dir, 'disk2') } };
 
-const offer: SeedOffer = {
-  type: 'seedOffer',
+const begin: SeedBegin = {
+  type: 'seedBegin',
   seedId: '1.1',
   ramBytes: piece * 20,
-  deviceStateBytes: deviceState.length,
   disks: [{ id: 'd0', bytes: piece + 512 }],
+};
+const offer: SeedOffer = {
+  ...begin,
+  type: 'seedOffer',
+  deviceStateBytes: 12,
   logPosition: logPosition(1000),
   icount: icount(5),
 };
@@ -37,62 +39,83 @@ const blob = (fields: Partial<BlobFrame>): BlobFrame => ({
   ...fields,
 });
 
-describe('a seed', () => {
-  let pair: MemoryPair;
+const receive = (): SeedReceiver =>
+  new SeedReceiver({ begin, ...target, remains: new SeedRemains() });
+
+describe('a receiver of a seed', () => {
   let receiver: SeedReceiver;
 
   beforeEach(() => {
-    const bytes = Buffer.alloc(offer.ramBytes);
-    bytes.fill('a', 0, 100);
-    bytes.fill('b', piece * 7 + 5, piece * 8 + 5);
-    fs.writeFileSync(ram, bytes);
-    fs.writeFileSync(disk, Buffer.alloc(piece + 512, 'disk'));
-    pair = memoryLinkPair();
-    receiver = new SeedReceiver({ offer, ...target });
-    pair.b.onMessage((message) => {
-      if (message.kind === 'blob') receiver.take(message);
-    });
+    fs.rmSync(target.diskImages.d0, { force: true });
+    receiver = receive();
   });
-  afterEach(() => {
-    receiver.close();
-    pair.a.close('done');
-  });
+  afterEach(() => receiver.close());
 
-  const to = (stream: number) => ({ link: pair.a, term: term(1), stream });
+  const last = (stream: number) => receiver.take(blob({ stream, last: true }));
 
-  it('arrives equal, and its zeros are not sent', async () => {
-    await sendBytes(to(seedStreams.deviceState), deviceState);
-    const ramSent = await sendFile(to(seedStreams.ram), ram);
-    const diskSent = await sendFile(to(seedStreams.disk(0)), disk);
-    expect(await receiver.complete).toEqual(deviceState);
-    expect(fs.readFileSync(target.ramFile).equals(fs.readFileSync(ram))).toBe(true);
-    expect(fs.readFileSync(target.diskImages.d0).equals(fs.readFileSync(disk))).toBe(true);
-    expect([ramSent, diskSent]).toEqual([piece * 3, piece + 512]);
-    expect(receiver.receivedBytes).toBe(deviceState.length + ramSent + diskSent);
-    // Nor do they take room on the receiver's side.
-    expect(fs.statSync(target.ramFile).blocks * 512).toBeLessThanOrEqual(piece * 3);
-    expect(fs.statSync(target.ramFile).mode & 0o777).toBe(0o600);
-  });
-
-  it('is not complete while a stream is missing', async () => {
+  it('is complete when every stream has ended, in any order, and the cut is known', async () => {
     let complete = false;
     void receiver.complete.then(() => {
       complete = true;
     });
-    await sendBytes(to(seedStreams.deviceState), deviceState);
-    await sendFile(to(seedStreams.ram), ram);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(complete).toBe(false);
+    receiver.take(blob({ payload: Buffer.from('ram') }));
+    last(seedStreams.disk(0));
+    last(seedStreams.ram);
+    receiver.takeOffer(offer);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([complete, receiver.isComplete]).toEqual([false, false]);
+    receiver.take(blob({ stream: 0, payload: Buffer.from('device state'), last: true }));
+    expect((await receiver.complete).toString()).toBe('device state');
+    expect(receiver.receivedBytes).toBe(15);
   });
 
-  it('older seed left files: nothing of them is seen, and whoever has them open keeps them', () => {
-    fs.writeFileSync(target.ramFile, 'of an older seed');
+  it('marks an image until it is complete and on the disk', async () => {
+    const mark = `${target.diskImages.d0}.seeding`;
+    expect(fs.existsSync(mark)).toBe(true);
+    receiver.close();
+    expect(fs.existsSync(mark)).toBe(true);
+    receiver = receive();
+    await receiver.settle();
+    expect(fs.existsSync(mark)).toBe(false);
+  });
+
+  it('RAM of an older copy that is not offered: whoever has it open keeps it', () => {
+    receiver.take(blob({ payload: Buffer.from('of an older seed') }));
     const old = fs.openSync(target.ramFile, 'r');
-    const again = new SeedReceiver({ offer, ...target });
+    const again = receive();
     expect(fs.readFileSync(target.ramFile).every((byte) => byte === 0)).toBe(true);
-    expect(fs.readFileSync(old, 'utf8')).toBe('of an older seed');
+    expect(fs.readFileSync(old).subarray(0, 8).toString()).toBe('of an ol');
     fs.closeSync(old);
     again.close();
+  });
+
+  it('an older image of another size is made anew', () => {
+    receiver.close();
+    fs.writeFileSync(target.diskImages.d0, 'of another size');
+    receiver = receive();
+    expect(receiver.holdings.streams).toEqual([]);
+    expect(fs.readFileSync(target.diskImages.d0).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('piece for an older image before its digests are known: refused', () => {
+    receiver.close();
+    fs.writeFileSync(target.diskImages.d0, Buffer.alloc(piece + 512, 'old'));
+    receiver = receive();
+    const early = blob({ stream: seedStreams.disk(0), payload: Buffer.from('x') });
+    expect(() => receiver.take(early)).toThrow('lies outside its stream');
+  });
+
+  it('zeros become zeros, and take no room', () => {
+    receiver.take(blob({ offset: 4096, payload: Buffer.alloc(8192, 'x') }));
+    receiver.take(blob({ offset: 0, zeroBytes: piece }));
+    expect(fs.readFileSync(target.ramFile).every((byte) => byte === 0)).toBe(true);
+    expect(fs.statSync(target.ramFile).blocks).toBe(0);
+  });
+
+  it('a cut of another seed is refused', () => {
+    expect(() => receiver.takeOffer({ ...offer, seedId: '1.2' })).toThrow(
+      'seed 1.2 came while 1.1',
+    );
   });
 
   it('piece outside of its stream: refused, nothing is written', () => {
@@ -100,7 +123,10 @@ describe('a seed', () => {
     const outside = /lies outside its stream/;
     expect(() => receiver.take(blob({ offset: offer.ramBytes - 9, payload }))).toThrow(outside);
     expect(() => receiver.take(blob({ stream: 9, payload }))).toThrow(outside);
+    expect(() => receiver.take(blob({ stream: 0, payload }))).toThrow(outside);
+    receiver.takeOffer(offer);
     expect(() => receiver.take(blob({ stream: 0, offset: 3, payload }))).toThrow(outside);
+    expect(() => receiver.take(blob({ zeroBytes: offer.ramBytes + 1 }))).toThrow(outside);
     expect(fs.statSync(target.ramFile).size).toBe(offer.ramBytes);
     expect(receiver.receivedBytes).toBe(0);
   });
@@ -112,31 +138,18 @@ describe('a seed', () => {
   });
 
   it('disk that this node has no image for: the pair file is to blame', () => {
-    expect(() => new SeedReceiver({ offer, ramFile: target.ramFile, diskImages: {} })).toThrow(
-      "no image for disk 'd0'",
-    );
-  });
-
-  it('backup goes away in the middle: the sender is told, not left waiting', async () => {
-    const other = memoryLinkPair();
-    other.b.onMessage(() => new Promise(() => undefined)); // takes nothing: credit runs out
-    fs.writeFileSync(ram, Buffer.alloc(piece * 400, 'y'));
-    const sending = sendFile({ ...to(seedStreams.ram), link: other.a }, ram);
-    setTimeout(() => other.break(), 20);
-    await expect(sending).rejects.toMatchObject({ code: 'link' });
+    const nowhere = { ...target, diskImages: {}, remains: new SeedRemains() };
+    expect(() => new SeedReceiver({ begin, ...nowhere })).toThrow("no image for disk 'd0'");
   });
 });
 
-describe('a collector of one stream', () => {
-  it('gives the bytes when the last piece is there, and refuses any other stream', async () => {
-    const collector = new BlobCollector(0, 4);
-    collector.take(blob({ stream: 0, offset: 2, payload: Buffer.from('cd') }));
-    expect(() => collector.take(blob({ stream: 1 }))).toThrow('stream 1 was not expected');
-    expect(() => collector.take(blob({ stream: 0, offset: 3, payload: Buffer.alloc(2) }))).toThrow(
-      'was not expected',
-    );
-    collector.take(blob({ stream: 0, payload: Buffer.from('ab') }));
-    collector.take(blob({ stream: 0, offset: 4, last: true }));
-    expect((await collector.complete).toString()).toBe('abcd');
+describe('a bulk stream', () => {
+  it('the other side goes away in the middle: the sender is told, not left waiting', async () => {
+    const pair = memoryLinkPair();
+    pair.b.onMessage(() => new Promise(() => undefined)); // takes nothing: credit runs out
+    const stream = new BulkStream({ link: pair.a, term: term(1), stream: 1 });
+    const sending = stream.bytes(0, Buffer.alloc(piece * 400, 'y'));
+    setTimeout(() => pair.break(), 20);
+    await expect(sending).rejects.toMatchObject({ code: 'link' });
   });
 });

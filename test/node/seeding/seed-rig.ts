@@ -4,7 +4,7 @@ import path from 'node:path';
 import { icount, logPosition, term } from '../../../src/base/units.ts';
 import { RamShadow } from '../../../src/hypervisor/ram-shadow.ts';
 import { BackupHoldings } from '../../../src/node/seeding/backup-holdings.ts';
-import { Bandwidth } from '../../../src/node/seeding/bandwidth.ts';
+import type { Bandwidth } from '../../../src/node/seeding/bandwidth.ts';
 import { BulkStream, seedStreams } from '../../../src/node/seeding/bulk.ts';
 import { Pace } from '../../../src/node/seeding/pace.ts';
 import { SeedRemains } from '../../../src/node/seeding/remains.ts';
@@ -49,8 +49,7 @@ export class SeedFiles {
   }
 
   areEqual(): boolean {
-    const same = (a: string, b: string): boolean =>
-      fs.readFileSync(a).equals(fs.readFileSync(b));
+    const same = (a: string, b: string): boolean => fs.readFileSync(a).equals(fs.readFileSync(b));
     return same(this.ram, this.backupRam) && same(this.disk, this.backupDisk);
   }
 }
