@@ -11,7 +11,8 @@
  *  2. A block may be torn, half old and half new, when the machine writes while it is copied. That
  *     is harmless: it differs from the live block then and the next comparison finds it. After a pass over
  *     all blocks of a machine that stands still, shadow and RAM are equal, byte for byte.
- *  3. Holes of the RAM file stay holes, and holes in the shadow: neither is touched by comparing.
+ *  3. Holes of the RAM file stay holes, and blocks of zeros are holes in the shadow. A hole is never
+ *     touched through a mapping: that would take memory, and be a signal when there is none.
  */
 import fs from 'node:fs';
 import { limits } from '../base/limits.ts';
@@ -35,6 +36,10 @@ export class RamShadow {
   readonly #path: string;
   /** By block: 1 when the shadow has memory for it. The others are zero. */
   readonly #present: Uint8Array;
+  /** By block: 1 when no part of it was a hole of the RAM file in the present pass. */
+  readonly #whole: Uint8Array;
+  /** A block that has holes is read to here. */
+  readonly #scratch: Buffer;
 
   /** Makes an empty shadow at `path`; `blockBytes` is a power of two of at least a page. */
   constructor(ramFile: string, path: string, blockBytes: number) {
@@ -51,6 +56,8 @@ export class RamShadow {
       throw error;
     }
     this.#present = new Uint8Array(this.blocks);
+    this.#whole = new Uint8Array(this.blocks);
+    this.#scratch = Buffer.alloc(blockBytes);
   }
 
   get blocks(): number {
@@ -59,14 +66,17 @@ export class RamShadow {
 
   /**
    * Numbers of the blocks that may differ, ascending: those that live RAM or the shadow has memory
-   * for. Memory that the machine touches meanwhile may be missed; the next pass has it.
+   * for. Memory that the machine touches meanwhile may be missed; the next pass has it. `update` is
+   * for numbers of the latest pass.
    */
   *candidates(): Generator<number> {
+    this.#whole.fill(0);
     let block = 0;
     for (let data = nextData(this.#live.fd, 0); data !== undefined; ) {
       const first = Math.floor(data.from / this.blockBytes);
       const end = Math.ceil(data.to / this.blockBytes);
       for (; block < first; block += 1) if (this.#present[block] === 1) yield block;
+      this.#whole.fill(1, Math.ceil(data.from / this.blockBytes), this.#wholeBlocksTo(data.to));
       for (; block < end; block += 1) yield block;
       data = nextData(this.#live.fd, Math.max(data.to, block * this.blockBytes));
     }
@@ -77,7 +87,7 @@ export class RamShadow {
   update(block: number): Change[] {
     const offset = block * this.blockBytes;
     const bytes = Math.min(this.blockBytes, this.bytes - offset);
-    const live = this.#live.at(offset, bytes);
+    const live = this.#readLive(block, offset, bytes);
     if (this.#present[block] === 0) {
       if (isZero(live)) return [];
       // Written, not mapped: a full tmpfs is an error here and would be a signal there.
@@ -104,6 +114,16 @@ export class RamShadow {
     this.#live.close();
     this.#shadow.close();
     fs.rmSync(this.#path, { force: true });
+  }
+
+  #readLive(block: number, offset: number, bytes: number): Buffer {
+    if (this.#whole[block] === 1) return this.#live.at(offset, bytes);
+    fs.readSync(this.#live.fd, this.#scratch, 0, bytes, offset);
+    return this.#scratch.subarray(0, bytes);
+  }
+
+  #wholeBlocksTo(offset: number): number {
+    return offset === this.bytes ? this.blocks : Math.floor(offset / this.blockBytes);
   }
 
   #updatePages(live: Buffer, shadow: Buffer, blockOffset: number): Change[] {

@@ -219,6 +219,7 @@ export class BackupRole {
 
   /** RAM and disks are going to come; tells what is here of them. */
   #prepare(begin: SeedBegin): void {
+    if (this.#receiver !== undefined) throw new Error('a second seed began on one link');
     const { link, term, ramFile, diskImages, remains } = this.#options;
     const receiver = new SeedReceiver({ begin, ramFile, diskImages, remains });
     this.#receiver = receiver;

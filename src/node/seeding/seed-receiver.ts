@@ -13,7 +13,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { punchHole } from '../../hypervisor/libc.ts';
+import { nextData, punchHole } from '../../hypervisor/libc.ts';
 import type { BlobFrame, SeedBegin, SeedHave, SeedOffer } from '../../ports/link.ts';
 import { type BulkOptions, BulkStream, seedStreams } from './bulk.ts';
 import { digestBytes, digestFile } from './digests.ts';
@@ -32,8 +32,8 @@ interface Target {
 interface FileTarget extends Target {
   readonly path: string;
   readonly fd: number;
-  /** Bytes with content that were there before; 0 for a new file. */
-  readonly haveBytes: number;
+  /** It was there before, and is not only a hole. */
+  readonly hasContent: boolean;
 }
 
 export interface SeedReceiverOptions {
@@ -93,8 +93,8 @@ export class SeedReceiver {
   /** The answer to `seedBegin`. */
   get holdings(): SeedHave {
     const streams = [...this.#files]
-      .filter(([, { haveBytes }]) => haveBytes > 0)
-      .map(([stream, { haveBytes }]) => ({ stream, bytes: haveBytes }));
+      .filter(([, { hasContent }]) => hasContent)
+      .map(([stream, { fd }]) => ({ stream, bytes: fs.fstatSync(fd).blocks * 512 }));
     const resumes = this.#kept?.interrupted;
     const { seedId } = this.begin;
     return { type: 'seedHave', seedId, ...(resumes === undefined ? {} : { resumes }), streams };
@@ -103,7 +103,8 @@ export class SeedReceiver {
   /** Sends the digests of what `holdings` announced. Rejects when the link closes. */
   async sendDigests(to: Pick<BulkOptions, 'link' | 'term'>): Promise<void> {
     for (const { stream } of this.holdings.streams) {
-      const file = this.#files.get(stream) as FileTarget;
+      const file = this.#files.get(stream);
+      if (file === undefined) return; // closed meanwhile
       const bulk = new BulkStream({ ...to, stream });
       for await (const { firstBlock, digests } of digestFile(file.path, file.bytes)) {
         await bulk.bytes(firstBlock * digestBytes, digests);
@@ -198,17 +199,17 @@ function fileTarget(
       hint: 'check that its directory exists, is writable and has room',
     });
   }
-  const haveBytes = open === openOld ? fs.fstatSync(fd).blocks * 512 : 0;
+  const hasContent = nextData(fd, 0) !== undefined;
   return {
     path,
     fd,
     bytes,
-    haveBytes,
+    hasContent,
     write: (payload, offset) => {
       fs.writeSync(fd, payload, 0, payload.length, offset);
     },
     zero: (offset, count) => zeroRange(fd, offset, count),
-    isKnown: haveBytes === 0,
+    isKnown: !hasContent,
     isFinished: false,
   };
 }

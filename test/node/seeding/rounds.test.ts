@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { seedStreams } from '../../../src/node/seeding/bulk.ts';
 import { sendExtents, sendImage } from '../../../src/node/seeding/disk-rounds.ts';
 import { lastRound, sendChanges, sendRamRounds } from '../../../src/node/seeding/ram-rounds.ts';
@@ -140,7 +140,7 @@ describe('a seed in rounds', () => {
     files.write('ram', 0, Buffer.alloc(10 * blockBytes, 'a'));
     const first = new SeedAttempt(files, '1.1');
     await sendRamRounds({ ...first, stream: first.ram, digests: undefined });
-    await new Promise((resolve) => setTimeout(resolve, 20)); // what is on its way arrives
+    await vi.waitUntil(() => first.receiver.receivedBytes === 10 * blockBytes);
     first.break(files);
     files.write('ram', 3 * blockBytes, Buffer.from('new'));
 
@@ -165,7 +165,7 @@ describe('a seed in rounds', () => {
     const digests = await holdings.digests(seedStreams.disk(0));
     await sendImage({ image: files.disk, stream: disk }, pace, digests);
     expect(disk.sentBytes).toBe(512);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await vi.waitUntil(() => receiver.receivedBytes === 512); // zeros were sent before it
     expect(fs.readFileSync(files.backupDisk).equals(fs.readFileSync(files.disk))).toBe(true);
     receiver.close();
     shadow.close();
