@@ -37,6 +37,8 @@ interface Row {
   /** The machine stood still, and how much of that compared RAM. */
   readonly stoppedMs: number;
   readonly ramMs: number;
+  /** Then it waited for the storage daemon. */
+  readonly disksMs: number;
   /** RAM by round, the stopped one last. */
   readonly bytesPerRound: readonly number[];
   readonly ramBytes: number;
@@ -90,6 +92,7 @@ async function measure(memory: string, diskMiB: number): Promise<Row[]> {
         seed,
         stoppedMs: cut.pauseMs,
         ramMs: cut.ramMs,
+        disksMs: cut.disksMs ?? 0,
         bytesPerRound: cut.bytesPerRound ?? [],
         ramBytes: sent.ramBytes,
         diskBytes: sent.diskBytes,
@@ -120,7 +123,7 @@ function line(row: Row): string {
   const rounds = row.bytesPerRound.map(inMiB).join(' ');
   return (
     `${row.memory} +${row.diskMiB}M ${row.seed}: stopped ${row.stoppedMs.toFixed(1)} ms ` +
-    `(RAM ${row.ramMs.toFixed(1)}), RAM ${inMiB(row.ramBytes)} MiB (rounds ${rounds}), ` +
+    `(RAM ${row.ramMs.toFixed(1)}, disks ${row.disksMs.toFixed(1)}), RAM ${inMiB(row.ramBytes)} MiB (rounds ${rounds}), ` +
     `disk ${inMiB(row.diskBytes)} MiB (had ${inMiB(row.haveBytes)}), ` +
     `sent in ${Math.round(row.sentMs)} ms, protected after ${Math.round(row.protectedMs)} ms`
   );

@@ -127,7 +127,7 @@ export class BackupRole {
 
   #tick(): void {
     this.#step({ type: 'timer' });
-    this.#seed?.early.pump();
+    this.#pumpEarly();
     this.#tellSpool();
     if (this.#drained !== undefined && !this.#isFull()) {
       this.#drained();
@@ -288,6 +288,14 @@ export class BackupRole {
     this.#step({ type: 'replicaReady' });
   }
 
+  #pumpEarly(): void {
+    try {
+      this.#seed?.early.pump();
+    } catch (thrown) {
+      this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
+    }
+  }
+
   /** Lets the primary know how much waits while nothing is executed: it may slow down. */
   #tellSpool(): void {
     const early = this.#seed?.early;
@@ -391,9 +399,9 @@ export class BackupRole {
     const seed = this.#seed;
     if (replica === undefined || seed === undefined) throw new Error('a takeover needs a copy');
     const wonAt = performance.now();
-    seed.early.flush();
     const backlogBytes = replica.pendingBytes;
     try {
+      seed.early.flush();
       const machine = await replica.takeOver(
         seed.tail.icount,
         () => seed.requests.uncompleted(),

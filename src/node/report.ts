@@ -30,6 +30,8 @@ export type NodeEvent =
       /** Part of the pause that compared or read the RAM. */
       readonly ramMs: number;
       readonly discarded: number;
+      /** Part of the pause of a seed that then waited for the copies of the disks to begin. */
+      readonly disksMs?: number;
       /** RAM of a seed that was sent in each round; the last one is that of the pause. */
       readonly bytesPerRound?: readonly number[];
     }

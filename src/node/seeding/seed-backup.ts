@@ -149,6 +149,7 @@ class Seed {
       const changes = lastRound(shadow);
       const ramMs = performance.now() - begun;
       const copying = await starting;
+      const disksMs = performance.now() - begun - ramMs;
       onCut(position);
       send(this.#context, {
         ...this.#begin,
@@ -158,12 +159,13 @@ class Seed {
         icount: icount(replay.icount),
         blockRequestId: replay.blockRequestId,
       });
-      return { changes, ramMs, copying };
+      return { changes, ramMs, disksMs, copying };
     });
-    const { changes, ramMs, copying } = cut.done;
+    const { changes, ramMs, disksMs, copying } = cut.done;
     const bytesPerRound = [...this.#ramRounds, changes.reduce((sum, { bytes }) => sum + bytes, 0)];
     const { pauseMs, discarded } = cut;
-    reporter.report({ type: 'cut', purpose: 'seed', pauseMs, ramMs, discarded, bytesPerRound });
+    const figures = { pauseMs, ramMs, disksMs, discarded, bytesPerRound };
+    reporter.report({ type: 'cut', purpose: 'seed', ...figures });
     this.#rest = async () => {
       await storage.hurryCopies(disks);
       await cut.validated;
