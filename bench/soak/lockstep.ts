@@ -14,6 +14,7 @@ import { Distribution } from '../../src/base/distribution.ts';
 import { LoadProcess } from '../../src/demo/load-process.ts';
 import type { NodeProcess } from '../../src/demo/node-process.ts';
 import { openWorld } from '../../src/demo/open-world.ts';
+import { Progress } from '../../src/demo/progress.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import { readGuestPage } from '../../src/demo/world-program.ts';
 import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
@@ -30,6 +31,7 @@ const { values } = parseArgs({
 });
 const everyMs = Number(values.every);
 const reseedMs = Number(values.reseed) * 1000;
+const progress = new Progress(process.stderr);
 const soakMs = Number(values.minutes) * 60_000;
 
 /** What the nodes told. */
@@ -60,7 +62,7 @@ class Findings {
         return;
       case 'replicaDiscarded':
         this.discards.push(`${node}: ${event.reason}`);
-        process.stderr.write(`node ${node} gave its copy up: ${event.reason}\n`);
+        progress.event(`node ${node} gave its copy up: ${event.reason}`);
         return;
       default:
         return;
@@ -138,14 +140,14 @@ async function compareFor(primary: NodeProcess, findings: Findings, ms: number):
       const reason = answer.error ?? 'no reason';
       findings.refused.set(reason, (findings.refused.get(reason) ?? 0) + 1);
     }
-    process.stderr.write(`\r\x1b[K${findings.line()}`);
+    progress.status(findings.line());
     await sleep(everyMs);
   }
-  process.stderr.write('\n');
 }
 
 const findings = new Findings();
 await soak(findings);
+progress.end();
 process.stdout.write(`${findings.line()}\n`);
 if (values.json) {
   const { lagMs, cutPauseMs, discards, refused, ...counts } = findings;

@@ -26,7 +26,6 @@ import { randomBytes } from 'node:crypto';
 import {
   type FileHandle,
   link,
-  mkdir,
   open,
   readdir,
   readFile,
@@ -38,8 +37,9 @@ import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
+import { makeDirectory } from './directory.ts';
 import { arbiterLimits } from './limits.ts';
-import { checkNext, sameState } from './state.ts';
+import { checkNext, formatState, parseState, sameState } from './state.ts';
 
 export interface FileArbiterOptions {
   /** Made if it does not exist. One pair a directory. */
@@ -50,7 +50,7 @@ export interface FileArbiterOptions {
 export async function openFileArbiter(options: FileArbiterOptions): Promise<FileArbiter> {
   const directory = path.resolve(options.directory);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     await sweep(directory);
     return new FileArbiter(directory, await open(directory, 'r'));
   } catch (thrown) {
@@ -110,7 +110,7 @@ export class FileArbiter implements Arbiter {
   async #create(next: ArbiterState): Promise<boolean> {
     const temporary = path.join(this.#directory, `${temporaryPrefix}${uniqueName()}`);
     try {
-      await writeFile(temporary, formatTerm(next), { flag: 'wx', mode: 0o600, flush: true });
+      await writeFile(temporary, formatState(next), { flag: 'wx', mode: 0o600, flush: true });
       await link(temporary, termPath(this.#directory, next.term));
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
@@ -160,11 +160,6 @@ function uniqueName(): string {
   return `${process.pid}-${randomBytes(8).toString('hex')}`;
 }
 
-function formatTerm(state: ArbiterState): string {
-  const { term, holder } = state;
-  return `${JSON.stringify({ understudy: 'term', version: 1, term, holder })}\n`;
-}
-
 async function readTerm(directory: string, term: Term): Promise<ArbiterState | undefined> {
   const file = termPath(directory, term);
   let text: string;
@@ -191,16 +186,8 @@ async function readHighest(directory: string): Promise<ArbiterState | undefined>
 }
 
 function parseTerm(text: string, term: Term, file: string): ArbiterState {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  const found = (value ?? {}) as Partial<Record<string, unknown>>;
-  const { holder } = found;
-  const valid = found.understudy === 'term' && found.version === 1 && found.term === term;
-  if (valid && typeof holder === 'string') return { term, holder };
+  const found = parseState(text);
+  if (found?.term === term) return found;
   throw new UnderstudyError(
     'arbiter',
     `Cannot read term ${term} from '${file}': expected one line of JSON with version 1, ` +

@@ -1,7 +1,11 @@
-/** What all arbiters check alike. */
+/** What all arbiters check and write alike. */
 import { UnderstudyError } from '../base/errors.ts';
+import { term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import { arbiterLimits } from './limits.ts';
+
+/** Names of pairs: they become names of files, parts of a URL and of an etcd key. */
+export const pairName = /^[A-Za-z0-9_-]{1,32}$/;
 
 export function sameState(a: ArbiterState | undefined, b: ArbiterState | undefined): boolean {
   return a?.term === b?.term && a?.holder === b?.holder;
@@ -25,4 +29,23 @@ export function checkNext(expected: ArbiterState | undefined, next: ArbiterState
         `characters: current length is ${length}`,
     );
   }
+}
+
+/** A state as it is kept: one line of JSON, always written in the same way. */
+export function formatState({ term, holder }: ArbiterState): string {
+  return `${JSON.stringify({ understudy: 'term', version: 1, term, holder })}\n`;
+}
+
+/** The state in a line that `formatState` wrote; `undefined` for anything else. */
+export function parseState(text: string): ArbiterState | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { understudy, version, term, holder } = (value ?? {}) as Partial<Record<string, unknown>>;
+  if (understudy !== 'term' || version !== 1 || typeof holder !== 'string') return undefined;
+  if (!Number.isSafeInteger(term) || (term as number) < 1) return undefined;
+  return { term: toTerm(term as number), holder };
 }

@@ -6,13 +6,17 @@ import { doctorCommand } from './doctor.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
+import { secretCommand } from './secret.ts';
 import { statusCommand } from './status.ts';
+import { witnessCommand } from './witness.ts';
 
 const program = new Command('understudy')
   .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
   .addCommand(nodeCommand())
   .addCommand(statusCommand())
   .addCommand(consoleCommand())
+  .addCommand(witnessCommand())
+  .addCommand(secretCommand())
   .addCommand(demoCommand())
   .addCommand(doctorCommand())
   .addCommand(logCommand());

@@ -17,6 +17,8 @@ export function nodeCommand(): Command {
     .requiredOption('--name <node>', 'which of the two nodes this is')
     .option('--start-anew', 'boot the machine even if the other node held it: you know it is gone')
     .action(async (options: Options) => {
+      // What QEMU and the storage daemon make, sockets and logs, is for this user alone, too.
+      process.umask(0o077);
       const config = loadPairConfig(options.pair, options.name);
       const log = createLogger(options.name);
       const node = await UnderstudyNode.create({

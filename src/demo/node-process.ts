@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
-import { livingOwned } from '../hypervisor/processes.ts';
+import { livingOwned, parentDeathSignalWorks } from '../hypervisor/processes.ts';
 import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent, watchNode } from '../observe/control-client.ts';
 import { demoLimits } from './limits.ts';
@@ -35,7 +35,10 @@ export class NodeProcess {
     const main = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
     const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
     const args = [...loader, main, 'node', '--pair', options.pairFile, '--name', options.name];
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', log] });
+    // A demo that is killed takes its nodes with it, and they their machines.
+    const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
+    const [command = '', ...rest] = [...dying, process.execPath, ...args];
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', log] });
     fs.closeSync(log);
     this.exited = new Promise((resolve) => {
       this.#child.once('exit', (code) => {

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../base/distribution.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import type { Comparison } from '../node/report.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
 import { type Evidence, judge } from './judge.ts';
 import { demoLimits } from './limits.ts';
@@ -106,7 +107,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   try {
     for (let round = 1; round <= options.rounds; round += 1) {
       await sleep(options.roundMs / 2);
-      await compareStates(primary, backup, figures, tell);
+      await compareStates(primary, figures, tell);
       await sleep(options.roundMs / 2);
       seenText = await readGuestPage(world, '/ledger');
       const times = await killAndWatch(primary, backup, figures);
@@ -164,15 +165,13 @@ async function startBackup(
 /** The proof of lockstep: both states at one cut. */
 async function compareStates(
   primary: NodeProcess,
-  backup: NodeProcess,
   figures: Figures,
   tell: (text: string) => void,
 ): Promise<void> {
-  const compared = backup.next(is('cutCompared'));
-  compared.catch(() => undefined); // the answer below may already tell
-  const answer = await askNode<{ ok: boolean; error?: string }>(primary.control, 'verify');
+  const { control } = primary;
+  const answer = await askNode<{ ok: boolean; error?: string } & Comparison>(control, 'verify');
   if (!answer.ok) throw new UnderstudyError('cut', answer.error ?? 'no cut was made');
-  const { equal, differences } = await compared;
+  const { equal, differences } = answer;
   figures.cutsCompared += 1;
   if (equal) return;
   figures.cutsUnequal += 1;

@@ -14,6 +14,7 @@ import type { VmConfig } from './config.ts';
 export interface InstancePaths {
   readonly monitor: string;
   readonly pad: string;
+  readonly echo: string;
   readonly console: string;
   readonly nic: (index: number) => string;
 }
@@ -22,6 +23,7 @@ export function instancePaths(dir: string): InstancePaths {
   return {
     monitor: `${dir}/qmp`,
     pad: `${dir}/pad`,
+    echo: `${dir}/echo`,
     console: `${dir}/console`,
     nic: (index) => `${dir}/nic${index}`,
   };
@@ -64,7 +66,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-no-user-config'],
     ['-nodefaults'],
     ['-display', 'none'],
-    ['-machine', `${vm.machine},memory-backend=ram`],
+    ['-machine', `${vm.machine},memory-backend=ram,pflash0=firmware`],
+    ['-blockdev', `driver=file,node-name=firmware,read-only=on,filename=${doubled(vm.firmware)}`],
     ['-cpu', vm.cpu],
     ['-smp', '1'],
     ['-m', `${vm.memoryBytes / 1024}K`],
@@ -83,6 +86,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-chardev', `socket,id=console,path=${doubled(paths.console)}`],
     ['-serial', 'chardev:console'],
     ...padArguments(paths.pad),
+    ...(options.mode === 'replay' ? echoArguments(paths.echo) : []),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
     ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
     ...bootArguments(vm.boot),
@@ -100,6 +104,17 @@ function padArguments(path: string): string[][] {
     ['-netdev', 'hubport,id=padport,hubid=7,netdev=pad'],
     ['-object', 'filter-replay,id=padfilter,netdev=pad'],
     ['-object', [type, ...tickOptions].join(',')],
+  ];
+}
+
+/**
+ * The echo: a second port on the pad's hub. In replay the pad's socket is silent, and a frame of the
+ * log that is executed enters the hub: it leaves here, and tells how far the log was consumed.
+ */
+function echoArguments(path: string): string[][] {
+  return [
+    ['-netdev', `stream,id=echo,server=off,addr.type=unix,addr.path=${doubled(path)}`],
+    ['-netdev', 'hubport,id=echoport,hubid=7,netdev=echo'],
   ];
 }
 
@@ -125,7 +140,7 @@ function nicArguments(mac: string, index: number, path: string): string[][] {
     // an interrupt that the recorder suppresses (`virtio_load`, hw/virtio/virtio.c).
     [
       '-device',
-      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=100000,guest_announce=off,romfile=,ioeventfd=off,event_idx=off`,
+      `virtio-net-pci,id=dev-net${index},netdev=net${index},mac=${mac},tx=timer,x-txtimer=0,guest_announce=off,romfile=,ioeventfd=off,event_idx=off`,
     ],
   ];
 }

@@ -9,6 +9,8 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { findFirmware } from './firmware.ts';
+import { qemuVersion } from './version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
 import type { VmFile } from './vm-file/schema.ts';
 
@@ -37,6 +39,8 @@ export interface VmConfig {
   /** Path or name of the QEMU program. */
   readonly qemu: string;
   readonly machine: string;
+  /** Absolute path of the firmware's image. */
+  readonly firmware: string;
   readonly cpu: string;
   /** A multiple of 2 MiB. */
   readonly memoryBytes: number;
@@ -46,10 +50,14 @@ export interface VmConfig {
   readonly nics: readonly { readonly mac: string }[];
 }
 
+/** A machine as its file alone describes it, whatever QEMU there is. */
+export type VmDescription = Omit<VmConfig, 'firmware'>;
+
 /**
  * Reads and checks a VM file.
  *
- * @throws UnderstudyError `config` with every problem, a line each.
+ * @throws UnderstudyError `config` with every problem, a line each; `environment` when there is no
+ * such QEMU, or it has no firmware.
  */
 export async function loadVmConfig(file: string): Promise<VmConfig> {
   let text: string;
@@ -61,7 +69,9 @@ export async function loadVmConfig(file: string): Promise<VmConfig> {
       hint: 'check the path and the rights of the file',
     });
   }
-  return parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
+  const vm = parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
+  await qemuVersion(vm.qemu); // knows best what is wrong with a program that is no QEMU
+  return { ...vm, firmware: await findFirmware(vm.qemu) };
 }
 
 /**
@@ -72,7 +82,7 @@ export async function loadVmConfig(file: string): Promise<VmConfig> {
 export function parseVmConfig(
   text: string,
   { file, baseDir }: { readonly file: string; readonly baseDir: string },
-): VmConfig {
+): VmDescription {
   const read = readVmFile(text, baseDir);
   if (isProblems(read)) {
     const lines = read.map(({ line, place, message }) =>
@@ -88,7 +98,7 @@ function isProblems(read: VmFile | readonly Problem[]): read is readonly Problem
   return Array.isArray(read);
 }
 
-function complete(file: VmFile): VmConfig {
+function complete(file: VmFile): VmDescription {
   return {
     name: file.name,
     qemu: file.qemu,
@@ -126,10 +136,10 @@ export function defaultMac(name: string, index: number): string {
 
 /**
  * SHA-256, hexadecimal, of all that must be equal on both nodes: the machine as the guest sees it,
- * and the contents of kernel and initial RAM disk, which a guest that reboots reads again. Not the
+ * and the contents of firmware, kernel and initial RAM disk, which a guest that reboots reads again. Not the
  * paths of anything. The version of QEMU must be equal too, and is not in here.
  *
- * @throws UnderstudyError `config` when the kernel or the initial RAM disk cannot be read any more.
+ * @throws UnderstudyError `config` when the firmware, the kernel or the initial RAM disk cannot be read any more.
  */
 export async function vmFingerprint(vm: VmConfig): Promise<string> {
   const { boot } = vm;
@@ -137,6 +147,7 @@ export async function vmFingerprint(vm: VmConfig): Promise<string> {
     'understudy vm 1',
     vm.name,
     vm.machine,
+    await contentDigest(vm.firmware),
     vm.cpu,
     vm.memoryBytes,
     boot.kind === 'disk'

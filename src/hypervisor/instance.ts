@@ -1,5 +1,5 @@
 /**
- * One QEMU process and its four kinds of connection: monitor, pad, console, network cards.
+ * One QEMU process and its connections: monitor, pad, console, network cards, and a replayer's echo.
  *
  * Recorder, replayer and successor are the same process in different modes; this is what they
  * share. It knows how to stop, save, load and go on; it does not know why.
@@ -34,6 +34,8 @@ export class QemuInstance {
   readonly process: OwnedProcess;
   readonly monitor: Monitor;
   readonly pad: Stream;
+  /** Frames of the log that a replayer has executed. */
+  readonly echo: Stream | undefined;
   readonly console: Stream;
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
@@ -43,12 +45,13 @@ export class QemuInstance {
     options: InstanceOptions,
     child: OwnedProcess,
     monitor: Monitor,
-    streams: { pad: Stream; console: Stream; nics: Stream[] },
+    streams: { pad: Stream; echo: Stream | undefined; console: Stream; nics: Stream[] },
   ) {
     this.#dir = options.dir;
     this.process = child;
     this.monitor = monitor;
     this.pad = streams.pad;
+    this.echo = streams.echo;
     this.console = streams.console;
     this.nics = streams.nics;
     this.exited = child.exited;
@@ -58,7 +61,7 @@ export class QemuInstance {
   static async start(options: InstanceOptions): Promise<QemuInstance> {
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const paths = instancePaths(options.dir);
-    const doors = await openDoors(paths, options.vm.nics.length);
+    const doors = await openDoors(paths, options);
     const child = spawnOwned({
       name: options.name,
       command: options.vm.qemu,
@@ -73,10 +76,16 @@ export class QemuInstance {
         });
       });
       const monitor = Monitor.connect({ path: paths.monitor, deadlineMs: limits.qemuStartMs });
-      const all = Promise.all([monitor, doors.pad, doors.console, Promise.all(doors.nics)]);
-      const [qmp, pad, consoleStream, nics] = await Promise.race([all, died]);
+      const all = Promise.all([
+        monitor,
+        doors.pad,
+        doors.echo,
+        doors.console,
+        Promise.all(doors.nics),
+      ]);
+      const [qmp, pad, echo, consoleStream, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      return new QemuInstance(options, child, qmp, { pad, console: consoleStream, nics });
+      return new QemuInstance(options, child, qmp, { pad, echo, console: consoleStream, nics });
     } catch (error) {
       await child.kill();
       throw error;
@@ -158,7 +167,7 @@ export class QemuInstance {
 
   /** Ends QEMU at once and removes its directory. Safe to call more than once. */
   async destroy(): Promise<void> {
-    for (const stream of [this.pad, this.console, ...this.nics]) stream.destroy();
+    for (const stream of [this.pad, this.echo, this.console, ...this.nics]) stream?.destroy();
     this.monitor.close();
     await this.process.kill('SIGKILL');
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
@@ -166,7 +175,7 @@ export class QemuInstance {
 }
 
 /** Sockets that QEMU connects to while it starts; each takes one connection. */
-async function openDoors(paths: InstancePaths, nicCount: number) {
+async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
   const servers: net.Server[] = [];
   const door = async (path: string): Promise<{ connected: Promise<Stream> }> => {
     const server = net.createServer();
@@ -190,13 +199,15 @@ async function openDoors(paths: InstancePaths, nicCount: number) {
     return { connected };
   };
   const pad = await door(paths.pad);
+  const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
   const consoleDoor = await door(paths.console);
   const nics: Promise<Stream>[] = [];
-  for (let index = 0; index < nicCount; index += 1) {
+  for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);
   }
   return {
     pad: pad.connected,
+    echo,
     console: consoleDoor.connected,
     nics,
     close: () => {

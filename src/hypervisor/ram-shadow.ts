@@ -15,6 +15,7 @@
  *     touched through a mapping: that would take memory, and be a signal when there is none.
  */
 import fs from 'node:fs';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { nextData } from './libc.ts';
 import { MappedFile } from './mapped-file.ts';
@@ -83,7 +84,7 @@ export class RamShadow {
     for (; block < this.blocks; block += 1) if (this.#present[block] === 1) yield block;
   }
 
-  /** Brings one block up to date. Returns what changed, in ascending order; empty when nothing did. */
+  /** Brings one block up to date. Throws `resources` when there is no room for the shadow. Returns what changed, in ascending order; empty when nothing did. */
   update(block: number): Change[] {
     const offset = block * this.blockBytes;
     const bytes = Math.min(this.blockBytes, this.bytes - offset);
@@ -91,7 +92,7 @@ export class RamShadow {
     if (this.#present[block] === 0) {
       if (isZero(live)) return [];
       // Written, not mapped: a full tmpfs is an error here and would be a signal there.
-      fs.writeSync(this.#shadow.fd, live, 0, bytes, offset);
+      this.#writeShadow(live, offset);
       this.#present[block] = 1;
       return [{ offset, bytes, isZero: false }];
     }
@@ -114,6 +115,15 @@ export class RamShadow {
     this.#live.close();
     this.#shadow.close();
     fs.rmSync(this.#path, { force: true });
+  }
+
+  #writeShadow(bytes: Buffer, offset: number): void {
+    try {
+      if (fs.writeSync(this.#shadow.fd, bytes, 0, bytes.length, offset) === bytes.length) return;
+    } catch (thrown) {
+      throw noRoom(this.#path, asError(thrown));
+    }
+    throw noRoom(this.#path);
   }
 
   #readLive(block: number, offset: number, bytes: number): Buffer {
@@ -145,4 +155,11 @@ export class RamShadow {
     }
     return changes;
   }
+}
+
+function noRoom(path: string, cause?: Error): UnderstudyError {
+  return new UnderstudyError('resources', `Cannot write the shadow of the RAM, '${path}'`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: 'a primary that seeds needs room for the guest’s memory twice in its run directory',
+  });
 }

@@ -39,6 +39,14 @@ export interface Frozen {
   readonly deviceState: Buffer;
 }
 
+/** A cut that the log after it has not judged yet. */
+interface Judgement {
+  readonly after: LogPosition;
+  readonly judge: (seenTo: LogPosition) => void;
+  /** Nobody waits for it any more. */
+  readonly abandon: () => void;
+}
+
 export interface Cut<T> extends Frozen {
   /** Settles when the log after the cut has confirmed it: rejects with `cut` when it did not. */
   readonly validated: Promise<void>;
@@ -63,7 +71,7 @@ export class Recorder {
   /** Log positions that must be segment boundaries, ascending. */
   readonly #splits: number[] = [];
   /** A cut that waits for the log after it. */
-  #judgement: { after: number; judge: (seenTo: LogPosition) => void } | undefined;
+  #judgement: Judgement | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -108,17 +116,23 @@ export class Recorder {
    * Makes a cut: stop, save, do something with the frozen machine, go on.
    *
    * An attempt that meets a disk request in flight is taken back and repeated a little later: such
-   * a request lives only in QEMU's memory. Taking it back is invisible to the guest and to a
-   * replayer, because the tick keeps its phase when it is not created anew.
+   * a request lives only in QEMU's memory. Taking it back is invisible to the guest, because the
+   * tick keeps its phase when it is not created anew; a replayer needs a `StartFilter` from that
+   * position on, which `onTakenBack` tells before any log behind it is handed on.
    *
    * Throws `cut` when no attempt succeeded.
    */
-  async cut<T>(whileStopped: (frozen: Frozen) => Promise<T> | T): Promise<Cut<T>> {
+  async cut<T>(
+    whileStopped: (frozen: Frozen) => Promise<T> | T,
+    onTakenBack: (position: LogPosition) => void = () => undefined,
+  ): Promise<Cut<T>> {
+    // The backup that an earlier cut was for may be gone, and with it the markers that judge it.
+    this.#judgement?.abandon();
     this.throttle.suspend();
     try {
       for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
         await this.#waitForQuietDisks();
-        const cut = await this.#tryCut(whileStopped, discarded);
+        const cut = await this.#tryCut(whileStopped, onTakenBack, discarded);
         if (cut !== undefined) return cut;
         await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
       }
@@ -134,6 +148,7 @@ export class Recorder {
 
   async #tryCut<T>(
     whileStopped: (frozen: Frozen) => Promise<T> | T,
+    onTakenBack: (position: LogPosition) => void,
     discarded: number,
   ): Promise<Cut<T> | undefined> {
     this.requests.openCut();
@@ -143,7 +158,7 @@ export class Recorder {
     const stoppedAt = performance.now();
     let made: Omit<Cut<T>, 'pauseMs'> | undefined;
     try {
-      made = await this.#whileStopped(whileStopped, discarded);
+      made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
       await this.instance.cont().finally(() => this.#follower.resume());
@@ -153,6 +168,7 @@ export class Recorder {
 
   async #whileStopped<T>(
     work: (frozen: Frozen) => Promise<T> | T,
+    onTakenBack: (position: LogPosition) => void,
     discarded: number,
   ): Promise<Omit<Cut<T>, 'pauseMs'> | undefined> {
     // Sent in one go: QEMU takes them in this order, and each wait for an answer is guest time.
@@ -161,13 +177,14 @@ export class Recorder {
       this.#inFlight(),
       this.instance.saveDeviceState(),
     ]);
-    if (inFlight > 0) {
-      this.requests.closeCut();
-      return undefined;
-    }
     const replay = replaySection(parseDeviceState(deviceState));
     const frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
     this.#splitAt(frozen.position);
+    if (inFlight > 0) {
+      this.requests.closeCut();
+      onTakenBack(frozen.position);
+      return undefined;
+    }
     // QEMU does this while we work on the frozen machine.
     const tick = this.instance.restartTick();
     tick.catch(() => undefined); // awaited below, if the work does not fail first
@@ -183,6 +200,11 @@ export class Recorder {
     const validated = new Promise<void>((resolve, reject) => {
       this.#judgement = {
         after: position,
+        abandon: () => {
+          this.#judgement = undefined;
+          this.requests.closeCut();
+          reject(new UnderstudyError('cut', 'Another cut was made before this one was judged'));
+        },
         judge: (seenTo) => {
           const { blockRequestId } = replay;
           const cut = { position, icount: icount(replay.icount), blockRequestId };

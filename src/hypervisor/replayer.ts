@@ -9,7 +9,7 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { encodeStreamFrame } from '../base/stream-frames.ts';
+import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
 import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
@@ -49,6 +49,15 @@ function encodeStartGate(layout: Layout): Buffer {
 
 const poke = encodeStreamFrame(Buffer.alloc(60));
 
+/** A frame for the pad, behind the last event: its echo says that all before it was executed. */
+function encodeLastFrame(layout: Layout): Buffer {
+  const data = Buffer.alloc(60);
+  lastFrameMagic.copy(data);
+  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data });
+}
+
+const lastFrameMagic = Buffer.from('understudy:last');
+
 export class Replayer {
   readonly instance: QemuInstance;
   readonly #options: ReplayerOptions;
@@ -56,6 +65,8 @@ export class Replayer {
   /** Events given before the state that they follow: its filter is not known yet. */
   readonly #early: Buffer[] = [];
   #filter: StartFilter | 'none' | undefined;
+  /** The frame behind the last event came back. */
+  #lastEchoed = false;
   #pokesLeft = 0;
   #poker: NodeJS.Timeout | undefined;
 
@@ -66,6 +77,13 @@ export class Replayer {
     if (!options.instance.incoming) this.#filter = 'none';
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
     for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
+    const decoder = new StreamFrameDecoder();
+    instance.echo?.on('data', (chunk: Buffer) => {
+      for (const frame of decoder.push(chunk)) {
+        if (frame.subarray(0, lastFrameMagic.length).equals(lastFrameMagic))
+          this.#lastEchoed = true;
+      }
+    });
   }
 
   /** Starts QEMU; it waits for a state (`incoming`) or for the first events after power-on. */
@@ -128,7 +146,7 @@ export class Replayer {
     const { layout, diskIds } = this.#options;
     // A request that was never made leaves its completion unconsumed, and with it all that follow:
     // feeding more of them than can be in flight is harmless and saves asking one by one.
-    const sentinels: Buffer[] = [];
+    const sentinels: Buffer[] = [encodeLastFrame(layout)];
     if (diskIds.length > 0) {
       let count = 0;
       for (const id of uncompleted()) {
@@ -153,7 +171,7 @@ export class Replayer {
     return { deviceState, replay, completions };
   }
 
-  /** The icount must be there, nothing in flight, and both still so some round trips later. */
+  /** All events consumed, nothing in flight, and that still so some round trips later. */
   async #untilExecuted(icount: number): Promise<void> {
     const { monitor } = this.instance;
     let deadline = performance.now() + limits.stallMs;
@@ -167,7 +185,7 @@ export class Replayer {
       ]);
       if (now !== seen) deadline = performance.now() + limits.stallMs;
       seen = now;
-      steady = now === icount && inFlight === 0 ? steady + 1 : 0;
+      steady = this.#lastEchoed && now === icount && inFlight === 0 ? steady + 1 : 0;
       if (performance.now() > deadline) {
         const found = await this.diagnose();
         throw new UnderstudyError(

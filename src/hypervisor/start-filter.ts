@@ -1,5 +1,6 @@
 /**
- * Takes one event without effect out of the log behind a cut, before a replayer is fed with it.
+ * Takes one event without effect out of the log behind a stop, before a replayer is fed with it:
+ * behind a cut, and behind a stop that was meant to be one and was taken back.
  *
  * When a card has a transmission pending at the cut, the primary's `cont` arms that card's timer
  * before the vCPU is resumed. With all vCPUs still standing QEMU believes that the machine is idle

@@ -92,9 +92,7 @@ export class Storage {
 
   /** Prepares a point-in-time copy; nothing is copied before `startCopies`. */
   async prepareCopy(id: string, path: string, bytes: number): Promise<string> {
-    const fd = fs.openSync(path, 'w', 0o600);
-    fs.ftruncateSync(fd, bytes);
-    fs.closeSync(fd);
+    createCopyFile(path, bytes);
     const node = `copy${this.#nextJob}-${id}`;
     this.#nextJob += 1;
     await this.#monitor.execute('blockdev-add', {
@@ -181,7 +179,7 @@ export class Storage {
     const error = jobs.find((job) => job.id === id)?.error;
     if (error !== undefined) {
       throw new UnderstudyError('disk', `Copying a disk failed: ${error}`, {
-        hint: 'check the free space of the run directory',
+        hint: 'check the free space beside the disk image: a seed needs what the disk holds',
       });
     }
   }
@@ -190,6 +188,24 @@ export class Storage {
   async stop(): Promise<void> {
     this.#monitor.close();
     await this.#process.kill('SIGTERM');
+  }
+}
+
+/** Anew, and not what an earlier node left: that may have been readable for others. */
+function createCopyFile(path: string, bytes: number): void {
+  try {
+    fs.rmSync(path, { force: true });
+    const fd = fs.openSync(path, 'wx', 0o600);
+    try {
+      fs.ftruncateSync(fd, bytes);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (thrown) {
+    throw new UnderstudyError('resources', `Cannot create '${path}' for a seed`, {
+      cause: asError(thrown),
+      hint: 'check that the directory of the disk image is writable and has room',
+    });
   }
 }
 

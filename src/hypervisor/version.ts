@@ -24,10 +24,20 @@ export async function qemuVersion(program: string): Promise<QemuVersion> {
   });
   const text = /version (.*)/.exec(output)?.[1] ?? output.trim();
   const major = Number(/^(\d+)/.exec(text)?.[1]);
-  if (!(major >= 7)) {
-    throw new UnderstudyError('environment', `QEMU ${text} is too old: at least 7.2 is needed`);
+  const minor = Number(/^\d+\.(\d+)/.exec(text)?.[1]);
+  if (Number.isNaN(major)) {
+    const said = JSON.stringify(output.trim().slice(0, 80));
+    throw new UnderstudyError('environment', `'${program}' is not QEMU: --version says ${said}`, {
+      hint: 'set qemu in the VM file to a qemu-system-x86_64',
+    });
+  }
+  if (major < 7 || (major === 7 && minor < 2)) {
+    throw new UnderstudyError(
+      'environment',
+      `'${program}' is QEMU ${text}: at least 7.2 is needed`,
+      { hint: 'install a newer one, or set qemu in the VM file' },
+    );
   }
   // The one difference in the log between the two came with 8.1 (multi-touch input).
-  const minor = Number(/^\d+\.(\d+)/.exec(text)?.[1]);
   return { text, logLayout: major > 8 || (major === 8 && minor >= 1) ? '10.0' : '7.2' };
 }

@@ -7,6 +7,7 @@ import { limits } from '../base/limits.ts';
 import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
+import { PauseFilter } from '../hypervisor/pause-filter.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
 import type {
   Control,
@@ -83,6 +84,7 @@ export class BackupRole {
   #spoolToldAt = 0;
   #pauseMs: number | undefined;
   #cutState: BlobCollector | undefined;
+  readonly #pauses: PauseFilter;
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
@@ -91,6 +93,7 @@ export class BackupRole {
 
   constructor(options: BackupRoleOptions) {
     this.#options = options;
+    this.#pauses = new PauseFilter(options.layout);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -205,7 +208,11 @@ export class BackupRole {
         this.#step({ type: 'granted' });
         this.#replica?.prepareSpare();
         return;
+      case 'resumed':
+        this.#feed(this.#pauses.resumedHere());
+        return;
       case 'cut':
+        this.#feed(this.#pauses.flush());
         void this.#compare(control);
         return;
       case 'powerOff':
@@ -328,18 +335,21 @@ export class BackupRole {
     const segment = seed.tail.pushSegment({ ...frame, bytes });
     this.#lag.received(segment.icount);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
-    try {
-      seed.early.push(segment.bytes);
-    } catch (thrown) {
-      this.#abandon(asError(thrown));
-      return;
-    }
+    this.#feed(this.#pauses.push(segment.bytes));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
     return new Promise((resolve) => {
       this.#drained = resolve;
     });
+  }
+
+  #feed(bytes: Buffer): void {
+    try {
+      this.#seed?.early.push(bytes);
+    } catch (thrown) {
+      this.#abandon(asError(thrown));
+    }
   }
 
   async #stalled(reason: string): Promise<void> {
@@ -356,6 +366,10 @@ export class BackupRole {
     const replica = this.#replica;
     const { reporter, log } = this.#options;
     if (replica === undefined) return;
+    if (this.#cutState !== undefined) {
+      this.#step({ type: 'replicaFailed', reason: 'a cut arrived during a compare' });
+      return;
+    }
     const collector = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
     this.#cutState = collector;
     try {
@@ -366,7 +380,10 @@ export class BackupRole {
       if (equal) replica.prepareSpare();
       else {
         log.error({ differences }, 'the copy differs from the primary');
-        this.#step({ type: 'replicaFailed', reason: `the state differs: ${differences[0]}` });
+        this.#step({
+          type: 'replicaFailed',
+          reason: `the state differs: ${differences.slice(0, 3).join('; ')}`,
+        });
       }
     } catch (thrown) {
       this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
@@ -399,6 +416,7 @@ export class BackupRole {
     const seed = this.#seed;
     if (replica === undefined || seed === undefined) throw new Error('a takeover needs a copy');
     const wonAt = performance.now();
+    this.#feed(this.#pauses.flush());
     const backlogBytes = replica.pendingBytes;
     try {
       seed.early.flush();

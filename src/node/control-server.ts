@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { ConsoleHub } from './console-hub.ts';
-import type { Reporter } from './report.ts';
+import type { Comparison, Reporter } from './report.ts';
 
 export interface NodeStatus {
   readonly node: string;
@@ -22,8 +22,8 @@ export interface NodeStatus {
 export interface ControlServerOptions {
   readonly path: string;
   readonly status: () => NodeStatus;
-  /** Compares the backup at a cut; resolves when the cut was made. */
-  readonly verify: () => Promise<void>;
+  /** Compares the backup at a cut. */
+  readonly verify: () => Promise<Comparison>;
   readonly stop: () => void;
   readonly console: ConsoleHub;
   readonly reporter: Reporter;
@@ -100,7 +100,7 @@ export class ControlServer {
       }
       case 'verify':
         this.#options.verify().then(
-          () => answer({ ok: true }),
+          (found) => answer({ ok: true, ...found }),
           (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
         );
         return false;

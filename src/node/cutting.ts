@@ -18,14 +18,17 @@ export interface CutContext {
   readonly term: Term;
 }
 
-/** Makes a cut and tells the backup what it must find at that position (R9). */
+/**
+ * Makes a cut and tells the backup what it must find at that position (R9). Resolves when the log
+ * after the cut has confirmed it; throws `cut` when it has not, or no cut could be made.
+ */
 export async function verifyBackup(
   context: CutContext,
   shipper: LogShipper,
   cutId: string,
 ): Promise<void> {
   const { recorder, ramFile, reporter, link, term } = context;
-  const cut = await recorder.cut(({ replay, deviceState, position }: Frozen) => {
+  const compareHere = ({ replay, deviceState, position }: Frozen) => {
     const begun = performance.now();
     const ram = digestRam(ramFile);
     const ramMs = performance.now() - begun;
@@ -48,9 +51,15 @@ export async function verifyBackup(
       sent.catch(() => undefined); // a closed link is reported by its close handler
     });
     return { ramMs };
+  };
+  const cut = await recorder.cut(compareHere, (position) => {
+    shipper.at(position, () => {
+      link.send({ kind: 'control', term, control: { type: 'resumed', position } });
+    });
   });
   const { pauseMs, discarded } = cut;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, ramMs: cut.done.ramMs, discarded });
+  await cut.validated;
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openFileArbiter } from '../arbiter/file.ts';
+import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
@@ -24,14 +24,17 @@ import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
+import type { LinkSecurity } from '../wire/tls.ts';
 import { type BackupOutcome, BackupRole } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
+import { loadLinkSecurity } from './link-security.ts';
+import { parseListenAddress } from './listen-address.ts';
 import type { Logger } from './logger.ts';
 import type { PairConfig } from './pair-config.ts';
 import { type PrimaryOutcome, PrimaryRole } from './primary-role.ts';
 import { Reporter } from './report.ts';
-import { claimRunDir, type RunDir } from './run-dir.ts';
+import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
 import { Bandwidth } from './seeding/bandwidth.ts';
 import { refuseMarked } from './seeding/image-marker.ts';
 import { SeedRemains } from './seeding/remains.ts';
@@ -59,7 +62,9 @@ export class UnderstudyNode {
   readonly #vm: VmConfig;
   readonly #layout: Layout;
   readonly #identity: Omit<Identity, 'term'>;
+  readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
+  readonly #arbiter: OpenedArbiter;
   readonly #terms: Terms;
   readonly #console = new ConsoleHub();
   readonly #bandwidth: Bandwidth;
@@ -79,14 +84,18 @@ export class UnderstudyNode {
       fingerprint: string;
       qemu: string;
       layout: Layout;
+      security: LinkSecurity;
       runDir: RunDir;
+      arbiter: OpenedArbiter;
       terms: Terms;
     },
   ) {
     this.#options = options;
     this.#vm = parts.vm;
     this.#layout = parts.layout;
+    this.#security = parts.security;
     this.#runDir = parts.runDir;
+    this.#arbiter = parts.arbiter;
     this.#terms = parts.terms;
     this.#bandwidth = new Bandwidth({
       bytesPerSecond: options.config.seedBandwidth,
@@ -113,13 +122,18 @@ export class UnderstudyNode {
       }
     }
     parseEgressSpec(config.self.egress); // a takeover is no time to find a mistake in it
+    const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
     const runDir = claimRunDir(config.self.runDir);
     const stale = await endStale(runDir.pids);
     if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
     runDir.clear();
-    const arbiter = await openFileArbiter({ directory: config.arbiter.slice('file:'.length) });
+    requireRoom(runDir.path, vm.memoryBytes);
+    const arbiter = await openArbiter(config.arbiter, {
+      pair: config.pair,
+      auth: config.arbiterAuth,
+    });
     const terms = new Terms(arbiter, config.self.name, randomBytes(6).toString('hex'));
     const fingerprint = await vmFingerprint(vm);
     return new UnderstudyNode(options, {
@@ -127,7 +141,9 @@ export class UnderstudyNode {
       fingerprint,
       qemu: qemu.text,
       layout,
+      security,
       runDir,
+      arbiter,
       terms,
     });
   }
@@ -170,6 +186,7 @@ export class UnderstudyNode {
     this.#listener = await listen({
       host,
       port,
+      ...this.#security,
       identity: () => ({ ...this.#identity, term: this.#currentTerm }),
       onLink: (link) => this.#takeLink(link),
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
@@ -388,7 +405,7 @@ export class UnderstudyNode {
   #dialPeer(): Promise<Link> {
     const { host, port } = endpoint(this.#options.config.peer.listen);
     const identity = { ...this.#identity, term: this.#term };
-    return dial({ host, port, identity, signal: this.#stopping.signal });
+    return dial({ host, port, identity, ...this.#security, signal: this.#stopping.signal });
   }
 
   get #isStopping(): boolean {
@@ -416,6 +433,7 @@ export class UnderstudyNode {
     if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
     await endStale(this.#runDir.pids);
     this.#runDir.remove();
+    await this.#arbiter.close();
   }
 }
 
@@ -424,6 +442,7 @@ function roleName(role: PrimaryRole | BackupRole): 'primary' | 'backup' {
 }
 
 function endpoint(url: string): { host: string; port: number } {
-  const { hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+  const address = parseListenAddress(url);
+  if (address === undefined) throw new Error(`'${url}' passed the check of the pair file`);
+  return address;
 }

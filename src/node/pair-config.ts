@@ -1,71 +1,97 @@
 /**
  * The pair file: two nodes, one machine, one arbiter. Both nodes read the same file.
  */
+import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
 import { z } from 'zod';
+import { type ArbiterAuth, authProblems } from '../arbiter/credentials.ts';
+import { type ArbiterSpec, parseArbiterSpec } from '../arbiter/spec.ts';
+import { pairName } from '../arbiter/state.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import type { CertificateFiles } from './certificate-files.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { seedRateField, spoolSizeField } from './pair-amounts.ts';
+import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
+import { runDirBytesMax } from './run-dir.ts';
+
+const tlsSchema = z.strictObject({
+  ca: z.string().min(1).optional(),
+  cert: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+});
 
 const nodeSchema = z.strictObject({
   listen: z
     .string()
-    .regex(/^ws:\/\/[^/]+:\d+$/, 'must be ws://HOST:PORT')
+    .refine(
+      (text) => parseListenAddress(text) !== undefined,
+      'must be ws://HOST:PORT or wss://HOST:PORT, with a port from 1 to 65535',
+    )
     .describe('where this node waits for its peer'),
   /** Image of each disk on this node, by the id in the VM file. Overwritten when it is a backup. */
   disks: z.record(z.string(), z.string()).default({}),
   egress: z.string().default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
-  runDir: z.string().optional(),
+  runDir: z.string().min(1).optional(),
   /** Directory for the log of a seed, when it should not lie in the run directory. */
-  spoolDir: z.string().optional(),
+  spoolDir: z.string().min(1).optional(),
+  /** What differs from the pair's `tls` on this node. */
+  tls: tlsSchema.optional(),
 });
 
-const unitBytes: Readonly<Record<string, number>> = {
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-};
+/** How the node proves itself to the arbiter: paths of files, but for `user` and `plaintext`. */
+const arbiterAuthSchema = z.strictObject({
+  secret: z.string().optional(),
+  ca: z.string().optional(),
+  cert: z.string().optional(),
+  key: z.string().optional(),
+  user: z.string().optional(),
+  password: z.string().optional(),
+  plaintext: z.boolean().optional(),
+});
 
-/** A number and a unit, as in "1.5GiB". Gives bytes. */
-function amount(text: string): number {
-  const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?([kMG]B|[KMG]iB)$/.exec(text) ?? [];
-  return Math.round(Number(digits) * (unitBytes[unit ?? ''] ?? Number.NaN));
+const pairSchema = z
+  .strictObject({
+    pair: z.string().regex(pairName, 'must be 1-32 letters, digits, _ or -'),
+    vm: z.string().describe('the VM file, relative to this one'),
+    arbiter: z.string().superRefine(refuseBadSpec).describe('who gives out terms'),
+    arbiterAuth: arbiterAuthSchema.default({}),
+    nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
+    security: z.strictObject({ secretFile: z.string().min(1) }).optional(),
+    /** Certificates of the link, where they are the same paths on both nodes. */
+    tls: tlsSchema.optional(),
+    epochMs: z
+      .number('must be a number from 1 to 1000')
+      .min(1, 'must be a number from 1 to 1000')
+      .max(1000, 'must be a number from 1 to 1000')
+      .default(limits.epochMs),
+    onBackupLost: z.enum(['runAlone', 'hold'], 'must be runAlone or hold').default('runAlone'),
+    seedBandwidth: seedRateField.default(Number.POSITIVE_INFINITY),
+    spoolBudget: spoolSizeField.default(limits.spoolBudgetBytes),
+  })
+  .superRefine(refuseBadAuth);
+
+function refuseBadSpec(text: string, context: z.RefinementCtx<string>): void {
+  try {
+    parseArbiterSpec(text, '/');
+  } catch (thrown) {
+    // Not `continue`: what else could be checked takes a good one for granted.
+    context.addIssue({ code: 'custom', message: asError(thrown).message, continue: false });
+  }
 }
 
-const sizeField = z.string().transform((text, context) => {
-  const bytes = amount(text);
-  if (bytes >= limits.spoolBudgetMinBytes && Number.isSafeInteger(bytes)) return bytes;
-  const least = `${limits.spoolBudgetMinBytes / 1e6}MB`;
-  const message = `must be a size such as 512MiB, at least ${least}: current value is ${text}`;
-  context.addIssue({ code: 'custom', message });
-  return z.NEVER;
-});
-
-const rateField = z.string().transform((text, context) => {
-  if (text === 'unlimited') return Number.POSITIVE_INFINITY;
-  const rate = text.endsWith('/s') ? amount(text.slice(0, -'/s'.length)) : Number.NaN;
-  if (rate >= limits.seedBandwidthMin && Number.isSafeInteger(rate)) return rate;
-  const least = `${limits.seedBandwidthMin / 1e6}MB/s`;
-  const message = `must be a rate such as 200MB/s, at least ${least}, or unlimited: current value is ${text}`;
-  context.addIssue({ code: 'custom', message });
-  return z.NEVER;
-});
-
-const pairSchema = z.strictObject({
-  pair: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1-32 letters, digits, _ or -'),
-  vm: z.string().describe('the VM file, relative to this one'),
-  arbiter: z.string().regex(/^file:.+/, 'must be file:PATH'),
-  nodes: z.record(z.string().regex(/^[A-Za-z0-9_-]{1,16}$/), nodeSchema),
-  epochMs: z.number().min(1).max(1000).default(limits.epochMs),
-  onBackupLost: z.enum(['runAlone', 'hold']).default('runAlone'),
-  seedBandwidth: rateField.default(Number.POSITIVE_INFINITY),
-  spoolBudget: sizeField.default(limits.spoolBudgetBytes),
-});
+/** Runs when each key is well by itself. */
+function refuseBadAuth(
+  { arbiter, arbiterAuth }: { readonly arbiter: string; readonly arbiterAuth: ArbiterAuth },
+  context: z.RefinementCtx,
+): void {
+  for (const { key, message } of authProblems(parseArbiterSpec(arbiter, '/'), arbiterAuth)) {
+    context.addIssue({ code: 'custom', path: ['arbiterAuth', key], message });
+  }
+}
 
 export interface NodeConfig {
   readonly name: string;
@@ -74,18 +100,21 @@ export interface NodeConfig {
   readonly egress: string;
   readonly runDir: string;
   readonly spoolDir: string | undefined;
+  readonly tls?: CertificateFiles;
 }
 
 export interface PairConfig {
   readonly pair: string;
   readonly vmFile: string;
-  readonly arbiter: string;
+  readonly arbiter: ArbiterSpec;
+  readonly arbiterAuth: ArbiterAuth;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
   /** Bytes per second that a seed may send; Infinity without a bound. */
   readonly seedBandwidth: number;
   /** Bytes of log that may wait for a copy that is being seeded. */
   readonly spoolBudget: number;
+  readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
 }
@@ -105,7 +134,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   }
   const parsed = pairSchema.safeParse(document);
   if (!parsed.success) {
-    throw problem(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+    const { issues } = parsed.error;
+    throw problem(issues.flatMap((issue) => describeIssue(issue, document, keysAt)));
   }
   const { data } = parsed;
   const names = Object.keys(data.nodes);
@@ -118,6 +148,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   if (selfData === undefined || peerName === undefined || peerData === undefined) {
     throw problem([`nodes: there is no node '${name}'; the pair has ${names.join(' and ')}`]);
   }
+  const problems = pairProblems(data);
+  if (problems.length > 0) throw problem(problems);
   const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => ({
     name: nodeName,
@@ -126,21 +158,60 @@ export function loadPairConfig(file: string, name: string): PairConfig {
       Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
     ),
     egress: node.egress,
-    runDir: path.resolve(baseDir, node.runDir ?? `/dev/shm/understudy/${data.pair}-${nodeName}`),
+    runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
+    ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
     spoolDir: node.spoolDir === undefined ? undefined : path.resolve(baseDir, node.spoolDir),
   });
-  const arbiterPath = path.resolve(baseDir, data.arbiter.slice('file:'.length));
   return {
     pair: data.pair,
     vmFile: path.resolve(baseDir, data.vm),
-    arbiter: `file:${arbiterPath}`,
+    arbiter: parseArbiterSpec(data.arbiter, baseDir),
+    arbiterAuth: withAbsolutePaths(data.arbiterAuth, baseDir),
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
     seedBandwidth: data.seedBandwidth,
     spoolBudget: data.spoolBudget,
+    ...(data.security === undefined
+      ? {}
+      : { secretFile: path.resolve(baseDir, data.security.secretFile) }),
     self: toNode(name, selfData),
     peer: toNode(peerName, peerData),
   };
+}
+
+function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {
+  const resolved = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : path.resolve(baseDir, file);
+  return {
+    ...auth,
+    secret: resolved(auth.secret),
+    ca: resolved(auth.ca),
+    cert: resolved(auth.cert),
+    key: resolved(auth.key),
+    password: resolved(auth.password),
+  };
+}
+
+/** The keys that may stand at a place, for what was mistyped. */
+function keysAt(place: readonly PropertyKey[]): readonly string[] {
+  if (place.length === 0) return Object.keys(pairSchema.shape);
+  if (place.at(-1) === 'tls') return Object.keys(tlsSchema.shape);
+  if (place[0] === 'arbiterAuth') return Object.keys(arbiterAuthSchema.shape);
+  return place[0] === 'nodes' ? Object.keys(nodeSchema.shape) : ['secretFile'];
+}
+
+function tlsFiles({ ca, cert, key }: TlsKeys, baseDir: string): { tls?: CertificateFiles } {
+  if (ca === undefined || cert === undefined || key === undefined) return {};
+  const beside = (file: string): string => path.resolve(baseDir, file);
+  return { tls: { ca: beside(ca), cert: beside(cert), key: beside(key) } };
+}
+
+/** The pair's and the node's name; the pair's is cut, with its digest, when the path gets too long. */
+function defaultRunDir(pair: string, node: string): string {
+  const parent = '/dev/shm/understudy';
+  const dir = `${parent}/${pair}-${node}`;
+  if (Buffer.byteLength(dir) <= runDirBytesMax) return dir;
+  return `${parent}/${pair.slice(0, 20)}-${hash('sha256', pair, 'hex').slice(0, 8)}-${node}`;
 }
 
 function readText(file: string): string {

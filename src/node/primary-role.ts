@@ -24,7 +24,7 @@ import { verifyBackup } from './cutting.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
-import type { Reporter } from './report.ts';
+import type { Comparison, Reporter } from './report.ts';
 import { BackupHoldings } from './seeding/backup-holdings.ts';
 import type { Bandwidth } from './seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from './seeding/seed-backup.ts';
@@ -62,6 +62,14 @@ interface Backup {
   holdings: BackupHoldings | undefined;
   /** How much of the primary's time its spool asks for. */
   spoolShare: number;
+  /** The compare that the backup works on. */
+  comparing: Comparing | undefined;
+}
+
+interface Comparing {
+  readonly cutId: string;
+  readonly resolve: (result: Comparison) => void;
+  readonly reject: (error: UnderstudyError) => void;
 }
 
 export class PrimaryRole {
@@ -149,7 +157,14 @@ export class PrimaryRole {
       return;
     }
     const lost = new AbortController();
-    this.#backup = { link, lost, shipper: undefined, holdings: undefined, spoolShare: 0 };
+    this.#backup = {
+      link,
+      lost,
+      shipper: undefined,
+      holdings: undefined,
+      spoolShare: 0,
+      comparing: undefined,
+    };
     link.onMessage((message) => this.#takeMessage(link, message));
     link.onClose((closed) => {
       lost.abort(closed.error ?? new UnderstudyError('link', closed.message));
@@ -159,8 +174,11 @@ export class PrimaryRole {
     this.#step({ type: 'backupJoined', backup: link.peer.node });
   }
 
-  /** Compares the backup's state with this machine's at a cut. Throws `cut` when it cannot. */
-  verify(): Promise<void> {
+  /**
+   * Compares the backup's state with this machine's at a cut; one compare at a time. Throws `cut`
+   * when it cannot, or when the backup is lost over it.
+   */
+  verify(): Promise<Comparison> {
     return this.#exclusively(async () => {
       const backup = this.#backup;
       if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
@@ -169,7 +187,16 @@ export class PrimaryRole {
       const { link, shipper } = backup;
       const cutId = `${this.term}.${this.#nextCut}`;
       this.#nextCut += 1;
-      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
+      const compared = new Promise<Comparison>((resolve, reject) => {
+        backup.comparing = { cutId, resolve, reject };
+      });
+      compared.catch(() => undefined); // the cut itself may fail before
+      try {
+        await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
+        return await compared;
+      } finally {
+        backup.comparing = undefined;
+      }
     });
   }
 
@@ -310,8 +337,10 @@ export class PrimaryRole {
       case 'control':
         this.#takeSeedControl(message.control);
         if (message.control.type === 'cutResult') {
-          const { equal, differences } = message.control;
+          const { cutId, equal, differences } = message.control;
           this.#options.reporter.report({ type: 'cutCompared', equal, differences });
+          const comparing = this.#backup.comparing;
+          if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
         return;
       case 'blob':
@@ -341,6 +370,8 @@ export class PrimaryRole {
   #dropBackup(reason: string): void {
     const backup = this.#backup;
     this.#backup = undefined;
+    const lost = new UnderstudyError('cut', `The backup was lost: ${reason}`);
+    backup?.comparing?.reject(lost);
     this.#options.log.warn({ reason }, 'the backup is lost');
     backup?.link.close(reason);
   }
@@ -380,6 +411,7 @@ export class PrimaryRole {
       this.#backup?.link.send({ kind: 'control', term: this.term, control });
     }
     this.#backup?.link.close(outcome);
+    this.#backup?.comparing?.reject(new UnderstudyError('cut', `This node ended: ${outcome}`));
     this.#options.recorder.close();
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);

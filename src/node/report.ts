@@ -20,6 +20,13 @@ export interface TakeoverTimes {
   readonly completions: number;
 }
 
+/** What a compare of primary and backup at a cut found. */
+export interface Comparison {
+  readonly equal: boolean;
+  /** What differs, in words; empty when equal. */
+  readonly differences: readonly string[];
+}
+
 export type NodeEvent =
   | { readonly type: 'role'; readonly role: 'primary' | 'backup'; readonly term: number }
   | { readonly type: 'state'; readonly state: string; readonly detail?: string }
@@ -35,11 +42,7 @@ export type NodeEvent =
       /** RAM of a seed that was sent in each round; the last one is that of the pause. */
       readonly bytesPerRound?: readonly number[];
     }
-  | {
-      readonly type: 'cutCompared';
-      readonly equal: boolean;
-      readonly differences: readonly string[];
-    }
+  | ({ readonly type: 'cutCompared' } & Comparison)
   /** `resumes`: the seed that broke off; `haveBytes`: what the backup says it has from earlier. */
   | {
       readonly type: 'seedBegun';

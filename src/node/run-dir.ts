@@ -18,26 +18,26 @@ export interface RunDir {
 }
 
 /** A unix socket's path has at most 107 bytes; the longest name below the directory has 40. */
-const pathBytesMax = 66;
+export const runDirBytesMax = 66;
 
-/** Takes the directory for this process. Throws `resources` when a living node has it. */
+/** The file that says whose the directory is; its presence says that it is a run directory. */
+const ownerFile = 'node.pid';
+
+/**
+ * Takes the directory for this process. Throws `resources` when a living node has it or its file
+ * system is full, `rights` when it cannot be had, `config` when it is not one to be cleared.
+ */
 export function claimRunDir(dir: string): RunDir {
-  if (Buffer.byteLength(dir) > pathBytesMax) {
+  if (Buffer.byteLength(dir) > runDirBytesMax) {
     throw new UnderstudyError(
       'config',
-      `Run directory '${dir}' is too long for unix sockets: ${Buffer.byteLength(dir)} bytes, at most ${pathBytesMax}`,
+      `Run directory '${dir}' is too long for unix sockets: ${Buffer.byteLength(dir)} bytes, at most ${runDirBytesMax}`,
       { hint: 'give a shorter runDir in the pair file' },
     );
   }
-  try {
-    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (thrown) {
-    throw new UnderstudyError('rights', `Cannot create run directory '${dir}'`, {
-      cause: asError(thrown),
-      hint: 'set runDir in the pair file to a directory that you may write',
-    });
-  }
-  const owner = path.join(dir, 'node.pid');
+  makePrivate(dir);
+  refuseForeign(dir);
+  const owner = path.join(dir, ownerFile);
   const [pid, startTime] = readWords(owner);
   if (pid !== undefined && startTime !== undefined && processStartTime(Number(pid)) === startTime) {
     throw new UnderstudyError(
@@ -48,9 +48,9 @@ export function claimRunDir(dir: string): RunDir {
       },
     );
   }
-  fs.writeFileSync(owner, `${process.pid} ${processStartTime(process.pid)}`, { mode: 0o600 });
+  writeOwner(owner, `${process.pid} ${processStartTime(process.pid)}`);
   const pids = path.join(dir, 'pids');
-  const kept = new Set(['node.pid', 'pids']);
+  const kept = new Set([ownerFile, 'pids']);
   return {
     path: dir,
     pids,
@@ -62,6 +62,85 @@ export function claimRunDir(dir: string): RunDir {
     },
     remove: () => fs.rmSync(dir, { recursive: true, force: true }),
   };
+}
+
+/**
+ * Throws `resources` when the file system has less room than the guest's memory and the log need.
+ * A RAM image is a file with holes: without room, QEMU would be killed when the guest first writes.
+ */
+export function requireRoom(dir: string, memoryBytes: number): void {
+  const { bavail, bsize } = fs.statfsSync(dir);
+  const [free, need] = [bavail * bsize, memoryBytes + logRoomBytes];
+  if (free >= need) return;
+  throw new UnderstudyError(
+    'resources',
+    `Run directory '${dir}' has too little room: ${mebibytes(free)} MiB are free, ` +
+      `${mebibytes(need)} MiB are needed for the guest's memory and the log`,
+    { hint: 'free some, enlarge the tmpfs (mount -o remount,size=...), or set another runDir' },
+  );
+}
+
+/** What docs/operations.md asks for beside the guest's memory. */
+const logRoomBytes = 64 * 1024 * 1024;
+
+function mebibytes(bytes: number): number {
+  return Math.floor(bytes / (1024 * 1024));
+}
+
+/** Makes it, or takes one that is ours, for our eyes only: the guest's memory will be in it. */
+function makePrivate(dir: string): void {
+  try {
+    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    const cause = asError(thrown);
+    const isFull = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
+    throw new UnderstudyError(
+      isFull ? 'resources' : 'rights',
+      `Cannot create run directory '${dir}'`,
+      {
+        cause,
+        hint: isFull
+          ? 'free some room there, or set another runDir in the pair file'
+          : 'set runDir in the pair file to a directory that you may write',
+      },
+    );
+  }
+  // In a directory that all may write, such as /dev/shm, somebody else may have been first.
+  const stat = fs.lstatSync(dir);
+  if (stat.isSymbolicLink() || stat.uid !== process.getuid?.()) {
+    const what = stat.isSymbolicLink() ? 'is a symbolic link' : `belongs to user ${stat.uid}`;
+    throw new UnderstudyError('rights', `Cannot use run directory '${dir}': it ${what}`, {
+      hint: 'see who made it, remove it, or set another runDir in the pair file',
+    });
+  }
+  if ((stat.mode & 0o077) !== 0) fs.chmodSync(dir, 0o700);
+}
+
+/** All of it will be removed: nobody may lose files by a mistyped path. */
+function refuseForeign(dir: string): void {
+  const names = fs.readdirSync(dir);
+  if (names.length === 0 || names.includes(ownerFile)) return;
+  const some = names.slice(0, 3).join(', ');
+  throw new UnderstudyError(
+    'config',
+    `Run directory '${dir}' is not one: there are other files in it (${some}), and all would be removed`,
+    { hint: 'set runDir to a directory for this node alone, or empty it' },
+  );
+}
+
+function writeOwner(file: string, text: string): void {
+  try {
+    fs.writeFileSync(file, text, { mode: 0o600 });
+  } catch (thrown) {
+    const cause = asError(thrown);
+    const isFull = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');
+    throw new UnderstudyError(isFull ? 'resources' : 'rights', `Cannot write '${file}'`, {
+      cause,
+      hint: isFull
+        ? 'free some room there, or set another runDir in the pair file'
+        : 'set runDir in the pair file to a directory that you may write',
+    });
+  }
 }
 
 function readWords(file: string): string[] {

@@ -1,7 +1,7 @@
 /**
  * A node's dealings with the arbiter: claim the term after the present one, and know who holds it.
  */
-import { asError, type UnderstudyError } from '../base/errors.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { Arbiter, ArbiterState } from '../ports/arbiter.ts';
 
@@ -40,14 +40,20 @@ export class Terms {
       const next: ArbiterState = { term: toTerm(expected + 1), holder: this.#holder };
       const result = await this.#arbiter.compareAndSet(current, next);
       if (result.won) return { type: 'termWon', term: next.term };
+      // A network that delivered our claim twice may tell us only what became of the second one.
+      if (result.current !== undefined && this.#isOurs(result.current, expected)) {
+        return { type: 'termWon', term: next.term };
+      }
       return { type: 'termLost', holder: result.current?.holder ?? 'nobody' };
     } catch (thrown) {
-      const error = asError(thrown) as UnderstudyError;
-      return { type: 'arbiterUnreachable', reason: error.message };
+      // With cause and hint: a full disk and a missing right look alike without them.
+      const reason =
+        thrown instanceof UnderstudyError ? thrown.describe() : asError(thrown).message;
+      return { type: 'arbiterUnreachable', reason };
     }
   }
 
-  /** True when an earlier claim of ours was applied although its answer was lost. */
+  /** True when a claim of ours was applied although its answer was lost. */
   #isOurs(current: ArbiterState, expected: Term): boolean {
     return current.term === expected + 1 && current.holder === this.#holder;
   }

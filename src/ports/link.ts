@@ -108,6 +108,8 @@ export type Control =
   | { readonly type: 'grant' }
   | Cut
   | CutResult
+  /** The machine was stopped at this position, and went on without a cut. */
+  | { readonly type: 'resumed'; readonly position: LogPosition }
   | Heartbeat
   /** The guest powered itself off at this position. */
   | { readonly type: 'powerOff'; readonly reason: string; readonly position: LogPosition }

@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -97,19 +97,20 @@ const peerControlSchema = z.discriminatedUnion('type', [
     sentAtMs: clockMs,
     echo: z.strictObject({ sentAtMs: clockMs, heldMs: clockMs }).exactOptional(),
   }),
+  z.strictObject({ type: z.literal('resumed'), position }),
   z.strictObject({ type: z.literal('powerOff'), reason: sentence, position }),
   z.strictObject({ type: z.literal('drill') }),
   z.strictObject({ type: z.literal('staleTerm'), refused: termOf, current: termOf }),
   z.strictObject({ type: z.literal('bye'), reason: sentence }),
 ]) satisfies z.ZodType<Control>;
 
+/** 32 bytes in hexadecimal. */
+const digits = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
+
 const linkControlSchema = z.discriminatedUnion('type', [
-  /** `auth` is left free for a challenge-response. */
-  z.strictObject({
-    type: z.literal('hello'),
-    ...helloFields,
-    auth: z.string().max(wireLimits.nameChars).exactOptional(),
-  }),
+  /** With a challenge, the sender asks for a proof and will give one. */
+  z.strictObject({ type: z.literal('hello'), ...helloFields, challenge: digits.exactOptional() }),
+  z.strictObject({ type: z.literal('proof'), mac: digits }),
   z.strictObject({
     type: z.literal('helloRefused'),
     code: nameOf,
@@ -154,7 +155,15 @@ export function helloOf(message: HelloMessage): Hello {
 }
 
 export function isLinkControl(control: WireControl): control is LinkControl {
-  return control.type === 'hello' || control.type === 'helloRefused' || control.type === 'credit';
+  switch (control.type) {
+    case 'hello':
+    case 'proof':
+    case 'helloRefused':
+    case 'credit':
+      return true;
+    default:
+      return false;
+  }
 }
 
 function checked(value: unknown, verb: 'send' | 'read'): WireControl {

@@ -6,20 +6,13 @@ import type { Millis } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
 import { greet, type Identity } from './hello.ts';
 import { wireLimits } from './limits.ts';
-import {
-  clientWsOptions,
-  type LinkTls,
-  linkPath,
-  requireTlsOffLoopback,
-  WsPipe,
-} from './ws-link.ts';
+import { channelOf, clientTls, hintOfTls, type LinkSecurity } from './tls.ts';
+import { clientWsOptions, linkPath, requireTlsOffLoopback, WsPipe } from './ws-link.ts';
 
-export interface DialOptions {
+export interface DialOptions extends LinkSecurity {
   readonly host: string;
   readonly port: number;
   readonly identity: Identity;
-  /** Needed for any host that is not this machine. */
-  readonly tls?: LinkTls;
   readonly signal?: AbortSignal;
   /** @default performance.now */
   readonly now?: () => Millis;
@@ -30,27 +23,38 @@ export interface DialOptions {
  * caller's. Rejects with `UnderstudyError` ('link').
  */
 export async function dial(options: DialOptions): Promise<Link> {
-  const { host, port, identity, tls, signal, now = () => performance.now() as Millis } = options;
+  const { host, port, identity, tls, secret, signal } = options;
+  const now = options.now ?? (() => performance.now() as Millis);
   requireTlsOffLoopback(host, tls, 'dial');
   const where = `${host}:${port}`;
   const literal = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   const url = `${tls === undefined ? 'ws' : 'wss'}://${literal}:${port}${linkPath}`;
-  const ws = new WebSocket(url, { ...clientWsOptions, ...tls });
+  const ws = new WebSocket(url, {
+    ...clientWsOptions,
+    // ws hands these to node:tls as they are, and declares only some of them.
+    ...(tls === undefined ? {} : (clientTls(tls) as object)),
+  });
   const abort = (): void => ws.terminate();
   signal?.addEventListener('abort', abort, { once: true });
   try {
     if (signal?.aborted === true) abort();
-    await opened(ws, where);
-    return await greet(new WsPipe(ws), { role: 'dialer', identity, now });
+    const channel = await opened(ws, where);
+    const auth = secret === undefined ? {} : { auth: { secret, channel } };
+    return await greet(new WsPipe(ws), { role: 'dialer', identity, now, ...auth });
   } finally {
     signal?.removeEventListener('abort', abort);
   }
 }
 
-/** Resolves in the turn that the connection opens: the listener stays silent until our hello. */
-function opened(ws: WebSocket, where: string): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    ws.once('open', resolve);
+/**
+ * Resolves with the binding of the channel, in the turn that the connection opens: the listener
+ * stays silent until our hello.
+ */
+function opened(ws: WebSocket, where: string): Promise<Buffer> {
+  return new Promise<Buffer>((resolve, reject) => {
+    let channel: Buffer = Buffer.alloc(0);
+    ws.once('upgrade', ({ socket }) => (channel = channelOf(socket)));
+    ws.once('open', () => resolve(channel));
     // Stays: a socket that is terminated while it connects tells an error once more.
     ws.on('error', (thrown) => reject(cannotDial(where, thrown)));
     ws.once('close', () => reject(cannotDial(where, new Error('the connection was closed'))));
@@ -60,11 +64,14 @@ function opened(ws: WebSocket, where: string): Promise<void> {
 function cannotDial(where: string, thrown: unknown): UnderstudyError {
   const cause = asError(thrown);
   const { code } = cause as NodeJS.ErrnoException;
+  const tlsHint = hintOfTls(cause);
   const hint =
     code === 'ECONNREFUSED'
       ? 'Start the other node, or check the address and port.'
-      : `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`;
-  return new UnderstudyError('link', `Cannot connect to ${where}: ${cause.message}`, {
+      : (tlsHint ??
+        `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`);
+  const what = tlsHint === undefined ? cause.message : 'the TLS handshake failed';
+  return new UnderstudyError('link', `Cannot connect to ${where}: ${what}`, {
     cause,
     hint,
   });

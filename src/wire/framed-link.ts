@@ -157,7 +157,8 @@ export class FramedLink implements Link {
         return;
       }
       case 'hello':
-        this.#fail('bad-frame', new UnderstudyError('link', 'A second hello arrived'));
+      case 'proof':
+        this.#fail('bad-frame', new UnderstudyError('link', `A second ${control.type} arrived`));
         return;
     }
   }

@@ -1,12 +1,23 @@
 /**
  * The hello exchange: before anything else, each side says who it is and what it runs.
  *
- * Order: the dialer speaks first, the listener answers with its own hello. Either side refuses
- * what does not fit with a `helloRefused` message and close code 4000, so both know the reason. The
- * whole exchange has one deadline.
+ *   dialer                                  listener
+ *     hello {.., challenge?}      ->
+ *                                 <-          hello {.., challenge?}
+ *                                 <-          proof           with a shared secret only
+ *     proof                       ->
+ *
+ * Contract
+ *  1. Either side refuses what does not fit with a `helloRefused` message and close code 4000, so
+ *     both know the reason. The whole exchange has one deadline.
+ *  2. With a shared secret (`auth`) there is no link before the other side has proved that it knows it
+ *     (proof.ts). Whether a proof is asked for is this side's own setting: a peer that brings no
+ *     challenge is refused, and so is one that brings a challenge to a side without a secret.
+ *  3. A message that is not the next one in the order above ends the exchange.
  *
  * Lockstep needs the same QEMU, log layout and machine on both sides: a difference there would show
- * much later, as a divergence, and cost far more to find.
+ * much later, as a divergence, and cost far more to find. They are compared last, when it is known
+ * who says them.
  */
 import { UnderstudyError } from '../base/errors.ts';
 import type { Millis } from '../base/units.ts';
@@ -15,6 +26,7 @@ import { fitCloseReason, numberOfCloseCode } from './close-codes.ts';
 import {
   type HelloMessage,
   helloOf,
+  type LinkControl,
   packControl,
   protocolOf,
   protocolVersion,
@@ -24,14 +36,24 @@ import { FramedLink } from './framed-link.ts';
 import { decodeFrame, encodeFrame } from './frames.ts';
 import { wireLimits } from './limits.ts';
 import type { FramePipe } from './pipe.ts';
+import {
+  type HelloAuth,
+  type HelloRole,
+  isProofOf,
+  newChallenge,
+  proofOf,
+  type Transcript,
+} from './proof.ts';
 
 /** What a node says of itself; the link adds the protocol version. */
 export type Identity = Omit<Hello, 'protocol'>;
 
 export interface GreetOptions {
-  readonly role: 'dialer' | 'listener';
+  readonly role: HelloRole;
   readonly identity: Identity;
   readonly now: () => Millis;
+  /** With it, both sides must prove that they know the secret. */
+  readonly auth?: HelloAuth;
   /** @default wireLimits.helloMs */
   readonly deadlineMs?: number;
 }
@@ -41,13 +63,10 @@ export interface GreetOptions {
  * `UnderstudyError` ('link') that says who refused what.
  */
 export function greet(pipe: FramePipe, options: GreetOptions): Promise<FramedLink> {
-  const { role, identity, now, deadlineMs = wireLimits.helloMs } = options;
+  const { identity, now, deadlineMs = wireLimits.helloMs } = options;
   const { term } = identity;
-  const sayHello = (): void => {
-    const hello: HelloMessage = { type: 'hello', protocol: protocolVersion, ...identity };
-    pipe.send(encodeFrame({ kind: 'control', term, payload: packControl(hello) }));
-  };
   return new Promise<FramedLink>((resolve, reject) => {
+    const greeting = new Greeting(pipe, options);
     const fail = (error: UnderstudyError): void => {
       clearTimeout(deadline);
       pipe.attach(ignoreAll);
@@ -60,11 +79,12 @@ export function greet(pipe: FramePipe, options: GreetOptions): Promise<FramedLin
     pipe.attach({
       onFrame: (bytes) => {
         try {
-          const peer = readHello(bytes, identity);
+          const peer = greeting.received(bytes);
+          if (peer === undefined) return;
           clearTimeout(deadline);
-          // In this very call, so that frames right behind the hello find the link.
+          // In this very call, so that frames right behind the exchange find the link.
           const link = new FramedLink({ pipe, peer, term, now });
-          if (role === 'listener') sayHello();
+          greeting.sayLast();
           resolve(link);
         } catch (thrown) {
           if (thrown instanceof Refusal) pipe.send(refusalFrame(thrown, identity));
@@ -80,8 +100,120 @@ export function greet(pipe: FramePipe, options: GreetOptions): Promise<FramedLin
         fail(new UnderstudyError('link', `The other node closed before its hello: ${why}`));
       },
     });
-    if (role === 'dialer') sayHello();
+    greeting.begin();
   });
+}
+
+type Waiting =
+  | { readonly for: 'hello' }
+  | { readonly for: 'proof'; readonly peer: Hello; readonly transcript: Transcript }
+  | { readonly for: 'nothing' };
+
+/** One side of the exchange: what it says, and what it expects next. */
+class Greeting {
+  readonly #pipe: FramePipe;
+  readonly #role: HelloRole;
+  readonly #identity: Identity;
+  readonly #auth: HelloAuth | undefined;
+  readonly #hello: HelloMessage;
+  readonly #packedHello: Buffer;
+  /** What the other side waits for once it is accepted. */
+  #last: Buffer | undefined;
+  #waiting: Waiting = { for: 'hello' };
+
+  constructor(pipe: FramePipe, { role, identity, auth }: GreetOptions) {
+    this.#pipe = pipe;
+    this.#role = role;
+    this.#identity = identity;
+    this.#auth = auth;
+    const challenge = auth === undefined ? {} : { challenge: newChallenge() };
+    this.#hello = { type: 'hello', protocol: protocolVersion, ...identity, ...challenge };
+    this.#packedHello = packControl(this.#hello);
+  }
+
+  begin(): void {
+    if (this.#role === 'dialer') this.#send(this.#packedHello);
+  }
+
+  /** Takes the next message. Returns who the other is once it is accepted, and throws if it is not. */
+  received(bytes: Buffer): Hello | undefined {
+    const waiting = this.#waiting;
+    switch (waiting.for) {
+      case 'hello':
+        return this.#receivedHello(readMessage(bytes, 'hello'));
+      case 'proof':
+        return this.#receivedProof(readMessage(bytes, 'proof'), waiting);
+      case 'nothing':
+        throw new UnderstudyError('link', 'A message arrived after the hello exchange had ended');
+    }
+  }
+
+  sayLast(): void {
+    if (this.#last !== undefined) this.#send(this.#last);
+  }
+
+  #receivedHello({ control, packed }: Received<'hello'>): Hello | undefined {
+    this.#refuseOtherAuth(control);
+    const peer = helloOf(control);
+    if (this.#auth === undefined) {
+      this.#last = this.#role === 'listener' ? this.#packedHello : undefined;
+      return this.#accept(peer);
+    }
+    const listens = this.#role === 'listener';
+    const transcript = listens
+      ? { dialer: packed, listener: this.#packedHello }
+      : { dialer: this.#packedHello, listener: packed };
+    if (listens) {
+      this.#send(this.#packedHello);
+      this.#send(this.#proof(this.#auth, transcript));
+    }
+    this.#waiting = { for: 'proof', peer, transcript };
+    return undefined;
+  }
+
+  #receivedProof(
+    { control }: Received<'proof'>,
+    { peer, transcript }: Extract<Waiting, { for: 'proof' }>,
+  ): Hello {
+    const auth = this.#auth;
+    const other = this.#role === 'dialer' ? 'listener' : 'dialer';
+    if (auth === undefined || !isProofOf(other, control.mac, auth, transcript)) {
+      throw new Refusal(
+        'secret',
+        `node '${peer.node}' does not know the shared secret of node '${this.#identity.node}'`,
+        hints.secret ?? '',
+      );
+    }
+    if (this.#role === 'dialer') this.#last = this.#proof(auth, transcript);
+    return this.#accept(peer);
+  }
+
+  #accept(peer: Hello): Hello {
+    refuseMismatch(this.#identity, peer);
+    this.#waiting = { for: 'nothing' };
+    return peer;
+  }
+
+  #refuseOtherAuth(theirs: HelloMessage): void {
+    const mine = this.#hello;
+    if ((theirs.challenge === undefined) !== (mine.challenge === undefined)) {
+      const [has, lacks] = mine.challenge === undefined ? [theirs, mine] : [mine, theirs];
+      const what = `node '${has.node}' asks for a shared secret, node '${lacks.node}' has none`;
+      throw new Refusal('secret', what, hints.secret ?? '');
+    }
+    // Chance does not repeat 32 bytes: somebody sends our own words back.
+    if (mine.challenge !== undefined && theirs.challenge === mine.challenge) {
+      throw new Refusal('self', `node '${mine.node}' heard its own challenge`, hints.self ?? '');
+    }
+  }
+
+  #proof(auth: HelloAuth, transcript: Transcript): Buffer {
+    return packControl({ type: 'proof', mac: proofOf(this.#role, auth, transcript) });
+  }
+
+  #send(payload: Buffer): void {
+    this.#pipe.send(encodeFrame({ kind: 'control', term: this.#identity.term, payload }));
+  }
 }
 
 /** We refuse the other side; it is told `code` and the message. */
@@ -96,24 +228,29 @@ class Refusal extends Error {
   }
 }
 
-function readHello(bytes: Buffer, mine: Identity): Hello {
+interface Received<Type extends LinkControl['type']> {
+  readonly control: Extract<LinkControl, { type: Type }>;
+  /** As it came, and not the pipe's memory. */
+  readonly packed: Buffer;
+}
+
+/** The message, which must be of the expected type. The size is checked before all else. */
+function readMessage<Type extends 'hello' | 'proof'>(bytes: Buffer, type: Type): Received<Type> {
   if (bytes.length > wireLimits.helloPayloadBytes) {
     const limit = `at most ${wireLimits.helloPayloadBytes} may be`;
-    throw new UnderstudyError('link', `Cannot read a hello of ${bytes.length} bytes: ${limit}`);
+    throw new UnderstudyError('link', `Cannot read a ${type} of ${bytes.length} bytes: ${limit}`);
   }
+  const expected = type === 'hello' ? 'a hello first' : 'a proof of the shared secret';
   const frame = decodeFrame(bytes);
   if (frame.kind !== 'control') {
-    throw new UnderstudyError(
-      'link',
-      `Expected a hello first, got a frame of type '${frame.kind}'`,
-    );
+    throw new UnderstudyError('link', `Expected ${expected}, got a frame of type '${frame.kind}'`);
   }
   const protocol = protocolOf(frame.payload);
   if (protocol !== undefined && protocol !== protocolVersion) {
     throw new Refusal(
       'protocol',
       `protocol ${protocol} and protocol ${protocolVersion} do not understand each other`,
-      'Run the same version of understudy on both nodes.',
+      hints.protocol ?? '',
     );
   }
   const control = unpackControl(frame.payload);
@@ -122,17 +259,19 @@ function readHello(bytes: Buffer, mine: Identity): Hello {
       hint: hints[control.code] ?? 'See the log of the other node.',
     });
   }
-  if (control.type !== 'hello') {
-    throw new UnderstudyError('link', `Expected a hello first, got '${control.type}'`);
+  if (control.type !== type) {
+    throw new UnderstudyError('link', `Expected ${expected}, got '${control.type}'`);
   }
-  const theirs = helloOf(control);
-  refuseMismatch(mine, theirs);
-  return theirs;
+  return {
+    control: control as Received<Type>['control'],
+    packed: Buffer.from(frame.payload),
+  };
 }
 
 const hints: Readonly<Record<string, string>> = {
   protocol: 'Run the same version of understudy on both nodes.',
   pair: 'Give both nodes the same pair name, or check the address that is dialled.',
+  secret: 'Give both nodes the same secret file.',
   self: 'Give each node of a pair a name of its own.',
   qemu: 'Install the same version of QEMU on both hosts.',
   logLayout: 'Install the same version of QEMU on both hosts.',

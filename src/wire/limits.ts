@@ -20,6 +20,9 @@ export const wireLimits = {
   logRawBytes: 16 * MiB,
   /** Nesting of a control message: a cut has 3 levels. */
   controlDepth: 8,
+  /** Values in a control message: a cut's checksums and the rest of it. An empty map is a byte on
+   *  the wire and sixty in memory, so this bounds what 1 MiB can become. */
+  controlValues: 132_000,
 
   /** Log sent and not taken. At 20 ms round trip this still allows 400 MB/s. */
   logCreditBytes: 8 * MiB,
@@ -52,10 +55,15 @@ export const wireLimits = {
   helloMs: 2000,
   /** From our close to the end of the connection, should the peer not answer. */
   closeMs: 1000,
-  /** Connections that have not said hello yet. A pair needs one. */
-  handshakes: 8,
-  /** Connections in all, links included; beyond it the kernel's backlog waits. */
+  /** From a connection's first packet to its hello: TLS, HTTP and the exchange, none of them at its
+   *  limit. A stranger keeps a place no longer. */
+  strangerMs: 4000,
+  /** Connections that have not said hello yet; the oldest makes room. A pair needs one. */
+  strangers: 24,
+  /** Connections in all, links included. A pair needs two, while a link takes another's place. */
   connections: 32,
+  /** Refusals told in a minute: whoever scans the port must not fill the disk with log. */
+  refusalsToldPerMinute: 20,
 
   /** A WebSocket close reason is at most 123 bytes of UTF-8. */
   closeReasonBytes: 123,

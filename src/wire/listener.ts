@@ -1,29 +1,26 @@
 /**
  * Listener: accepts links on one port.
  *
- * Before a hello a stranger can cost little: few connections at a time, small heads, one deadline, no
- * page in a browser (an Origin header is refused), and nothing is handed to the node.
+ * Before a hello a stranger can cost little: few connections at a time (strangers.ts), small heads,
+ * one deadline, no page in a browser (an Origin header is refused), few lines of log, and nothing is
+ * handed to the node.
  */
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { Millis } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
 import { greet, type Identity } from './hello.ts';
 import { wireLimits } from './limits.ts';
-import {
-  type LinkTls,
-  linkPath,
-  requireTlsOffLoopback,
-  sharedWsOptions,
-  WsPipe,
-} from './ws-link.ts';
+import { remoteOf, Strangers } from './strangers.ts';
+import { channelOf, type LinkSecurity, serverTls } from './tls.ts';
+import { linkPath, requireTlsOffLoopback, sharedWsOptions, WsPipe } from './ws-link.ts';
 
-export interface ListenOptions {
+export interface ListenOptions extends LinkSecurity {
   /** An address, not a name. */
   readonly host: string;
   /** 0 takes any free port. */
@@ -32,10 +29,8 @@ export interface ListenOptions {
   readonly identity: () => Identity;
   /** A link whose hello fits. Set its handlers before returning. */
   readonly onLink: (link: Link) => void;
-  /** A connection that became no link, for the log. */
+  /** A connection that became no link, for the log: a few a minute. */
   readonly onRefused?: (error: UnderstudyError, remote: string) => void;
-  /** Needed to listen anywhere but on loopback. */
-  readonly tls?: LinkTls;
   /** @default performance.now */
   readonly now?: () => Millis;
 }
@@ -47,7 +42,7 @@ export interface LinkListener {
   close(): Promise<void>;
 }
 
-/** Rejects with `UnderstudyError` ('link', 'rights') when the port cannot be had. */
+/** Rejects with `UnderstudyError` ('resources', 'rights', 'link') when the port cannot be had. */
 export async function listen(options: ListenOptions): Promise<LinkListener> {
   const { host, port, tls } = options;
   requireTlsOffLoopback(host, tls, 'listen on');
@@ -60,16 +55,22 @@ export async function listen(options: ListenOptions): Promise<LinkListener> {
   const server =
     tls === undefined
       ? http.createServer(httpOptions)
-      : https.createServer({ ...httpOptions, ...tls, requestCert: true });
+      : https.createServer({ ...httpOptions, ...serverTls(tls) });
   server.maxConnections = wireLimits.connections;
   server.on('request', (_request, response) => {
     response.writeHead(426, { connection: 'close' }).end('This port is for links between nodes.\n');
   });
   const acceptor = new Acceptor(options);
+  server.on('connection', (socket: Socket) => acceptor.strangers.admit(socket));
+  server.on('tlsClientError', (error: Error, socket: Socket) => {
+    acceptor.refused(new UnderstudyError('link', 'The TLS handshake failed', { cause: error }), {
+      remote: remoteOf(socket),
+    });
+  });
   server.on('upgrade', (request, socket, head) => acceptor.upgrade(request, socket, head));
   await bound(server, host, port);
   // An accept that fails later (no file descriptors left) costs a connection, not the node.
-  server.on('error', (error) => acceptor.refused(error, 'unknown'));
+  server.on('error', (error) => acceptor.refused(error, { remote: 'unknown' }));
   return {
     host,
     port: (server.address() as AddressInfo).port,
@@ -91,7 +92,8 @@ class Acceptor {
     noServer: true,
     clientTracking: false,
   });
-  readonly #greeting = new Set<WebSocket>();
+  readonly strangers = new Strangers();
+  readonly #told = new Told();
   #closed = false;
 
   constructor(options: ListenOptions) {
@@ -100,18 +102,21 @@ class Acceptor {
   }
 
   upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
-    const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+    const remote = remoteOf(request.socket);
     socket.on('error', () => undefined);
     const objection = this.#objection(request);
     if (objection !== undefined) {
       socket.end(`HTTP/1.1 ${objection}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-      this.refused(new Error(objection), remote);
+      this.refused(new Error(objection), { remote });
       return;
     }
-    this.#wsServer.handleUpgrade(request, socket, head, (ws) => void this.#greet(ws, remote));
+    this.#wsServer.handleUpgrade(request, socket, head, (ws) => {
+      void this.#greet(new WsPipe(ws), channelOf(request.socket), remote);
+    });
   }
 
-  refused(thrown: unknown, remote: string): void {
+  refused(thrown: unknown, { remote }: { readonly remote: string }): void {
+    if (this.#closed || !this.#told.mayTell(this.#now())) return;
     const error =
       thrown instanceof UnderstudyError
         ? thrown
@@ -121,30 +126,47 @@ class Acceptor {
 
   close(): void {
     this.#closed = true;
-    for (const ws of this.#greeting) ws.terminate();
+    this.strangers.close();
   }
 
   #objection(request: http.IncomingMessage): string | undefined {
     if (this.#closed) return '503 Closing';
     if (request.url !== linkPath) return '404 Not Found';
     if (request.headers.origin !== undefined) return '403 Not For Browsers';
-    if (this.#greeting.size >= wireLimits.handshakes) return '503 Too Many Hellos';
     return undefined;
   }
 
-  async #greet(ws: WebSocket, remote: string): Promise<void> {
-    this.#greeting.add(ws);
-    const identity = this.#options.identity();
+  async #greet(pipe: WsPipe, channel: Buffer, remote: string): Promise<void> {
+    const { secret } = this.#options;
     let link: Link;
     try {
-      link = await greet(new WsPipe(ws), { role: 'listener', identity, now: this.#now });
+      link = await greet(pipe, {
+        role: 'listener',
+        identity: this.#options.identity(),
+        now: this.#now,
+        ...(secret === undefined ? {} : { auth: { secret, channel } }),
+      });
     } catch (thrown) {
-      this.refused(thrown, remote);
+      this.refused(thrown, { remote });
       return;
-    } finally {
-      this.#greeting.delete(ws);
     }
+    this.strangers.becameLink(remote);
     this.#options.onLink(link);
+  }
+}
+
+/** Counts what was told in the present minute. */
+class Told {
+  #count = 0;
+  #since = Number.NEGATIVE_INFINITY;
+
+  mayTell(now: number): boolean {
+    if (now - this.#since >= 60_000) {
+      this.#since = now;
+      this.#count = 0;
+    }
+    this.#count += 1;
+    return this.#count <= wireLimits.refusalsToldPerMinute;
   }
 }
 
@@ -162,15 +184,21 @@ function bound(server: http.Server, host: string, port: number): Promise<void> {
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): UnderstudyError {
   const where = `${host}:${port}`;
   if (cause.code === 'EADDRINUSE') {
-    return new UnderstudyError('link', `Cannot listen on ${where}: the port is in use`, {
+    return new UnderstudyError('resources', `Cannot listen on ${where}: the port is in use`, {
       cause,
-      hint: 'Stop the program that uses it, or choose another port.',
+      hint: `Stop the program that uses it (ss -ltnp 'sport = ${port}'), or choose another port.`,
     });
   }
   if (cause.code === 'EACCES') {
     return new UnderstudyError('rights', `Cannot listen on ${where}: not permitted`, {
       cause,
       hint: 'Choose a port above 1023.',
+    });
+  }
+  if (cause.code === 'EADDRNOTAVAIL' || cause.code === 'ENOTFOUND') {
+    return new UnderstudyError('config', `Cannot listen on ${where}: it is not of this host`, {
+      cause,
+      hint: 'Write an address that this host has (ip address).',
     });
   }
   return new UnderstudyError('link', `Cannot listen on ${where}: ${cause.message}`, { cause });

@@ -3,7 +3,7 @@
  *
  * Intuition: a general msgpack decoder believes the lengths it reads: five bytes can ask it for an
  * array of millions. So the bytes are walked first, without building anything, and only what is
- * wholly there, flat enough and of plain types is decoded.
+ * wholly there, flat enough, not too many and of plain types is decoded.
  *
  * The dialect: nil, booleans, numbers, strings, arrays and maps with string keys. No binary, no
  * extension types (so no records, dates or references). Whole numbers up to 2^53-1 are numbers on
@@ -45,6 +45,7 @@ export function unpack(bytes: Uint8Array): unknown {
 class Walker {
   readonly #bytes: Uint8Array;
   #at = 0;
+  #values = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -53,6 +54,10 @@ class Walker {
   value(depth: number): void {
     if (depth > wireLimits.controlDepth) {
       throw refusal(`it is nested deeper than ${wireLimits.controlDepth} levels`);
+    }
+    this.#values += 1;
+    if (this.#values > wireLimits.controlValues) {
+      throw refusal(`it has more than ${wireLimits.controlValues} values`);
     }
     const start = this.#at;
     const head = this.#number(1);

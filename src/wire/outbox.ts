@@ -46,9 +46,12 @@ class Credit {
     if (total > this.granted) this.granted = total;
   }
 
-  /** What the peer has not said to have taken: its window is what it granted first. */
+  /**
+   * What the peer has not said to have taken: its window is what it granted first. A peer that grants
+   * more than it took says nothing that could be below nothing.
+   */
   get inFlight(): number {
-    return this.sent - (this.granted - this.#first);
+    return Math.max(0, this.sent - (this.granted - this.#first));
   }
 
   allows(bytes: number): boolean {

@@ -2,18 +2,12 @@
  * Frames over a WebSocket: the pipe below a link between two hosts, and the settings both of its
  * ends share.
  */
-import net from 'node:net';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
 import { UnderstudyError } from '../base/errors.ts';
+import { isLoopback } from '../base/loopback.ts';
 import { wireLimits } from './limits.ts';
 import type { FramePipe, PipeHandlers } from './pipe.ts';
-
-/** Certificates for mutual TLS, in PEM. Both sides prove themselves against the same authority. */
-export interface LinkTls {
-  readonly ca: string | Buffer;
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-}
+import type { LinkTls } from './tls.ts';
 
 /** The path that links are opened on; anything else is refused before the upgrade. */
 export const linkPath = '/link';
@@ -44,16 +38,8 @@ export function requireTlsOffLoopback(host: string, tls: LinkTls | undefined, ve
   throw new UnderstudyError(
     'link',
     `Cannot ${verb} '${host}' without TLS: plain links are for loopback addresses only`,
-    { hint: 'Configure certificates for the link, or use 127.0.0.1.' },
+    { hint: 'Use wss with a shared secret or certificates (docs/security.md), or 127.0.0.1.' },
   );
-}
-
-/** True for addresses that never leave the machine. Names other than 'localhost' do not count. */
-export function isLoopback(host: string): boolean {
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
-  if (bare.toLowerCase() === 'localhost' || bare === '::1') return true;
-  const v4 = bare.toLowerCase().startsWith('::ffff:') ? bare.slice('::ffff:'.length) : bare;
-  return net.isIPv4(v4) && v4.startsWith('127.');
 }
 
 /**

@@ -4,17 +4,27 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FaultyArbiter, faultsInOrder, seededFaults } from '../../src/arbiter/faulty.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
+import { Terms } from '../../src/node/terms.ts';
 import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
 
 export interface ArbiterUnderTest {
   /** A further client of the same, fresh state. */
   open(): Promise<Arbiter>;
-  /** What test/arbiter/racer.ts needs to open one in a process of its own: kind and place. */
-  readonly racerArguments: readonly [kind: string, place: string];
+  /**
+   * What test/arbiter/racer.ts needs to open one in a process of its own: the arbiter as in a pair
+   * file, and the proof in JSON. None for an arbiter that lives in one process: it runs no race.
+   */
+  readonly racerArguments?: RacerArguments;
   cleanUp(): Promise<void>;
 }
+
+export type RacerArguments = readonly [spec: string, auth: string];
+
+/** Whose terms the clients under test and the racers ask for. */
+export const racingPair = 'race';
 
 export const state = (number: number, holder: string): ArbiterState => ({
   term: term(number),
@@ -116,8 +126,53 @@ export function describeArbiterContract(
       }
     });
 
+    it('shows to every read what was won before it began, and never an older term', async () => {
+      const { open } = await begin();
+      const [writer, ...readers] = await Promise.all(Array.from({ length: 4 }, open));
+      let won: ArbiterState | undefined;
+      let done = false;
+      const reading = readers.map(async (reader) => {
+        let reads = 0;
+        for (let seen = 0; !done; reads += 1) {
+          const before = won?.term ?? 0;
+          const found = (await reader.read())?.term ?? 0;
+          expect(found).toBeGreaterThanOrEqual(Math.max(before, seen));
+          seen = found;
+        }
+        return reads;
+      });
+      for (let number = 1; number <= 30; number += 1) {
+        const next = state(number, 'writer');
+        expect(await writer?.compareAndSet(won, next)).toEqual({ won: true });
+        won = next;
+      }
+      done = true;
+      for (const reads of await Promise.all(reading)) expect(reads).toBeGreaterThan(0);
+    });
+
+    it('recognises a claim whose answer was lost, and one that was delivered twice', async () => {
+      const { open } = await begin();
+      const lossy = new FaultyArbiter(await open(), {
+        // Of two claims, each a read and a compare-and-set, and the second asked for again.
+        nextFault: faultsInOrder(['none', 'duplicate', 'none', 'replyLost']),
+        wait: async () => undefined,
+      });
+      const terms = new Terms(lossy, 'a', 'life');
+      expect(await terms.claim(term(0))).toEqual({ type: 'termWon', term: 1 });
+      expect(await terms.claim(term(1))).toMatchObject({ type: 'arbiterUnreachable' });
+      expect(await terms.claim(term(1))).toEqual({ type: 'termWon', term: 2 });
+      const other = new Terms(await open(), 'b', 'life');
+      expect(await other.claim(term(1))).toEqual({ type: 'termLost', holder: 'a:life' });
+    });
+
+    it.each([1, 2, 3])('makes no two winners over a bad network (seed %i)', async (seed) => {
+      const { open } = await begin();
+      await expectOneWinnerATerm(open, { seed, terms: 25 });
+    });
+
     it('lets every term be won exactly once in a race of four processes', async () => {
       const { open, racerArguments } = await begin();
+      if (racerArguments === undefined) return;
       const wins = 50;
       const racers = ['a', 'b', 'c', 'd'];
       const won = await Promise.all(
@@ -132,6 +187,7 @@ export function describeArbiterContract(
 
     it('goes on when racers are killed at any moment', async () => {
       const { open, racerArguments } = await begin();
+      if (racerArguments === undefined) return;
       const told: number[] = [];
       for (let round = 0; round < 6; round += 1) {
         const killed = ['x', 'y'].map((name, i) =>
@@ -151,8 +207,52 @@ export function describeArbiterContract(
   });
 }
 
+/** Nodes that claim as real ones do, each over a bad network of its own. */
+async function expectOneWinnerATerm(
+  open: () => Promise<Arbiter>,
+  { seed, terms }: { readonly seed: number; readonly terms: number },
+): Promise<void> {
+  const winners = new Map<number, string>();
+  const nodes = ['a', 'b', 'c'].map(async (name, index) => {
+    const arbiter = new FaultyArbiter(await open(), {
+      nextFault: seededFaults(seed * 100 + index, 2),
+      wait: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    let expected = 0;
+    // Each claim is another life: one that was lost for good must not be won by a later one.
+    for (let life = 0; expected < terms; life += 1) {
+      const claimer = new Terms(arbiter, name, `${life}`);
+      let outcome = await claimer.claim(term(expected));
+      while (outcome.type === 'arbiterUnreachable') outcome = await claimer.claim(term(expected));
+      if (outcome.type === 'termWon') {
+        expect(winners.has(outcome.term), `term ${outcome.term} was won already`).toBe(false);
+        winners.set(outcome.term, `${name}:${life}`);
+      }
+      expected = (await insistOnRead(arbiter))?.term ?? 0;
+    }
+  });
+  await Promise.all(nodes);
+  // The others were won by a claim whose owner had given up: nobody speaks in those.
+  expect(winners.size).toBeGreaterThan(terms / 2);
+  const last = await (await open()).read();
+  expect(last?.term).toBeGreaterThanOrEqual(terms);
+  if (last !== undefined && winners.has(last.term)) {
+    expect(winners.get(last.term)).toBe(last.holder);
+  }
+}
+
+async function insistOnRead(arbiter: Arbiter): Promise<ArbiterState | undefined> {
+  for (;;) {
+    try {
+      return await arbiter.read();
+    } catch (thrown) {
+      expect(thrown).toMatchObject({ code: 'arbiter' });
+    }
+  }
+}
+
 /** Runs a racer; resolves with the terms that it was told to have won. */
-function race(
+export function race(
   racerArguments: readonly string[],
   options: { readonly killAfterWins?: number } = {},
 ): Promise<number[]> {

@@ -11,7 +11,7 @@ async function setUp() {
   const opened: FileArbiter[] = [];
   return {
     directory,
-    racerArguments: ['file', directory] as const,
+    racerArguments: [`file:${directory}`, '{}'] as const,
     open: async () => {
       const arbiter = await openFileArbiter({ directory });
       opened.push(arbiter);

@@ -37,7 +37,7 @@ function understudy(...args: string[]): Promise<Ended> {
   });
 }
 
-const verbs = ['node', 'status', 'console', 'demo', 'doctor', 'log'];
+const verbs = ['node', 'status', 'console', 'witness', 'secret', 'demo', 'doctor', 'log'];
 
 describe('understudy', () => {
   it('--help names every verb, on standard output', async () => {
@@ -58,6 +58,7 @@ describe('understudy', () => {
     ['mistyped verb', ['statsu'], 'Did you mean status?'],
     ['unknown option', ['doctor', '--colour'], "unknown option '--colour'"],
     ['missing option', ['node', '--name', 'a'], "required option '--pair <file>' not specified"],
+    ['bad address', ['witness', '--listen', '7100', '--state', 'x'], 'It must be HOST:PORT'],
     ['bad value', ['demo', '--rounds', 'many'], 'must be a number above 0'],
     ['bad choice', ['log', 'dump', 'x', '--qemu', '4.2'], 'Allowed choices are'],
     ['bad position', ['log', 'dump', 'x', '--from', '-1'], 'must be a whole number'],

@@ -6,7 +6,7 @@ import {
   defaultMac,
   loadVmConfig,
   parseVmConfig,
-  type VmConfig,
+  type VmDescription,
   vmFingerprint,
 } from '../../src/hypervisor/config.ts';
 import { readVmFile } from '../../src/hypervisor/vm-file/read.ts';
@@ -35,7 +35,8 @@ function image(name: string, bytes: number): void {
   truncateSync(file, bytes);
 }
 
-const parse = (text: string): VmConfig => parseVmConfig(text, { file: 'vm.yaml', baseDir: dir });
+const parse = (text: string): VmDescription =>
+  parseVmConfig(text, { file: 'vm.yaml', baseDir: dir });
 
 /** Lines of the error, without the first. */
 function problems(text: string): string[] {
@@ -298,7 +299,8 @@ boot: { kernel: vmlinuz, append: quiet }
 disks: [{ id: root, path: root.raw }]
 nics: [{}]
 `;
-  const fingerprint = (from: string) => vmFingerprint(parse(from));
+  const firmware = (): string => path.join(dir, 'data.raw');
+  const fingerprint = (from: string) => vmFingerprint({ ...parse(from), firmware: firmware() });
 
   it('is the same for the same machine with other paths', async () => {
     // Goal: each node may keep its files where it likes.
@@ -324,5 +326,11 @@ nics: [{}]
     // Goal: whatever the guest could notice makes the nodes refuse each other.
     expect(text).toContain(from);
     expect(await fingerprint(text.replace(from, to))).not.toBe(await fingerprint(text));
+  });
+
+  it('changes with the firmware', async () => {
+    writeFileSync(path.join(dir, 'bios'), 'another');
+    const other = vmFingerprint({ ...parse(text), firmware: path.join(dir, 'bios') });
+    expect(await other).not.toBe(await fingerprint(text));
   });
 });

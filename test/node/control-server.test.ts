@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { ConsoleHub } from '../../src/node/console-hub.ts';
 import { ControlServer, type NodeStatus } from '../../src/node/control-server.ts';
-import { Reporter } from '../../src/node/report.ts';
+import { type Comparison, Reporter } from '../../src/node/report.ts';
 import { askNode, watchNode } from '../../src/observe/control-client.ts';
 import { scratchDir } from './scratch.ts';
 
@@ -24,14 +24,14 @@ describe('the control socket', () => {
   let server: ControlServer;
   let hub: ConsoleHub;
   let reporter: Reporter;
-  let verify: () => Promise<void>;
+  let verify: () => Promise<Comparison>;
   let stops: number;
   const clients: net.Socket[] = [];
 
   beforeEach(async () => {
     hub = new ConsoleHub();
     reporter = new Reporter();
-    verify = () => Promise.resolve();
+    verify = () => Promise.resolve({ equal: true, differences: [] });
     stops = 0;
     server = await ControlServer.start({
       path: socketPath,
@@ -81,7 +81,11 @@ describe('the control socket', () => {
 
   it('answers status, verify and stop', async () => {
     expect(await askNode(socketPath, 'status')).toEqual(status);
-    expect(await askNode(socketPath, 'verify')).toEqual({ ok: true });
+    expect(await askNode(socketPath, 'verify')).toEqual({
+      ok: true,
+      equal: true,
+      differences: [],
+    });
     verify = () => Promise.reject(new UnderstudyError('cut', 'nothing to compare'));
     const refused = await askNode(socketPath, 'verify');
     expect(refused).toEqual({ ok: false, error: 'nothing to compare' });

@@ -39,7 +39,8 @@ describe('a pair file', () => {
     expect(a).toEqual({
       pair: 'web',
       vmFile: path.join(dir, 'vm.yaml'),
-      arbiter: `file:${path.join(dir, 'terms')}`,
+      arbiter: { kind: 'file', directory: path.join(dir, 'terms') },
+      arbiterAuth: {},
       epochMs: limits.epochMs,
       onBackupLost: 'runAlone',
       seedBandwidth: Number.POSITIVE_INFINITY,
@@ -81,15 +82,83 @@ nodes:
       'pair: must be 1-32 letters',
       'vm: ',
       'arbiter: must be file:PATH',
-      'epochMs: ',
-      'onBackupLost: ',
-      'nodes.a.listen: must be ws://HOST:PORT',
-      'nodes.b.listen: ',
-      '"disk"',
-      '"colour"',
+      'epochMs: must be a number from 1 to 1000: current value is 0',
+      'onBackupLost: must be runAlone or hold: current value is "panic"',
+      'nodes.a.listen: must be ws://HOST:PORT or wss://HOST:PORT',
+      'nodes.b.listen: is missing',
+      "nodes.a: unknown key 'disk': did you mean 'disks'?",
+      "the file: unknown key 'colour': known: pair, vm,",
     ]) {
       expect(error.message).toContain(place);
     }
+  });
+
+  it('reads every form of arbiter', () => {
+    const arbiterOf = (lines: string) => load(good.replace('arbiter: file:terms', lines)).arbiter;
+    expect(arbiterOf('arbiter: http://127.0.0.1:7100')).toEqual({
+      kind: 'witness',
+      url: 'http://127.0.0.1:7100',
+    });
+    expect(arbiterOf('arbiter: https://witness.example.org:443')).toEqual({
+      kind: 'witness',
+      url: 'https://witness.example.org',
+    });
+    expect(arbiterOf('arbiter: etcd:https://e1:2379,https://e2:2379/lab/pairs')).toEqual({
+      kind: 'etcd',
+      endpoints: ['https://e1:2379', 'https://e2:2379'],
+      prefix: '/lab/pairs',
+    });
+    expect(arbiterOf('arbiter: etcd:http://[::1]:2379')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://[::1]:2379'],
+      prefix: '/understudy',
+    });
+    expect(arbiterOf('arbiter: etcd:http://e1:2379\narbiterAuth: { plaintext: true }')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://e1:2379'],
+      prefix: '/understudy',
+    });
+  });
+
+  it('finds the files of the proof beside it', () => {
+    const auth = 'arbiterAuth: { secret: w.secret, ca: tls/ca.pem, cert: /c.pem, key: k.pem }';
+    const config = load(good.replace('arbiter: file:terms', `arbiter: https://w:7100\n${auth}`));
+    expect(config.arbiterAuth).toEqual({
+      secret: path.join(dir, 'w.secret'),
+      ca: path.join(dir, 'tls/ca.pem'),
+      cert: '/c.pem',
+      key: path.join(dir, 'k.pem'),
+    });
+  });
+
+  it.each([
+    ['file:', 'arbiter: must be file:PATH, and the path is missing'],
+    ['raft:x', 'arbiter: must be file:PATH, http://HOST:PORT, https://HOST:PORT or etcd:URL'],
+    ['http://127.0.0.1', "'http://127.0.0.1' must be http://HOST:PORT"],
+    ['http://127.0.0.1:70000', "'http://127.0.0.1:70000' must be http://HOST:PORT"],
+    ['http://127.0.0.1:7100/x', 'must end after the port'],
+    ['http://127.0.0.1:7100?x', 'must be http://HOST:PORT'],
+    ['http://u:p@127.0.0.1:7100', 'must not hold a name or password: that goes to arbiterAuth'],
+    ['http://10.0.0.9:7100', 'arbiterAuth.secret: is needed, as http://10.0.0.9:7100 is not on'],
+    ['etcd:', "arbiter: '' must be http://HOST:PORT"],
+    ['etcd:127.0.0.1:2379', "'127.0.0.1:2379' must be http://HOST:PORT"],
+    ['etcd:http://127.0.0.1:1/a,http://127.0.0.1:2', "'http://127.0.0.1:1/a' must end after"],
+    ['etcd:http://127.0.0.1:1,http://127.0.0.1:1', 'names an endpoint twice'],
+    [`etcd:${Array(8).fill('http://127.0.0.1:1').join()}`, 'names 8 endpoints: at most 7 may be'],
+    ['etcd:http://127.0.0.1:1/a/', "has the prefix '/a/'"],
+    ['etcd:http://e1:2379', 'arbiterAuth.plaintext: http://e1:2379 is not on this machine'],
+    ['file:x\narbiterAuth: { secret: s }', 'arbiterAuth.secret: is only for a witness'],
+    ['http://[::1]:7100\narbiterAuth: { ca: s }', 'arbiterAuth.ca: is only for https: addresses'],
+    ['https://w:1\narbiterAuth: { cert: s }', 'arbiterAuth.cert: goes with key'],
+    ['https://w:1\narbiterAuth: { user: s, password: t }', 'arbiterAuth.user: is only for etcd:'],
+    ['etcd:https://w:1\narbiterAuth: { user: s }', 'arbiterAuth.user: goes with password'],
+    ['file:x\narbiterAuth: { token: s }', "arbiterAuth: unknown key 'token'"],
+  ])('arbiter %s: refused', (text, message) => {
+    const [arbiter, ...auth] = text.split('\n');
+    const lines = [`arbiter: '${arbiter}'`, ...auth].join('\n');
+    const error = refusal(good.replace('arbiter: file:terms', lines));
+    expect(error.code).toBe('config');
+    expect(error.message).toContain(message);
   });
 
   it.each([
@@ -99,6 +168,73 @@ nodes:
     ['an empty file', '', 'is not usable'],
   ])('%s: refused', (_, text, message) => {
     expect(refusal(text).message).toContain(message);
+  });
+
+  const listening = (a: string, b: string, more = ''): string => `
+pair: web
+vm: vm.yaml
+arbiter: file:terms
+${more}
+nodes:
+  a: { listen: '${a}' }
+  b: { listen: '${b}' }
+`;
+  const secret = 'security: { secretFile: web.secret }';
+  const tls = 'tls: { ca: ca.pem, cert: /etc/n.pem, key: n.key }';
+
+  it.each([
+    ['ws://127.0.0.1:80', 'ws://[::1]:443', ''],
+    ['wss://10.0.0.1:443', 'wss://b.example.org:80', secret],
+    ['wss://10.0.0.1:1', 'wss://[fe80::1]:65535', tls],
+    ['wss://127.0.0.1:7001', 'wss://127.0.0.1:7002', `${secret}\n${tls}`],
+    ['ws://127.0.0.1:7001', 'ws://localhost:7001', secret],
+  ])('nodes may listen on %s and %s', (a, b, more) => {
+    const { self, peer } = load(listening(a, b, more));
+    expect([self.listen, peer.listen]).toEqual([a, b]);
+  });
+
+  it.each([
+    ['ws://10.0.0.1:1', 'ws://10.0.0.2:1', '', 'nodes.a.listen: ws:// is for loopback'],
+    ['ws://10.0.0.1:1', 'ws://10.0.0.2:1', secret, 'nodes.b.listen: ws:// is for loopback'],
+    ['wss://10.0.0.1:1', 'wss://10.0.0.2:1', '', 'needs a shared secret or certificates'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', tls, "must be wss:// when there is 'tls'"],
+    ['wss://127.0.0.1:1', 'ws://127.0.0.1:2', secret, 'both must have ws:// or both wss://'],
+    ['wss://10.0.0.1:1', 'wss://10.0.0.2:1', 'tls: { ca: x }', 'missing is cert, key'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:1', '', 'both listen on ws://127.0.0.1:1'],
+    ['ws://127.0.0.1:0', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://127.0.0.1:70000', 'ws://127.0.0.1:2', '', 'a port from 1 to 65535'],
+    ['ws://127.0.0.1:1/x', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://u@127.0.0.1:1', 'ws://127.0.0.1:2', '', 'nodes.a.listen: must be ws://HOST:PORT'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', 'security: {}', 'security.secretFile: is missing'],
+    ['ws://127.0.0.1:1', 'ws://127.0.0.1:2', 'security: { secret: x }', "unknown key 'secret'"],
+  ])('nodes may not listen on %s and %s with %j: %s', (a, b, more, message) => {
+    expect(refusal(listening(a, b, more)).message).toContain(message);
+  });
+
+  it('secret and certificates are beside the file; a node may have its own', () => {
+    const text = listening('wss://127.0.0.1:1', 'wss://127.0.0.1:2', `${secret}\n${tls}`);
+    const { self, peer, secretFile } = load(text.replace(":2'", ":2', tls: { cert: b.pem }"));
+    const beside = (name: string): string => path.join(dir, name);
+    expect(secretFile).toBe(beside('web.secret'));
+    expect(self.tls).toEqual({ ca: beside('ca.pem'), cert: '/etc/n.pem', key: beside('n.key') });
+    expect(peer.tls).toEqual({ ...self.tls, cert: beside('b.pem') });
+  });
+
+  it('two nodes of one host that share an image or a run directory: refused', () => {
+    const shared = good.replace('runDir: run-b }', 'runDir: x, disks: { d0: a.raw } }');
+    expect(refusal(shared).message).toContain("both have the disk image 'a.raw'");
+    const runDirs = good.replace('d0: a.raw }', 'd0: a.raw }, runDir: run-b');
+    expect(refusal(runDirs).message).toContain("both have the run directory 'run-b'");
+  });
+
+  it('the longest names: the default run directory is still short enough for sockets', () => {
+    const [pair, name] = ['p'.repeat(32), 'n'.repeat(16)];
+    const long = good.replace('pair: web', `pair: ${pair}`).replace('  a:', `  ${name}:`);
+    const { runDir } = load(long, name).self;
+    expect(Buffer.byteLength(runDir)).toBeLessThanOrEqual(66);
+    expect(runDir).toMatch(/^\/dev\/shm\/understudy\/p{20}-[0-9a-f]{8}-n{16}$/);
+    const other = long.replace(`pair: ${pair}`, `pair: ${'p'.repeat(31)}q`);
+    expect(load(other, name).self.runDir).not.toBe(runDir);
   });
 
   it('a node that is not in it: says which there are', () => {

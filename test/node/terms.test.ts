@@ -81,6 +81,15 @@ describe('terms', () => {
     expect(await new Terms(arbiter, 'b', 'z').claim(term(4))).toMatchObject({ type: 'termLost' });
   });
 
+  it('network delivered the claim twice: won, although the second one was refused', async () => {
+    const arbiter = new FakeArbiter();
+    arbiter.state = { term: term(4), holder: 'a:x' };
+    arbiter.meanwhile = () => {
+      arbiter.state = { term: term(5), holder: 'b:y' };
+    };
+    expect(await new Terms(arbiter, 'b', 'y').claim(term(4))).toEqual(won(5));
+  });
+
   it('arbiter is away: that is an outcome, not an exception', async () => {
     const arbiter = new FakeArbiter();
     arbiter.fault = 'unreachable';

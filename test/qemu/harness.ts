@@ -24,6 +24,7 @@ import type { World } from '../../src/demo/world.ts';
 import { readGuestPage } from '../../src/demo/world-program.ts';
 import { padNetId } from '../../src/hypervisor/command-line.ts';
 import type { VmConfig } from '../../src/hypervisor/config.ts';
+import { findFirmware } from '../../src/hypervisor/firmware.ts';
 import { createRamFile } from '../../src/hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../../src/hypervisor/recorder.ts';
 import { Replayer } from '../../src/hypervisor/replayer.ts';
@@ -173,6 +174,7 @@ export class Lab {
       name: 'qemu-test',
       qemu: 'qemu-system-x86_64',
       machine: 'pc',
+      firmware: await findFirmware('qemu-system-x86_64'),
       cpu: 'qemu64',
       memoryBytes: 128 << 20,
       boot: {

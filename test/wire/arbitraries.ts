@@ -16,6 +16,7 @@ const termOf = natural as fc.Arbitrary<Term>;
 const bytes = fc.uint8Array({ maxLength: 600 });
 const byte = fc.nat(255);
 const name = fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' });
+const digits = fc.stringMatching(/^[0-9a-f]{64}$/);
 const sentence = fc.string({ maxLength: 200, unit: 'grapheme' });
 const clockMs = fc.oneof(fc.nat(), fc.double({ min: 0, max: 1e12, noNaN: true }));
 /** -0 is 0 on the wire, which is what it should be. */
@@ -132,11 +133,13 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
     },
     { requiredKeys: ['type', 'sentAtMs'] },
   ),
+  fc.record({ type: type('resumed'), position }),
   fc.record({ type: type('powerOff'), reason: sentence, position }),
   fc.record({ type: type('drill') }),
   fc.record({ type: type('staleTerm'), refused: termOf, current: termOf }),
   fc.record({ type: type('bye'), reason: sentence }),
   fc.record({ type: type('credit'), log: natural, bulk: natural }),
+  fc.record({ type: type('proof'), mac: digits }),
   fc.record({ type: type('helloRefused'), code: name, message: sentence }),
   fc.record(
     {
@@ -148,7 +151,7 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
       logLayout: fc.constantFrom('7.2' as const, '10.0' as const),
       vmFingerprint: name,
       term: termOf,
-      auth: sentence,
+      challenge: digits,
     },
     {
       requiredKeys: [

@@ -112,8 +112,8 @@ describe('the hello exchange', () => {
   it.each([
     [
       'another protocol, whatever its hello looks like',
-      control({ type: 'hello', protocol: 99, shoes: 'red' }),
-      `protocol 99 and protocol ${protocolVersion} do not understand each other`,
+      control({ type: 'hello', protocol: protocolVersion + 1, shoes: 'red' }),
+      `protocol ${protocolVersion + 1} and protocol ${protocolVersion} do not understand each other`,
     ],
     ['something else first', control({ type: 'drill' }), "Expected a hello first, got 'drill'"],
     ['log first', encodeFrame(logFrame(0)), "Expected a hello first, got a frame of type 'log'"],

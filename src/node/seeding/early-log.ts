@@ -33,6 +33,7 @@ export class EarlyLog {
   }
 
   push(bytes: Buffer): void {
+    if (bytes.length === 0) return; // a filter may hold all of a segment back
     if (this.#isDirect) this.#taker?.feed(bytes);
     else this.#spool.append(bytes);
   }

@@ -205,13 +205,25 @@ function fileTarget(
     fd,
     bytes,
     hasContent,
-    write: (payload, offset) => {
-      fs.writeSync(fd, payload, 0, payload.length, offset);
-    },
-    zero: (offset, count) => zeroRange(fd, offset, count),
+    write: (payload, offset) => writeAt(path, fd, payload, offset),
+    zero: (offset, count) => zeroRange(path, fd, offset, count),
     isKnown: !hasContent,
     isFinished: false,
   };
+}
+
+function writeAt(path: string, fd: number, payload: Uint8Array, offset: number): void {
+  try {
+    // A file system that is about to be full takes a part, and refuses the rest.
+    for (let at = 0; at < payload.length; ) {
+      at += fs.writeSync(fd, payload, at, payload.length - at, offset + at);
+    }
+  } catch (thrown) {
+    throw new UnderstudyError('resources', `Cannot write '${path}' for the seed`, {
+      cause: asError(thrown),
+      hint: 'free some room there: a backup needs as much as its primary has',
+    });
+  }
 }
 
 /** A new file, not the old one cut short: an old QEMU may still have that one mapped. */
@@ -222,18 +234,21 @@ function openNew(path: string, bytes: number): number {
   return fd;
 }
 
+/** What was open to others is closed to them: it is going to hold the guest's data. */
 function openOld(path: string): number {
-  return fs.openSync(path, 'r+');
+  const fd = fs.openSync(path, 'r+');
+  fs.fchmodSync(fd, 0o600);
+  return fd;
 }
 
-function zeroRange(fd: number, offset: number, bytes: number): void {
+function zeroRange(path: string, fd: number, offset: number, bytes: number): void {
   try {
     punchHole(fd, offset, bytes);
   } catch {
     // The file system knows no holes: then zeros are written.
     const zeros = Buffer.alloc(Math.min(bytes, zerosAtOnce));
     for (let at = 0; at < bytes; at += zeros.length) {
-      fs.writeSync(fd, zeros, 0, Math.min(zeros.length, bytes - at), offset + at);
+      writeAt(path, fd, zeros.subarray(0, Math.min(zeros.length, bytes - at)), offset + at);
     }
   }
 }

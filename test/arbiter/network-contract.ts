@@ -1,0 +1,147 @@
+/**
+ * What every arbiter that is reached over a network must bear, with its real server in a process
+ * of its own: answers lost, the server frozen, killed and started again.
+ */
+import { performance } from 'node:perf_hooks';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { OpenedArbiter } from '../../src/arbiter/open.ts';
+import { term } from '../../src/base/units.ts';
+import { Terms } from '../../src/node/terms.ts';
+import { state } from './contract.ts';
+import { freePort, type LossyProxy, startLossyProxy } from './lossy-proxy.ts';
+
+/** A server that keeps its terms from one start to the next, on the same port. */
+export interface ArbiterServer {
+  readonly port: number;
+  start(): Promise<void>;
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Resolves when it is gone. */
+  kill(): Promise<void>;
+  cleanUp(): Promise<void>;
+}
+
+export interface NetworkArbiterUnderTest {
+  readonly server: ArbiterServer;
+  /** A client that reaches the server on this port, itself or through a proxy. */
+  openAt(port: number, deadlineMs: number): Promise<OpenedArbiter>;
+}
+
+const deadlineMs = 800;
+/** A loaded machine may be late, but nothing may wait for a second deadline. */
+const slackMs = 700;
+
+export function describeNetworkArbiterContract(
+  name: string,
+  setUp: () => Promise<NetworkArbiterUnderTest>,
+): void {
+  describe(`an arbiter over a network: ${name}`, () => {
+    let tested: NetworkArbiterUnderTest;
+    let proxy: LossyProxy;
+    const opened: OpenedArbiter[] = [];
+
+    beforeEach(async () => {
+      tested = await setUp();
+      await tested.server.start();
+      proxy = await startLossyProxy(tested.server.port);
+    });
+    afterEach(async () => {
+      for (const arbiter of opened.splice(0)) await arbiter.close();
+      await proxy.close();
+      await tested.server.cleanUp();
+    });
+
+    const openAt = async (port: number): Promise<OpenedArbiter> => {
+      const arbiter = await tested.openAt(port, deadlineMs);
+      opened.push(arbiter);
+      return arbiter;
+    };
+
+    /** Checks that it fails as an arbiter does, and in time. */
+    const expectFailureInTime = async (asked: Promise<unknown>): Promise<void> => {
+      const start = performance.now();
+      await expect(asked).rejects.toMatchObject({ code: 'arbiter', hint: expect.any(String) });
+      expect(performance.now() - start).toBeLessThan(deadlineMs + slackMs);
+    };
+
+    it.each([
+      ['its connection was reset', 'answersByReset'],
+      ['nothing more was heard', 'answersInSilence'],
+    ] as const)('won, and %s before the answer: asking again finds it won', async (_, loss) => {
+      const arbiter = await openAt(proxy.port);
+      const terms = new Terms(arbiter, 'a', 'life');
+      expect(await terms.claim(term(0))).toEqual({ type: 'termWon', term: 1 });
+      proxy.lose(loss);
+      await expectFailureInTime(arbiter.compareAndSet(state(1, 'a:life'), state(2, 'a:life')));
+      expect(proxy.lost).toBeGreaterThan(0);
+      proxy.lose('nothing');
+      expect(await terms.claim(term(1))).toEqual({ type: 'termWon', term: 2 });
+      const other = new Terms(await openAt(tested.server.port), 'b', 'life');
+      expect(await other.claim(term(1))).toEqual({ type: 'termLost', holder: 'a:life' });
+    });
+
+    it('cut off from it: fails in time, and goes on when it is back', async () => {
+      const arbiter = await openAt(proxy.port);
+      await arbiter.compareAndSet(undefined, state(1, 'a'));
+      proxy.lose('everything');
+      await expectFailureInTime(arbiter.read());
+      await expectFailureInTime(arbiter.compareAndSet(state(1, 'a'), state(2, 'a')));
+      proxy.lose('nothing');
+      expect(await arbiter.read()).toEqual(state(1, 'a'));
+      const again = await arbiter.compareAndSet(state(1, 'a'), state(2, 'a'));
+      expect(again).toEqual({ won: true });
+    });
+
+    it('nothing listens there: fails at once, and names the address', async () => {
+      const port = await freePort();
+      const arbiter = await openAt(port);
+      await expectFailureInTime(arbiter.read());
+      await expect(arbiter.compareAndSet(undefined, state(1, 'a'))).rejects.toThrow(`${port}`);
+    });
+
+    it('frozen under a claim: whoever wins in the end, it is one', async () => {
+      const [a, b] = [await openAt(tested.server.port), await openAt(tested.server.port)];
+      await a.compareAndSet(undefined, state(1, 'first'));
+      await b.read();
+      tested.server.signal('SIGSTOP');
+      const claims = [
+        a.compareAndSet(state(1, 'first'), state(2, 'a:x')),
+        b.compareAndSet(state(1, 'first'), state(2, 'b:y')),
+      ];
+      await Promise.all(claims.map(expectFailureInTime));
+      await expectFailureInTime(a.read());
+      tested.server.signal('SIGCONT');
+      const types = await Promise.all(
+        [new Terms(a, 'a', 'x'), new Terms(b, 'b', 'y')].map(async (terms) => {
+          let outcome = await terms.claim(term(1));
+          while (outcome.type === 'arbiterUnreachable') outcome = await terms.claim(term(1));
+          return outcome.type;
+        }),
+      );
+      expect(types.sort()).toEqual(['termLost', 'termWon']);
+    });
+
+    it('killed and started again: every term that was told is there', async () => {
+      const arbiter = await openAt(tested.server.port);
+      for (let round = 1; round <= 3; round += 1) {
+        const before = round === 1 ? undefined : state(round - 1, `a${round - 1}`);
+        const claim = await arbiter.compareAndSet(before, state(round, `a${round}`));
+        expect(claim).toEqual({ won: true });
+        await tested.server.kill();
+        await expectFailureInTime(arbiter.read());
+        await tested.server.start();
+        expect(await readWhenReady(arbiter)).toEqual(state(round, `a${round}`));
+      }
+    });
+  });
+}
+
+/** A server that was started may need a moment more, as etcd for the election of its leader. */
+async function readWhenReady(arbiter: OpenedArbiter) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await arbiter.read();
+    } catch (thrown) {
+      if (attempt === 20) throw thrown;
+    }
+  }
+}

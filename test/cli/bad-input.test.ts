@@ -1,0 +1,426 @@
+// Whatever an operator gets wrong is said once, clearly, with an exit code: the table "Bad input, and
+// what is said" of docs/errors.md. Each case here is a row there, and starts the real program. None of
+// them gets as far as a machine; QEMU is a script that only tells its version.
+import { execFile, execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UnderstudyError } from '../../src/base/errors.ts';
+import { term } from '../../src/base/units.ts';
+import { processStartTime } from '../../src/hypervisor/pid-files.ts';
+import { SeedRemains } from '../../src/node/seeding/remains.ts';
+import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
+import { hasOpenssl, makeCertificates } from '../node/openssl.ts';
+import { scratchDir } from '../node/scratch.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const dir = scratchDir();
+const at = (name: string): string => path.join(dir, name);
+const isRoot = process.getuid?.() === 0;
+const errorsPage = fs.readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
+
+const program = (name: string, text: string): void => {
+  fs.writeFileSync(at(name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+};
+const vm = (more = ''): string => `name: bad\nmemory: 32M\nqemu: ${at('qemu')}\n${more}`;
+const kernel = 'boot: { kernel: kernel }\n';
+
+interface Pair {
+  readonly vm?: string;
+  readonly arbiter?: string;
+  readonly a?: string;
+  readonly listen?: readonly [string, string];
+  readonly more?: string;
+}
+
+let files = 0;
+
+/** Writes both files of a pair that is well but for what is given; returns the pair file. */
+function pair(options: Pair): string {
+  files += 1;
+  const n = files;
+  const [a, b] = options.listen ?? [`ws://127.0.0.1:${freePort}`, 'ws://127.0.0.1:9'];
+  fs.writeFileSync(at(`vm${n}.yaml`), options.vm ?? vm(kernel));
+  fs.writeFileSync(
+    at(`pair${n}.yaml`),
+    `pair: bad
+vm: vm${n}.yaml
+arbiter: '${options.arbiter ?? `file:terms${n}`}'
+${options.more ?? ''}
+nodes:
+  a: { listen: '${a}', ${options.a ?? `runDir: r${n}`} }
+  b: { listen: '${b}', runDir: rb }
+`,
+  );
+  return at(`pair${n}.yaml`);
+}
+
+interface Ended {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+function run(args: readonly string[], as: readonly string[] = []): Promise<Ended> {
+  const command = [...as, process.execPath, '--import', 'tsx', `${root}/src/cli/main.ts`, ...args];
+  const env = { ...process.env, NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' };
+  return new Promise((resolve) => {
+    const [file = '', ...rest] = command;
+    execFile(file, rest, { cwd: root, env, timeout: 30_000 }, (error, _stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stderr });
+    });
+  });
+}
+
+const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
+
+let occupied: net.Server;
+let occupiedPort = 0;
+let freePort = 0;
+
+beforeAll(async () => {
+  const version = 'QEMU emulator version 7.2.22 (Debian)';
+  fs.writeFileSync(at('bios-256k.bin'), 'firmware');
+  program('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
+  program('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
+  program('old-qemu', 'echo "QEMU emulator version 6.2.0"');
+  program('no-qemu', 'echo "Hello, I am no hypervisor"');
+  fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
+  fs.writeFileSync(at('secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o600 });
+  fs.writeFileSync(at('open-secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o644 });
+  fs.writeFileSync(at('short-secret'), 'hunter2\n', { mode: 0o600 });
+  fs.mkdirSync(at('used'));
+  fs.writeFileSync(at('used/node.pid'), `${process.pid} ${processStartTime(process.pid)}`);
+  fs.mkdirSync(at('home'));
+  fs.writeFileSync(at('home/thesis'), 'mine');
+  fs.mkdirSync(at('torn'));
+  fs.writeFileSync(at('torn/term-0000000000000001'), '{"understudy":"te');
+  if (hasOpenssl()) makeCertificates(dir);
+  occupied = net.createServer();
+  const free = net.createServer();
+  for (const server of [occupied, free]) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  }
+  occupiedPort = (occupied.address() as AddressInfo).port;
+  freePort = (free.address() as AddressInfo).port;
+  await new Promise((resolve) => free.close(resolve));
+}, 30_000);
+
+afterAll(() => {
+  occupied.close();
+});
+
+interface BadInput {
+  /** The row in docs/errors.md. */
+  readonly row: string;
+  readonly code: number;
+  readonly args: () => string[];
+  /** In this order in what is printed. */
+  readonly says: readonly string[];
+  readonly needs?: boolean;
+}
+
+const wss = ['wss://127.0.0.1:9', 'wss://127.0.0.1:10'] as const;
+const certificates = (a: string): Pair => ({
+  listen: wss,
+  more: 'tls: { ca: ca.pem, cert: a.pem, key: a.key }',
+  a: `runDir: rt, tls: ${a}`,
+});
+
+const cases: readonly BadInput[] = [
+  {
+    row: 'pair file is no YAML',
+    code: 2,
+    args: () => {
+      fs.writeFileSync(at('no.yaml'), 'pair: [');
+      return node(at('no.yaml'));
+    },
+    says: ['Pair file', 'is not usable', 'try: see docs/pair-file.md'],
+  },
+  {
+    row: 'pair file has an unknown key',
+    code: 2,
+    args: () => node(pair({ more: 'epochMS: 7\nepochMs: 0' })),
+    says: [
+      'epochMs: must be a number from 1 to 1000: current value is 0',
+      "did you mean 'epochMs'?",
+    ],
+  },
+  {
+    row: 'VM file is not there',
+    code: 2,
+    args: () => {
+      const file = pair({});
+      fs.rmSync(file.replace('pair', 'vm'));
+      return node(file);
+    },
+    says: ['Cannot read', 'because: ENOENT'],
+  },
+  {
+    row: 'VM file has an unknown key',
+    code: 2,
+    args: () => node(pair({ vm: 'name: x\nmemori: 32M\n' })),
+    says: ["memori: unknown key: did you mean 'memory'?"],
+  },
+  {
+    row: 'kernel, initial RAM disk or image of the VM file is not there',
+    code: 2,
+    args: () => node(pair({ vm: vm('boot: { kernel: nowhere }\n') })),
+    says: ['boot.kernel: cannot be read: ENOENT'],
+  },
+  {
+    row: 'disk without an image on this node',
+    code: 2,
+    args: () => node(pair({ vm: vm(`${kernel}disks: [{ id: root }]\n`) })),
+    says: ["Node 'a' has no image for 'root'", 'try: add it under nodes.a.disks'],
+  },
+  {
+    row: 'egress that is none',
+    code: 2,
+    args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),
+    says: ["'tip:us0'", 'try:'],
+  },
+  {
+    row: 'plain link off loopback',
+    code: 2,
+    args: () => node(pair({ listen: ['ws://10.0.0.1:1', 'ws://10.0.0.2:1'] })),
+    says: ['nodes.a.listen: ws:// is for loopback addresses only', 'write wss://'],
+  },
+  {
+    row: '`wss` without a secret or certificates',
+    code: 2,
+    args: () => node(pair({ listen: wss })),
+    says: ['needs a shared secret or certificates'],
+  },
+  {
+    row: 'secret file is not there',
+    code: 2,
+    args: () => node(pair({ more: 'security: { secretFile: nowhere }' })),
+    says: ['Cannot read shared secret', 'because: ENOENT', 'try: make one with: understudy secret'],
+  },
+  {
+    row: 'secret or private key that others may read',
+    code: 2,
+    args: () => node(pair({ more: 'security: { secretFile: open-secret }' })),
+    says: ['Others may read or change shared secret', 'its mode is 0644', 'try: run: chmod 600'],
+  },
+  {
+    row: 'secret too short, or not random',
+    code: 2,
+    args: () => node(pair({ more: 'security: { secretFile: short-secret }' })),
+    says: ['is too short: it has 7 bytes, at least 32 are needed', 'try: make one with'],
+  },
+  {
+    row: '`understudy secret` for a file that exists',
+    code: 2,
+    args: () => ['secret', at('secret')],
+    says: ['Cannot make secret file', 'it exists', 'try: remove it first'],
+  },
+  {
+    row: 'certificate that is no certificate',
+    code: 2,
+    needs: hasOpenssl(),
+    args: () => node(pair(certificates('{ cert: kernel }'))),
+    says: ['there is no PEM certificate in it', 'try: see docs/security.md'],
+  },
+  {
+    row: 'private key of another certificate',
+    code: 2,
+    needs: hasOpenssl(),
+    args: () => node(pair(certificates('{ key: b.key }'))),
+    says: ['is not the key of certificate', 'try: name the key'],
+  },
+  {
+    row: 'certificate for another address',
+    code: 2,
+    needs: hasOpenssl(),
+    args: () =>
+      node(pair({ ...certificates('{}'), listen: ['wss://127.0.0.9:9', 'wss://127.0.0.1:9'] })),
+    says: ["is not for '127.0.0.9'", 'it is for IP Address:127.0.0.1', 'try: make one with'],
+  },
+  {
+    row: 'address that this host does not have',
+    code: 2,
+    args: () =>
+      node(
+        pair({
+          listen: ['wss://192.0.2.7:7001', 'wss://192.0.2.8:7001'],
+          more: 'security: { secretFile: secret }',
+        }),
+      ),
+    says: ['Cannot listen on 192.0.2.7:7001: it is not of this host', 'EADDRNOTAVAIL', 'try:'],
+  },
+  {
+    row: 'port in use',
+    code: 3,
+    args: () => node(pair({ listen: [`ws://127.0.0.1:${occupiedPort}`, 'ws://127.0.0.1:9'] })),
+    says: ['the port is in use', 'EADDRINUSE', 'try: Stop the program that uses it'],
+  },
+  {
+    row: 'run directory with a path too long',
+    code: 2,
+    args: () => node(pair({ a: `runDir: ${'x'.repeat(70)}` })),
+    says: ['is too long for unix sockets', 'at most 66', 'try: give a shorter runDir'],
+  },
+  {
+    row: 'run directory with other files in it',
+    code: 2,
+    args: () => node(pair({ a: 'runDir: home' })),
+    says: ['there are other files in it (thesis)', 'try: set runDir to a directory for this node'],
+  },
+  {
+    row: 'run directory of a node that runs',
+    code: 3,
+    args: () => node(pair({ a: 'runDir: used' })),
+    says: [`is used by node process ${process.pid}`, 'try: stop that node first'],
+  },
+  {
+    row: 'run directory that cannot be made',
+    code: 3,
+    args: () => node(pair({ a: 'runDir: kernel/x' })),
+    says: ['Cannot create run directory', 'because: ENOTDIR', 'try: set runDir'],
+  },
+  {
+    row: 'QEMU is not there',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/nowhere') })),
+    says: ["Cannot run '", 'because: ', 'try: run scripts/setup, or set qemu'],
+  },
+  {
+    row: 'QEMU that is too old, or no QEMU',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/old-qemu') })),
+    says: ['is QEMU 6.2.0: at least 7.2 is needed', 'try: install a newer one'],
+  },
+  {
+    row: 'QEMU that is too old, or no QEMU',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/no-qemu') })),
+    says: ['is not QEMU: --version says "Hello', 'try: set qemu in the VM file'],
+  },
+  {
+    row: 'QEMU without its firmware',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/bare-qemu') })),
+    says: ["firmware 'bios-256k.bin' is not there", 'because: looked in', 'install the package'],
+  },
+  {
+    row: 'arbiter directory cannot be had',
+    code: 1,
+    args: () => node(pair({ arbiter: 'file:kernel' })),
+    says: ['Cannot open the arbiter in', 'because: EEXIST', 'try: '],
+  },
+  {
+    row: 'damaged term in the arbiter',
+    code: 1,
+    args: () => node(pair({ arbiter: 'file:torn' })),
+    says: ['Cannot read term 1 from', 'try: Stop both nodes'],
+  },
+  {
+    row: 'event log that is none',
+    code: 1,
+    args: () => ['log', 'stat', at('kernel')],
+    says: ['understudy: '],
+  },
+];
+
+function expectEnded({ code, stderr }: Ended, wanted: Omit<BadInput, 'args' | 'row'>): void {
+  expect(stderr).not.toMatch(/\n {4}at /); // a stack trace is a bug
+  let from = 0;
+  for (const words of wanted.says) {
+    const found = stderr.indexOf(words, from);
+    expect(found, `'${words}' in:\n${stderr}`).toBeGreaterThanOrEqual(0);
+    from = found + 1;
+  }
+  expect(code, stderr).toBe(wanted.code);
+}
+
+function expectDocumented({ row, code }: Pick<BadInput, 'row' | 'code'>): void {
+  const line = errorsPage.split('\n').find((text) => text.startsWith(`| ${row} |`));
+  expect(line, `docs/errors.md has no row '${row}'`).toBeDefined();
+  expect(line?.split('|')[3]?.trim(), `exit code of '${row}' in docs/errors.md`).toBe(String(code));
+}
+
+describe.concurrent('bad input: one clear message, and the exit code of the table', () => {
+  it.each(cases.filter(({ needs }) => needs !== false))('$row', async (bad) => {
+    expectDocumented(bad);
+    expectEnded(await run(bad.args()), bad);
+  });
+});
+
+describe.skipIf(!isRoot)('as somebody with few rights', () => {
+  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+  it.each([
+    [
+      'file that may not be read',
+      3,
+      'security: { secretFile: secret }',
+      'r',
+      'Cannot read shared secret',
+    ],
+    ['run directory that cannot be made', 3, '', 'r', 'Cannot create run directory'],
+  ])('%s', async (row, code, more, runDir, message) => {
+    fs.chmodSync(dir, 0o755);
+    const ended = await run(node(pair({ more, a: `runDir: ${runDir}` })), nobody);
+    expectDocumented({ row, code });
+    expectEnded(ended, { code, says: [message, 'because: EACCES', 'try: '] });
+  });
+});
+
+describe.skipIf(!isRoot)('on a file system that is full', () => {
+  const mounts: string[] = [];
+
+  function tmpfs(options: string): string {
+    const place = fs.mkdtempSync(at('full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', place]);
+    mounts.push(place);
+    return place;
+  }
+  afterAll(() => {
+    for (const place of mounts) execFileSync('umount', [place]);
+  });
+
+  it('run directory without room for the machine', async () => {
+    const ended = await run(node(pair({ a: `runDir: ${tmpfs('size=1m')}/r` })));
+    expectDocumented({ row: 'run directory without room for the machine', code: 3 });
+    const says = ['has too little room: 0 MiB are free, 96 MiB are needed', 'try: free some'];
+    expectEnded(ended, { code: 3, says });
+  });
+
+  it('run directory on a full file system', async () => {
+    const ended = await run(node(pair({ a: `runDir: ${tmpfs('nr_inodes=1')}/r` })));
+    expectDocumented({ row: 'run directory on a full file system', code: 3 });
+    const says = ['Cannot create run directory', 'because: ENOSPC', 'try: free some room'];
+    expectEnded(ended, { code: 3, says });
+  });
+
+  it('arbiter on a full file system', async () => {
+    const ended = await run(node(pair({ arbiter: `file:${tmpfs('nr_inodes=2')}/terms` })));
+    expectDocumented({ row: 'arbiter on a full file system', code: 1 });
+    expectEnded(ended, { code: 1, says: ['arbiter', 'because: ENOSPC', 'Free some disk space'] });
+  });
+
+  it('disk image on a full file system', () => {
+    const image = path.join(tmpfs('size=64k'), 'd0.raw');
+    const receiver = new SeedReceiver({
+      begin: {
+        ...{ type: 'seedBegin', seedId: 's', ramBytes: 4096 },
+        disks: [{ id: 'd0', bytes: 1024 * 1024 }],
+      },
+      ramFile: at('seeded.ram'),
+      diskImages: { d0: image },
+      remains: new SeedRemains(),
+    });
+    const piece = { kind: 'blob', term: term(1), stream: 2, last: false } as const;
+    const fill = (): void => {
+      for (let offset = 0; offset < 1024 * 1024; offset += 65_536) {
+        receiver.take({ ...piece, offset, payload: Buffer.alloc(65_536, 1) });
+      }
+    };
+    expect(fill).toThrow(UnderstudyError);
+    expect(fill).toThrow(`Cannot write '${image}' for the seed`);
+    receiver.close();
+  });
+});
