@@ -277,8 +277,9 @@ export class BackupRole {
       return;
     }
     this.#replica = replica;
-    await replica.load(deviceState);
+    // Before the load: a replayer that finds no log behind its start gate waits, with its lock held.
     early.attach(replica);
+    await replica.load(deviceState);
     await this.#options.prepareToSpeak();
     const deadline = performance.now() + limits.catchUpMs;
     while (!this.#finished && this.#lag.currentMs > limits.softLagMs) {
