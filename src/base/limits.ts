@@ -49,6 +49,8 @@ export const limits = {
   feedRetryMs: 1,
   /** A digest of 128 MiB is then 512 numbers, and a difference is named to 256 KiB. */
   ramDigestBlockBytes: 256 * 1024,
+  /** What changed in RAM is told by the page: the guest's writes are scattered. */
+  ramPageBytes: 4096,
   /** QEMU starts in 0.2 s here; ten hogs beside it make that a few seconds. */
   qemuStartMs: 20_000,
   /** Loading a device state takes 10 ms (R7); past this QEMU will not do it. */
@@ -71,6 +73,40 @@ export const limits = {
   pokesAfterFeed: 3,
   /** One piece of RAM or disk on the link; the wire's own bound for a piece. */
   bulkPieceBytes: 256 * 1024,
+  /** What a seed compares, digests and tracks: one guest write costs at most this much to send. */
+  seedBlockBytes: 64 * 1024,
+  /** Digests of one stream: 16 MiB on either side. A larger stream (64 GiB) has larger blocks. */
+  seedBlocksMax: 1024 * 1024,
+  /** One read of an image: its blocks are digested side by side. */
+  seedReadBytes: 1024 * 1024,
+  /** Work of a seed between two turns of the event loop: outputs wait for it, and 2 ms are felt by nobody. */
+  seedSliceMs: 2,
+  /** A round this small is copied in the pause in 1 ms; another one would find as much again. */
+  seedSmallRoundBytes: 2 * 1024 * 1024,
+  /** A round above this share of the one before will not end: the guest writes as fast as we send. */
+  seedShrink: 0.8,
+  /** Rounds of RAM, and of a disk, before the cut is made anyhow. */
+  seedRoundsMax: 8,
+  /** The RAM of a copy that was given up is memory: a link that drops is back by then, or it is not a matter of minutes. */
+  seedKeepMs: 120_000,
+  /** Slower than this a guest writes more than a seed can send. Bytes per second. */
+  seedBandwidthMin: 1_000_000,
+  /** A second of a busy machine's log. */
+  spoolBudgetMinBytes: 1_000_000,
+  /** Log since the cut that waits for a copy: minutes of a busy machine, seconds of a flooded one. */
+  spoolBudgetBytes: 1024 * 1024 * 1024,
+  /** Far above a segment: a longer record is damage. */
+  spoolRecordBytesMax: 64 * 1024 * 1024,
+  /** From the spool to the replayer at once: more would be memory, less would let it run dry. */
+  spoolFeedBytes: 4 * 1024 * 1024,
+  /** Above this share of the spool the primary is slowed down, at the next one as much as it may be. */
+  spoolSoftShare: 0.5,
+  spoolHardShare: 0.9,
+  /** After a seed that was given up because the spool was full; doubled each time up to the next. */
+  seedPauseMs: 2_000,
+  seedPauseMaxMs: 120_000,
+  /** What may be sent at once under `seedBandwidth`: 10 ms at 1 Gbit/s. */
+  seedBurstBytes: 1024 * 1024,
   /** How often the core is told the time: a quarter of the shortest sensible epoch. */
   coreTimerMs: 5,
   /** Figures for people and the demo; not on any path of the protocol. */
@@ -108,12 +144,6 @@ export const limits = {
   hardBacklogBytes: 128 * 1024 * 1024,
   /** Some minutes of shipped segments; past this neighbours are counted as one. */
   backlogEntriesMax: 16_384,
-  /** What a guest's clients do not notice: less than a retransmission timeout of TCP (200 ms). */
-  seedPauseMs: 100,
-  /** A round that saves less than a fifth is not worth the next one. */
-  seedRoundGain: 0.8,
-  /** At 20 % less each the tenth round is a tenth of the first. */
-  seedRoundsMax: 10,
   /** A replayer is at least half as fast as its recorder: this much always lets it catch up. */
   throttleShareMax: 0.85,
   /** Short enough that no client notices, long enough that Node's timers keep it. */

@@ -1,5 +1,5 @@
 /**
- * The four system calls that Node lacks and the hypervisor layer needs, through koffi.
+ * The system calls that Node lacks and the hypervisor layer needs, through koffi.
  *
  * Linux on x86-64 and arm64: the constants below are the same on both.
  */
@@ -11,11 +11,22 @@ const mkfifoNative = libc.func('int mkfifo(const char *path, uint32_t mode)');
 const ioctlNative = libc.func('int ioctl(int fd, uint64_t request, _Out_ int *value)');
 const fcntlNative = libc.func('int fcntl(int fd, int command, int64_t value)');
 const fallocateNative = libc.func('int fallocate(int fd, int mode, int64_t from, int64_t length)');
+const lseekNative = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
+const mmapNative = libc.func(
+  'void *mmap(void *at, uint64_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const munmapNative = libc.func('int munmap(void *at, uint64_t length)');
 
 const FIONREAD = 0x541b;
 const F_SETPIPE_SZ = 1031;
 const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const ENXIO = 6;
+const PROT_READ = 0x1;
+const PROT_WRITE = 0x2;
+const MAP_SHARED = 0x01;
 
 function check(result: number, what: string): number {
   if (result >= 0) return result;
@@ -47,3 +58,62 @@ export function punchHole(fd: number, from: number, bytes: number): void {
     'fallocate punch hole',
   );
 }
+
+/** A run of bytes of a file. */
+export interface Extent {
+  readonly from: number;
+  /** The first byte behind it. */
+  readonly to: number;
+}
+
+/**
+ * The next run at or behind `from` that the file system has data for, or `undefined` if only holes
+ * follow. A file system that knows no holes says that all is data.
+ */
+export function nextData(fd: number, from: number): Extent | undefined {
+  const begin = Number(lseekNative(fd, from, SEEK_DATA));
+  if (begin < 0) {
+    if (koffi.errno() === ENXIO) return undefined;
+    check(begin, 'lseek SEEK_DATA');
+  }
+  const end = Number(lseekNative(fd, begin, SEEK_HOLE));
+  // ENXIO: the file was cut short between the two calls.
+  return end < 0 && koffi.errno() === ENXIO
+    ? undefined
+    : { from: begin, to: check(end, 'lseek SEEK_HOLE') };
+}
+
+/** A part of a file as memory, shared with whoever else maps or writes it. */
+export interface Mapping {
+  readonly bytes: Buffer<ArrayBuffer>;
+  /** After this not a single byte may be touched: the process would die. */
+  readonly unmap: () => void;
+}
+
+/**
+ * Maps `length` bytes from `offset`, a multiple of 4096. The range must lie in the file, and stay
+ * in it; reading a hole of a file on tmpfs makes it take memory.
+ */
+export function mapFile(
+  fd: number,
+  offset: number,
+  length: number,
+  access: 'read' | 'write',
+): Mapping {
+  const protection = access === 'read' ? PROT_READ : PROT_READ | PROT_WRITE;
+  const at = mmapNative(null, length, protection, MAP_SHARED, fd, offset) as bigint | null;
+  if (at === null || at === mapFailed) {
+    throw new UnderstudyError(
+      'resources',
+      `mmap of ${length} bytes failed: errno ${koffi.errno()}`,
+    );
+  }
+  return {
+    bytes: Buffer.from(koffi.view(at, length)),
+    unmap: () => {
+      check(munmapNative(at, length), 'munmap');
+    },
+  };
+}
+
+const mapFailed = 0xffff_ffff_ffff_ffffn;

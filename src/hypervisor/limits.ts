@@ -20,6 +20,12 @@ export const hypervisorLimits = {
   terminateMs: 5_000,
   /** After SIGKILL only a system call that cannot be interrupted keeps a process. */
   killMs: 10_000,
+  /** Finer bitmaps cost memory (2 KiB a GiB now), coarser ones send more than was written. */
+  dirtyBlockBytes: 64 * 1024,
+  /** What is asked of a dirty bitmap at once; a request's length has 32 bits. */
+  nbdStatusBytes: 1024 * 1024 * 1024,
+  /** An answer about the above has 8 bytes for each run, and a run at least one block of 64 KiB. */
+  nbdReplyBytes: 1024 * 1024,
   /** Between two looks whether a process that is not our child is gone. */
   killPollMs: 5,
 } as const;

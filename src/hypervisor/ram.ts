@@ -19,29 +19,10 @@ export function createRamFile(path: string, bytes: number): void {
   }
 }
 
-/** Copies RAM while the machine is stopped. Zero pages are left as holes. Returns its digest. */
-export function copyRam(from: string, to: string): RamDigest {
-  const source = openFor(from, 'r');
-  try {
-    fs.rmSync(to, { force: true });
-    const target = openFor(to, 'wx');
-    try {
-      fs.ftruncateSync(target, fs.fstatSync(source).size);
-      return readBlocks(source, (block, position) => {
-        if (!isZero(block)) fs.writeSync(target, block, 0, block.length, position);
-      });
-    } finally {
-      fs.closeSync(target);
-    }
-  } finally {
-    fs.closeSync(source);
-  }
-}
-
 export function digestRam(path: string): RamDigest {
   const fd = openFor(path, 'r');
   try {
-    return readBlocks(fd, () => undefined);
+    return readBlocks(fd);
   } finally {
     fs.closeSync(fd);
   }
@@ -54,15 +35,13 @@ export function differingBlocks(a: RamDigest, b: RamDigest): number[] {
   return differing;
 }
 
-function readBlocks(fd: number, use: (block: Buffer, position: number) => void): number[] {
+function readBlocks(fd: number): number[] {
   const digest: number[] = [];
   const buffer = Buffer.allocUnsafe(limits.ramDigestBlockBytes);
   for (let position = 0; ; ) {
     const bytes = fs.readSync(fd, buffer, 0, buffer.length, position);
     if (bytes === 0) return digest;
-    const block = buffer.subarray(0, bytes);
-    digest.push(crc32(block));
-    use(block, position);
+    digest.push(crc32(buffer.subarray(0, bytes)));
     position += bytes;
   }
 }
@@ -70,8 +49,12 @@ function readBlocks(fd: number, use: (block: Buffer, position: number) => void):
 const zeros = Buffer.alloc(limits.ramDigestBlockBytes);
 
 /** True when every byte is zero: such a block is not worth sending or storing. */
-export function isZero(block: Buffer): boolean {
-  return block.length <= zeros.length && block.equals(zeros.subarray(0, block.length));
+export function isZero(block: Uint8Array): boolean {
+  for (let at = 0; at < block.length; at += zeros.length) {
+    const length = Math.min(zeros.length, block.length - at);
+    if (zeros.compare(block, at, at + length, 0, length) !== 0) return false;
+  }
+  return true;
 }
 
 function openFor(path: string, flags: string): number {

@@ -4,12 +4,16 @@
  * The daemon is outside record/replay, so its block jobs work as documented. Each disk is a raw
  * image, exported over NBD on one unix socket under the disk's id, to several QEMU processes at
  * once: the replayer that works and the successor that waits.
+ *
+ * To copy a disk that is in use: track its writes (write-tracker.ts), read the image meanwhile, and
+ * take a point-in-time copy of what was written last (`prepareCopy`, `startCopies`, `hurryCopies`).
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { Monitor } from './monitor.ts';
 import { type OwnedProcess, spawnOwned } from './processes.ts';
+import { WriteTracker } from './write-tracker.ts';
 
 export interface StorageDisk {
   readonly id: string;
@@ -22,6 +26,16 @@ export interface StorageOptions {
   /** Directory of this daemon's sockets; created. */
   readonly dir: string;
   readonly pidDir: string;
+}
+
+/** A point-in-time copy that is to be made. */
+export interface DiskCopy {
+  /** The disk. */
+  readonly id: string;
+  /** What `prepareCopy` gave. */
+  readonly node: string;
+  /** Copies only what this tracker saw written since its last round; all of the disk without it. */
+  readonly tracker?: WriteTracker;
 }
 
 export class Storage {
@@ -63,6 +77,19 @@ export class Storage {
     }
   }
 
+  /** Records which parts of a disk of `bytes` are written from now on. */
+  trackWrites(id: string, bytes: number): Promise<WriteTracker> {
+    const tracker = WriteTracker.begin({
+      monitor: this.#monitor,
+      nbdSocket: this.nbdSocket,
+      disk: id,
+      bytes,
+      name: `writes${this.#nextJob}`,
+    });
+    this.#nextJob += 1;
+    return tracker;
+  }
+
   /** Prepares a point-in-time copy; nothing is copied before `startCopies`. */
   async prepareCopy(id: string, path: string, bytes: number): Promise<string> {
     createCopyFile(path, bytes);
@@ -79,25 +106,31 @@ export class Storage {
   }
 
   /**
-   * The copies show the disks as they are at this call; writes after it are copied around. The
-   * copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it starts
+   * The copies show the disks as they are at this call; writes after it are copied around. A copy
+   * with a tracker ends its last round: the tracker records nothing after this call.
+   *
+   * The copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it starts
    * to copy at full speed, and the machine is stopped now.
    */
-  async startCopies(
-    copies: readonly { id: string; node: string }[],
-  ): Promise<{ readonly done: Promise<void> }> {
+  async startCopies(copies: readonly DiskCopy[]): Promise<{ readonly done: Promise<void> }> {
     const done = copies.map(({ node }) => this.#jobDone(node));
-    const actions = copies.map(({ id, node }) => ({
-      type: 'blockdev-backup',
-      data: {
-        'job-id': node,
-        device: id,
-        target: node,
-        sync: 'full',
-        speed: 1,
-        'auto-dismiss': false,
+    const actions = copies.flatMap(({ id, node, tracker }) => [
+      ...(tracker === undefined ? [] : [tracker.freezeAction()]),
+      {
+        type: 'blockdev-backup',
+        data: {
+          'job-id': node,
+          device: id,
+          target: node,
+          // 'never': the bitmap stays as it was frozen, so that it can be read afterwards.
+          ...(tracker === undefined
+            ? { sync: 'full' }
+            : { sync: 'bitmap', bitmap: tracker.bitmap, 'bitmap-mode': 'never' }),
+          speed: 1,
+          'auto-dismiss': false,
+        },
       },
-    }));
+    ]);
     if (actions.length > 0) await this.#monitor.execute('transaction', { actions });
     const all = Promise.all(done).then(() => undefined);
     all.catch(() => undefined); // whoever needs the copies waits for them

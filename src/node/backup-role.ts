@@ -10,17 +10,29 @@ import type { DetectorOptions } from '../core/failure-detector.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import { PauseFilter } from '../hypervisor/pause-filter.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
-import type { Control, Cut, Link, LinkMessage, LogFrame, SeedOffer } from '../ports/link.ts';
+import type {
+  Control,
+  Cut,
+  Link,
+  LinkMessage,
+  LogFrame,
+  SeedBegin,
+  SeedOffer,
+} from '../ports/link.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
+import { BlobCollector } from './blob-collector.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
 import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
 import type { Reporter } from './report.ts';
-import { BlobCollector, SeedReceiver } from './seed-receiver.ts';
-import { seedStreams } from './seed-sender.ts';
+import { seedStreams } from './seeding/bulk.ts';
+import { EarlyLog } from './seeding/early-log.ts';
+import type { SeedRemains } from './seeding/remains.ts';
+import { SeedReceiver } from './seeding/seed-receiver.ts';
+import type { SpoolOptions } from './spool.ts';
 import type { Terms } from './terms.ts';
 
 export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'onEpoch'> {
@@ -29,6 +41,10 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'o
   readonly term: Term;
   readonly terms: Terms;
   readonly detector: DetectorOptions;
+  /** What earlier seeds left here. */
+  readonly remains: SeedRemains;
+  /** Where log waits that cannot be executed yet. */
+  readonly spool: SpoolOptions;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -39,14 +55,22 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'o
 
 export type BackupOutcome =
   | { readonly kind: 'tookOver'; readonly term: Term; readonly machine: TakenOver }
-  /** Nothing is left of the copy; membership decides what comes next. */
-  | { readonly kind: 'discarded'; readonly reason: string }
+  /**
+   * Nothing is left of the copy; membership decides what comes next. `interrupted`: the seed that
+   * was not complete; `pauseMs`: do not try again before that.
+   */
+  | {
+      readonly kind: 'discarded';
+      readonly reason: string;
+      readonly interrupted?: string;
+      readonly pauseMs?: number;
+    }
   | { readonly kind: 'poweredOff' }
   | { readonly kind: 'stopped' };
 
 interface Seed {
   readonly offer: SeedOffer;
-  readonly receiver: SeedReceiver;
+  readonly early: EarlyLog;
   readonly requests: RequestTracker;
   readonly tail: LogTail;
   readonly unpacker: SegmentUnpacker;
@@ -61,10 +85,12 @@ export class BackupRole {
   readonly #watch: LinkWatch;
   #discardReason = '';
   readonly #timer: NodeJS.Timeout;
+  #receiver: SeedReceiver | undefined;
   #seed: Seed | undefined;
   #replica: Replica | undefined;
-  /** Segments received before the copy executes. */
-  readonly #early: Buffer[] = [];
+  #bringingUp: Promise<void> = Promise.resolve();
+  #spoolToldAt = 0;
+  #pauseMs: number | undefined;
   #cutState: BlobCollector | undefined;
   readonly #pauses: PauseFilter;
   #lostAt = 0;
@@ -135,6 +161,8 @@ export class BackupRole {
   #tick(): void {
     this.#step({ type: 'timer' });
     this.#watch.tick();
+    this.#pumpEarly();
+    this.#tellSpool();
     if (this.#drained !== undefined && !this.#isFull()) {
       this.#drained();
       this.#drained = undefined;
@@ -191,7 +219,7 @@ export class BackupRole {
         return this.#takeLog(message);
       case 'blob':
         if (this.#cutState !== undefined) this.#cutState.take(message);
-        else this.#seed?.receiver.take(message);
+        else this.#receiver?.take(message);
         return;
       case 'control':
         this.#takeControl(message.control);
@@ -203,6 +231,9 @@ export class BackupRole {
 
   #takeControl(control: Control): void {
     switch (control.type) {
+      case 'seedBegin':
+        this.#prepare(control);
+        return;
       case 'seedOffer':
         this.#begin(control);
         return;
@@ -231,13 +262,27 @@ export class BackupRole {
     }
   }
 
+  /** RAM and disks are going to come; tells what is here of them. */
+  #prepare(begin: SeedBegin): void {
+    if (this.#receiver !== undefined) throw new Error('a second seed began on one link');
+    const { link, term, ramFile, diskImages, remains } = this.#options;
+    const receiver = new SeedReceiver({ begin, ramFile, diskImages, remains });
+    this.#receiver = receiver;
+    this.#sendControl(receiver.holdings);
+    receiver.sendDigests({ link, term }).catch((thrown: unknown) => {
+      this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
+    });
+  }
+
   #begin(offer: SeedOffer): void {
-    const { layout, ramFile, diskImages } = this.#options;
+    const { layout, spool } = this.#options;
+    const receiver = this.#receiver;
+    if (receiver === undefined) throw new Error('a cut arrived before its seed began');
+    receiver.takeOffer(offer);
     const requests = new RequestTracker(offer.blockRequestId ?? 0);
-    const receiver = new SeedReceiver({ offer, ramFile, diskImages });
     this.#seed = {
       offer,
-      receiver,
+      early: new EarlyLog(spool),
       requests,
       unpacker: new SegmentUnpacker(layout),
       tail: new LogTail({
@@ -250,14 +295,17 @@ export class BackupRole {
       }),
     };
     this.#lag.start(offer.icount);
-    receiver.complete
-      .then((deviceState) => this.#bringUp(deviceState))
-      .catch((thrown: unknown) => {
+    const { early } = this.#seed;
+    void receiver.complete.then((deviceState) => {
+      const settled = receiver.settle();
+      settled.catch(() => undefined); // awaited when the copy is up
+      this.#bringingUp = this.#bringUp(deviceState, early, settled).catch((thrown: unknown) => {
         this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
       });
+    });
   }
 
-  async #bringUp(deviceState: Buffer): Promise<void> {
+  async #bringUp(deviceState: Buffer, early: EarlyLog, settled: Promise<void>): Promise<void> {
     const onFailure = (reason: string): void => {
       if (!this.#poweringOff) this.#step({ type: 'replicaFailed', reason });
     };
@@ -270,8 +318,9 @@ export class BackupRole {
       await replica.destroy();
       return;
     }
-    for (const bytes of this.#early.splice(0)) replica.feed(bytes);
     this.#replica = replica;
+    // Before the load: a replayer that finds no log behind its start gate waits, with its lock held.
+    early.attach(replica);
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();
     const deadline = performance.now() + limits.catchUpMs;
@@ -284,7 +333,42 @@ export class BackupRole {
       }
       await new Promise((resolve) => setTimeout(resolve, limits.coreTimerMs));
     }
+    await settled;
+    this.#options.remains.succeeded();
     this.#step({ type: 'replicaReady' });
+  }
+
+  #pumpEarly(): void {
+    try {
+      this.#seed?.early.pump();
+    } catch (thrown) {
+      this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
+    }
+  }
+
+  /** Lets the primary know how much waits while nothing is executed: it may slow down. */
+  #tellSpool(): void {
+    const early = this.#seed?.early;
+    const now = performance.now();
+    if (this.#core.state.kind !== 'seeding' || early === undefined) return;
+    if (now - this.#spoolToldAt < limits.reportMs) return;
+    this.#spoolToldAt = now;
+    const { usedBytes, budgetBytes } = early;
+    this.#sendControl({ type: 'seedSpool', usedBytes, budgetBytes });
+  }
+
+  /** The budget is used up although the primary was slowed down: a seed later is better. */
+  #abandon(error: Error): void {
+    const { remains, reporter } = this.#options;
+    const pauseMs = remains.abandoned();
+    this.#pauseMs = pauseMs;
+    reporter.report({ type: 'seedAbandoned', reason: error.message, pauseMs });
+    this.#sendControl({
+      type: 'seedFailed',
+      seedId: this.#seed?.offer.seedId ?? '',
+      reason: error.message,
+    });
+    this.#step({ type: 'replicaFailed', reason: error.message });
   }
 
   #takeLog(frame: LogFrame): void | Promise<void> {
@@ -307,8 +391,11 @@ export class BackupRole {
   }
 
   #feed(bytes: Buffer): void {
-    if (this.#replica === undefined) this.#early.push(bytes);
-    else this.#replica.feed(bytes);
+    try {
+      this.#seed?.early.push(bytes);
+    } catch (thrown) {
+      this.#abandon(asError(thrown));
+    }
   }
 
   async #stalled(reason: string): Promise<void> {
@@ -378,6 +465,7 @@ export class BackupRole {
     this.#feed(this.#pauses.flush());
     const backlogBytes = replica.pendingBytes;
     try {
+      seed.early.flush();
       const machine = await replica.takeOver(
         seed.tail.icount,
         () => seed.requests.uncompleted(),
@@ -413,9 +501,22 @@ export class BackupRole {
     clearInterval(this.#timer);
     this.#lag.stop();
     this.#drained?.();
-    this.#seed?.receiver.close();
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
-    this.#end(outcome);
+    // A copy that was just being started would still have its files mapped.
+    await this.#bringingUp;
+    const interrupted =
+      this.#receiver?.isComplete === false ? this.#receiver.begin.seedId : undefined;
+    this.#receiver?.close();
+    await this.#seed?.early.close();
+    this.#end(
+      outcome.kind === 'discarded'
+        ? {
+            ...outcome,
+            ...(interrupted === undefined ? {} : { interrupted }),
+            ...(this.#pauseMs === undefined ? {} : { pauseMs: this.#pauseMs }),
+          }
+        : outcome,
+    );
   }
 }

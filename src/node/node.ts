@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
@@ -36,6 +37,9 @@ import type { PairConfig } from './pair-config.ts';
 import { type PrimaryOutcome, PrimaryRole } from './primary-role.ts';
 import { Reporter } from './report.ts';
 import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
+import { Bandwidth } from './seeding/bandwidth.ts';
+import { refuseMarked } from './seeding/image-marker.ts';
+import { SeedRemains } from './seeding/remains.ts';
 import { SpokenTerm } from './spoken.ts';
 import { holderNode, Terms } from './terms.ts';
 
@@ -70,6 +74,8 @@ export class UnderstudyNode {
   readonly #terms: Terms;
   readonly #spoken: SpokenTerm;
   readonly #console = new ConsoleHub();
+  readonly #bandwidth: Bandwidth;
+  readonly #remains = new SeedRemains();
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
   #control: ControlServer | undefined;
@@ -103,6 +109,10 @@ export class UnderstudyNode {
     this.#terms = parts.terms;
     this.#spoken = parts.spoken;
     this.#startAnew = options.startAnew;
+    this.#bandwidth = new Bandwidth({
+      bytesPerSecond: options.config.seedBandwidth,
+      burstBytes: limits.seedBurstBytes,
+    });
     this.#identity = {
       node: options.config.self.name,
       pair: options.config.pair,
@@ -288,6 +298,7 @@ export class UnderstudyNode {
 
   /** True when the term is ours, and this node will know it after a loss of power. */
   async #claimToBoot(expected: Term): Promise<boolean> {
+    refuseMarked(Object.values(this.#diskImages));
     const claim = await this.#terms.claim(expected);
     if (claim.type === 'arbiterUnreachable') {
       throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
@@ -372,6 +383,7 @@ export class UnderstudyNode {
       remember: (term) => this.#spoken.save(term),
       ...machine,
       diskImages: this.#diskImages,
+      bandwidth: this.#bandwidth,
       egress,
       console: this.#console,
       reporter: this.reporter,
@@ -388,7 +400,8 @@ export class UnderstudyNode {
     await egress.close();
     await machine.recorder.instance.destroy();
     await machine.storage.stop();
-    await fs.promises.rm(machine.ramFile, { force: true });
+    // As a backup of the winner it needs little of that machine's RAM anew.
+    this.#remains.keep({ ramFile: machine.ramFile, interrupted: undefined });
     return outcome;
   }
 
@@ -409,6 +422,14 @@ export class UnderstudyNode {
       term: link.peer.term,
       terms: this.#terms,
       detector: config,
+      remains: this.#remains,
+      spool: {
+        path: path.join(
+          config.self.spoolDir ?? this.#runDir.path,
+          `${config.pair}-${config.self.name}.spool`,
+        ),
+        budgetBytes: config.spoolBudget,
+      },
       recorderHandlers: this.#recorderHandlers,
       prepareToSpeak: async () => {
         this.#egress ??= egressFromSpec(config.self.egress);
@@ -424,10 +445,16 @@ export class UnderstudyNode {
       // It was proven: from here on these are the newest disks.
       await this.#remember(outcome.term);
       this.#term = outcome.term;
+      this.#remains.discard();
       return outcome;
     }
     await fs.promises.rm(dir, { recursive: true, force: true });
-    await fs.promises.rm(ramFile, { force: true });
+    if (outcome.kind === 'discarded') {
+      this.#remains.keep({ ramFile, interrupted: outcome.interrupted });
+      await this.#pause(outcome.pauseMs ?? 0);
+    } else {
+      await fs.promises.rm(ramFile, { force: true });
+    }
     return outcome;
   }
 

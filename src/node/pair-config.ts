@@ -13,6 +13,7 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { CertificateFiles } from './certificate-files.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
 import { runDirBytesMax } from './run-dir.ts';
 
@@ -39,6 +40,8 @@ const nodeSchema = z.strictObject({
   runDir: z.string().min(1).optional(),
   /** Directory on a disk for what a node must still know after a loss of power. */
   stateDir: z.string().min(1).optional(),
+  /** Directory for the log of a seed, when it should not lie in the run directory. */
+  spoolDir: z.string().min(1).optional(),
   /** What differs from the pair's `tls` on this node. */
   tls: tlsSchema.optional(),
 });
@@ -75,6 +78,8 @@ const pairSchema = z
       .max(60_000, 'must be a number up to 60000')
       .default(limits.silenceMs),
     heartbeatMs: z.number('must be a number').optional(),
+    seedBandwidth: seedRateField.default(Number.POSITIVE_INFINITY),
+    spoolBudget: spoolSizeField.default(limits.spoolBudgetBytes),
   })
   .superRefine(refuseBadAuth);
 
@@ -104,6 +109,7 @@ export interface NodeConfig {
   readonly egress: string;
   readonly runDir: string;
   readonly stateDir: string;
+  readonly spoolDir: string | undefined;
   readonly tls?: CertificateFiles;
 }
 
@@ -117,6 +123,10 @@ export interface PairConfig {
   /** Silence of the peer that is suspicious, and how often a node breaks its own. */
   readonly silenceMs: number;
   readonly heartbeatMs: number;
+  /** Bytes per second that a seed may send; Infinity without a bound. */
+  readonly seedBandwidth: number;
+  /** Bytes of log that may wait for a copy that is being seeded. */
+  readonly spoolBudget: number;
   readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
@@ -154,6 +164,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     stateDir: path.resolve(baseDir, node.stateDir ?? '.understudy'),
     runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
     ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
+    spoolDir: node.spoolDir === undefined ? undefined : path.resolve(baseDir, node.spoolDir),
   });
   return {
     pair: data.pair,
@@ -163,6 +174,8 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     epochMs: data.epochMs,
     onBackupLost: data.onBackupLost,
     ...detector,
+    seedBandwidth: data.seedBandwidth,
+    spoolBudget: data.spoolBudget,
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),

@@ -11,6 +11,7 @@ import { logPosition, millis, type Term } from '../base/units.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
 import { throttleShare } from '../core/flow-control.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
+import { spoolShare } from '../core/spool-share.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
@@ -20,12 +21,15 @@ import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
 import { Backlog } from './backlog.ts';
 import type { ConsoleHub } from './console-hub.ts';
-import { seedBackup, verifyBackup } from './cutting.ts';
+import { verifyBackup } from './cutting.ts';
 import { LinkWatch } from './link-watch.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
 import type { Comparison, Reporter } from './report.ts';
+import { BackupHoldings } from './seeding/backup-holdings.ts';
+import type { Bandwidth } from './seeding/bandwidth.ts';
+import { describeSeed, seedBackup } from './seeding/seed-backup.ts';
 import type { Terms } from './terms.ts';
 import { withoutEnd } from './without-end.ts';
 
@@ -44,6 +48,8 @@ export interface PrimaryRoleOptions {
   readonly ramFile: string;
   /** Image of each disk on this node, by id. */
   readonly diskImages: Readonly<Record<string, string>>;
+  /** Bounds what a seed sends. */
+  readonly bandwidth: Bandwidth;
   readonly egress: Egress;
   readonly console: ConsoleHub;
   readonly reporter: Reporter;
@@ -55,7 +61,13 @@ export type PrimaryOutcome = 'poweredOff' | 'termLost' | 'failed' | 'stopped';
 interface Backup {
   readonly link: Link;
   readonly watch: LinkWatch;
+  /** Fires when the link closes. */
+  readonly lost: AbortController;
   shipper: LogShipper | undefined;
+  /** What it has from earlier, while it is seeded. */
+  holdings: BackupHoldings | undefined;
+  /** How much of the primary's time its spool asks for. */
+  spoolShare: number;
   /** The compare that the backup works on. */
   comparing: Comparing | undefined;
 }
@@ -152,6 +164,7 @@ export class PrimaryRole {
       link.close(`this primary is ${kind} already`);
       return;
     }
+    const lost = new AbortController();
     const watch = new LinkWatch({
       link,
       detector: this.#options.detector,
@@ -163,9 +176,18 @@ export class PrimaryRole {
       log: this.#options.log,
     });
     watch.seeding(true);
-    this.#backup = { link, watch, shipper: undefined, comparing: undefined };
+    this.#backup = {
+      link,
+      watch,
+      lost,
+      shipper: undefined,
+      holdings: undefined,
+      spoolShare: 0,
+      comparing: undefined,
+    };
     link.onMessage((message) => this.#takeMessage(link, message));
     link.onClose((closed) => {
+      lost.abort(closed.error ?? new UnderstudyError('link', closed.message));
       if (this.#backup?.link !== link) return;
       this.#step({ type: 'backupLost', reason: closed.message });
     });
@@ -221,7 +243,10 @@ export class PrimaryRole {
     this.#backup?.watch.tick();
     const hasBackup = this.#backup?.shipper !== undefined;
     if (!hasBackup) this.#backlog = new Backlog();
-    this.#options.recorder.throttle.share = hasBackup ? throttleShare(this.#backlog.ageMs) : 0;
+    const spool = this.#backup?.spoolShare ?? 0;
+    this.#options.recorder.throttle.share = hasBackup
+      ? Math.max(spool, throttleShare(this.#backlog.ageMs))
+      : 0;
   }
 
   #connectGuest(): void {
@@ -318,11 +343,16 @@ export class PrimaryRole {
     const seedId = `${this.term}.${this.#nextSeed}`;
     this.#nextSeed += 1;
     try {
-      await this.#exclusively(() =>
-        seedBackup({ ...this.#options, link, term: this.term }, seedId, (position) => {
+      await this.#exclusively(() => {
+        const begin = describeSeed(this.#options, seedId);
+        const { signal } = backup.lost;
+        const holdings = new BackupHoldings(begin, signal);
+        backup.holdings = holdings;
+        const context = { ...this.#options, link, term: this.term, signal };
+        return seedBackup(context, begin, holdings, (position) => {
           backup.shipper = new LogShipper(link, this.#options.layout, this.term, position);
-        }),
-      );
+        });
+      });
     } catch (thrown) {
       // The seed of a backup that left may fail late, when the next one is being seeded.
       if (this.#backup !== backup) return;
@@ -346,8 +376,7 @@ export class PrimaryRole {
         this.#step({ type: 'ack', position: message.received });
         return;
       case 'control':
-        if (message.control.type === 'seedReady') this.#step({ type: 'backupReady' });
-        if (message.control.type === 'seedFailed') link.close(message.control.reason);
+        this.#takeSeedControl(message.control);
         if (message.control.type === 'cutResult') {
           const { cutId, equal, differences } = message.control;
           this.#options.reporter.report({ type: 'cutCompared', equal, differences });
@@ -355,9 +384,12 @@ export class PrimaryRole {
           if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
         return;
-      case 'log':
       case 'blob':
-        link.close('only a primary sends log and state');
+        if (backup.holdings === undefined) throw new Error('nobody asked for digests');
+        backup.holdings.takePiece(message);
+        return;
+      case 'log':
+        link.close('only a primary sends log');
         return;
     }
   }
@@ -389,6 +421,20 @@ export class PrimaryRole {
     }).catch((thrown: unknown) => {
       log.warn({ reason: asError(thrown).message }, 'the guest could not be continued');
     });
+  }
+
+  #takeSeedControl(control: Control): void {
+    const backup = this.#backup;
+    if (backup === undefined) return;
+    if (control.type === 'seedHave') backup.holdings?.takeHave(control);
+    if (control.type === 'seedSpool') {
+      backup.spoolShare = spoolShare(control.usedBytes, control.budgetBytes);
+    }
+    if (control.type === 'seedReady') {
+      backup.spoolShare = 0;
+      this.#step({ type: 'backupReady' });
+    }
+    if (control.type === 'seedFailed') backup.link.close(control.reason);
   }
 
   #dropBackup(reason: string): void {

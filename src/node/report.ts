@@ -34,12 +34,40 @@ export type NodeEvent =
       readonly type: 'cut';
       readonly purpose: 'seed' | 'verify';
       readonly pauseMs: number;
-      /** Part of the pause that copied or read the RAM. */
+      /** Part of the pause that compared or read the RAM. */
       readonly ramMs: number;
       readonly discarded: number;
+      /** Part of the pause of a seed that then waited for the copies of the disks to begin. */
+      readonly disksMs?: number;
+      /** RAM of a seed that was sent in each round; the last one is that of the pause. */
+      readonly bytesPerRound?: readonly number[];
     }
   | ({ readonly type: 'cutCompared' } & Comparison)
-  | { readonly type: 'seeded'; readonly bytes: number; readonly ms: number }
+  /** `resumes`: the seed that broke off; `haveBytes`: what the backup says it has from earlier. */
+  | {
+      readonly type: 'seedBegun';
+      readonly seedId: string;
+      readonly haveBytes: number;
+      readonly resumes?: string;
+    }
+  /** All was sent: `bytes`, of which RAM and disks; zeros and what the backup had do not count. */
+  | {
+      readonly type: 'seeded';
+      readonly bytes: number;
+      readonly ramBytes: number;
+      readonly diskBytes: number;
+      readonly haveBytes: number;
+      readonly ms: number;
+    }
+  /** A seed went on where seed `from` broke off. */
+  | {
+      readonly type: 'seedResumed';
+      readonly from: string;
+      readonly haveBytes: number;
+      readonly sentBytes: number;
+    }
+  /** A backup gave a seed up because its spool was full; it comes back after `pauseMs`. */
+  | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number }
   | { readonly type: 'lag'; readonly ms: number; readonly bytes: number }
   | {
       readonly type: 'log';

@@ -53,10 +53,12 @@ export interface LogFrame {
 export interface BlobFrame {
   readonly kind: 'blob';
   readonly term: Term;
-  /** Which transfer, 0-255; a `seedOffer` or `cut` gives the numbers their meaning. */
+  /** Which transfer, 0-255; `seedBegin` or `cut` gives the numbers their meaning. */
   readonly stream: number;
-  /** Where the payload belongs in its stream. Pieces that are left out are zeros. */
+  /** Where the payload belongs in its stream. What is left out stays as it is there. */
   readonly offset: number;
+  /** So many zeros belong at `offset`. There is no payload then. */
+  readonly zeroBytes?: number;
   /** True on the last piece of the stream, whose payload may be empty. */
   readonly last: boolean;
   readonly payload: Uint8Array;
@@ -96,7 +98,10 @@ export interface StateDigest {
 
 /** Everything the nodes say to each other that is neither log, ack nor bulk. */
 export type Control =
+  | SeedBegin
+  | SeedHave
   | SeedOffer
+  | SeedSpool
   | { readonly type: 'seedReady'; readonly seedId: string }
   | { readonly type: 'seedFailed'; readonly seedId: string; readonly reason: string }
   /** The backup may take over from here on. */
@@ -115,6 +120,35 @@ export type Control =
   /** The sender leaves on purpose: this is not a failure. */
   | { readonly type: 'bye'; readonly reason: string };
 
+/** A seed begins: RAM and disks follow as blobs, in rounds, while the machine runs. */
+export interface SeedBegin {
+  readonly type: 'seedBegin';
+  readonly seedId: string;
+  readonly ramBytes: number;
+  readonly disks: readonly DiskOffer[];
+}
+
+/**
+ * The backup's answer to `seedBegin`: what it holds from earlier. For each stream named, digests of
+ * its blocks follow as blobs of the same number, from the backup to the primary.
+ */
+export interface SeedHave {
+  readonly type: 'seedHave';
+  readonly seedId: string;
+  /** The seed that broke off and is gone on with, if it is that. */
+  readonly resumes?: string;
+  /** Bytes with content, holes not counted. */
+  readonly streams: readonly { readonly stream: number; readonly bytes: number }[];
+}
+
+/** How much log waits at a backup that does not execute yet: the primary may slow down. */
+export interface SeedSpool {
+  readonly type: 'seedSpool';
+  readonly usedBytes: number;
+  readonly budgetBytes: number;
+}
+
+/** The cut of a seed: what has not arrived of RAM and disks follows, and the log goes on from it. */
 export interface SeedOffer {
   readonly type: 'seedOffer';
   readonly seedId: string;

@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -55,13 +55,25 @@ const helloFields = {
     .exactOptional(),
 };
 
+const disks = z.array(z.strictObject({ id: nameOf, bytes: natural })).max(wireLimits.disks);
+
 const peerControlSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('seedBegin'), seedId: nameOf, ramBytes: natural, disks }),
+  z.strictObject({
+    type: z.literal('seedHave'),
+    seedId: nameOf,
+    resumes: nameOf.exactOptional(),
+    streams: z
+      .array(z.strictObject({ stream: natural.max(0xff), bytes: natural }))
+      .max(wireLimits.disks + 1),
+  }),
+  z.strictObject({ type: z.literal('seedSpool'), usedBytes: natural, budgetBytes: natural }),
   z.strictObject({
     type: z.literal('seedOffer'),
     seedId: nameOf,
     ramBytes: natural,
     deviceStateBytes: natural,
-    disks: z.array(z.strictObject({ id: nameOf, bytes: natural })).max(wireLimits.disks),
+    disks,
     logPosition: position,
     icount: instructions,
     blockRequestId: natural.exactOptional(),

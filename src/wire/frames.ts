@@ -18,11 +18,11 @@
  *        u64       u64       u64       u32        u8      u24
  *
  *  3 blob
- *      16       17      18       24        32
- *      +--------+-------+--------+---------+- - - - -
- *      | stream | flags |   0    | offset  | payload        flags: bit 0 = last
- *      +--------+-------+--------+---------+- - - - -
- *        u8       u8      u48      u64
+ *      16       17      18          24        32
+ *      +--------+-------+-----------+---------+- - - - -
+ *      | stream | flags | zeroBytes | offset  | payload     flags: bit 0 = last
+ *      +--------+-------+-----------+---------+- - - - -
+ *        u8       u8      u48         u64                   zeroBytes: 0, or there is no payload
  *
  *  4 ack
  *      16         24               32        40
@@ -50,7 +50,7 @@ export interface PackedControlFrame {
 export type Frame = LogFrame | BlobFrame | AckFrame | PackedControlFrame;
 
 /** Raised when a layout above changes. */
-export const frameVersion = 1;
+export const frameVersion = 2;
 
 const magic = 0x5553;
 /** Magic and version as one number: the decoder's first test. */
@@ -68,6 +68,7 @@ const logHeadBytes = 48;
 const blobHeadBytes = 32;
 const ackBytes = 40;
 const lastFlag = 0x01;
+const zeroBytesMax = 0xffff_ffff_ffff;
 
 export function encodeFrame(frame: Frame): Buffer {
   switch (frame.kind) {
@@ -150,9 +151,12 @@ function encodeBlob(frame: BlobFrame): Buffer {
   const { payload } = frame;
   checkPayload('blob', payload.length, wireLimits.blobPayloadBytes);
   checkRange('stream', frame.stream, 0xff);
+  const zeroBytes = frame.zeroBytes ?? 0;
+  checkRange('zeroBytes', zeroBytes, payload.length > 0 ? 0 : zeroBytesMax);
   const bytes = begin(types.blob, frame.term, blobHeadBytes, payload);
-  bytes.writeUInt32BE(frame.stream * 0x1000000 + (frame.last ? lastFlag : 0) * 0x10000, 16);
-  bytes.writeUInt32BE(0, 20);
+  bytes.writeUInt8(frame.stream, 16);
+  bytes.writeUInt8(frame.last ? lastFlag : 0, 17);
+  bytes.writeUIntBE(zeroBytes, 18, 6);
   writeU64(bytes, frame.offset, 24);
   return seal(bytes);
 }
@@ -162,12 +166,16 @@ function decodeBlob(bytes: Buffer, term: Term): BlobFrame {
   if ((flags & ~lastFlag) !== 0) {
     throw refusal(`its flags are ${hex(flags)}, only ${hex(lastFlag)} is known`);
   }
-  checkReserved(bytes.readUIntBE(18, 6), 18);
+  const zeroBytes = bytes.readUIntBE(18, 6);
+  if (zeroBytes > 0 && bytes.length > blobHeadBytes) {
+    throw refusal(`it has ${zeroBytes} bytes of zeros and a payload, only one may be`);
+  }
   return {
     kind: 'blob',
     term,
     stream: bytes[16] ?? 0,
     offset: readU64(bytes, 24, 'offset'),
+    ...(zeroBytes > 0 ? { zeroBytes } : {}),
     last: flags === lastFlag,
     payload: bytes.subarray(blobHeadBytes),
   };

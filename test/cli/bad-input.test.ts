@@ -7,9 +7,10 @@ import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import { icount, logPosition, term } from '../../src/base/units.ts';
+import { term } from '../../src/base/units.ts';
 import { processStartTime } from '../../src/hypervisor/pid-files.ts';
-import { SeedReceiver } from '../../src/node/seed-receiver.ts';
+import { SeedRemains } from '../../src/node/seeding/remains.ts';
+import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { hasOpenssl, makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
 
@@ -404,14 +405,13 @@ describe.skipIf(!isRoot)('on a file system that is full', () => {
   it('disk image on a full file system', () => {
     const image = path.join(tmpfs('size=64k'), 'd0.raw');
     const receiver = new SeedReceiver({
-      offer: {
-        ...{ type: 'seedOffer', seedId: 's', ramBytes: 4096, deviceStateBytes: 1 },
+      begin: {
+        ...{ type: 'seedBegin', seedId: 's', ramBytes: 4096 },
         disks: [{ id: 'd0', bytes: 1024 * 1024 }],
-        logPosition: logPosition(0),
-        icount: icount(0),
       },
       ramFile: at('seeded.ram'),
       diskImages: { d0: image },
+      remains: new SeedRemains(),
     });
     const piece = { kind: 'blob', term: term(1), stream: 2, last: false } as const;
     const fill = (): void => {

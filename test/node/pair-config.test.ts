@@ -45,6 +45,8 @@ describe('a pair file', () => {
       onBackupLost: 'runAlone',
       silenceMs: limits.silenceMs,
       heartbeatMs: limits.silenceMs / 3,
+      seedBandwidth: Number.POSITIVE_INFINITY,
+      spoolBudget: limits.spoolBudgetBytes,
       self: {
         name: 'a',
         listen: 'ws://127.0.0.1:7001',
@@ -52,6 +54,7 @@ describe('a pair file', () => {
         egress: 'none',
         runDir: '/dev/shm/understudy/web-a',
         stateDir: path.join(dir, '.understudy'),
+        spoolDir: undefined,
       },
       peer: {
         name: 'b',
@@ -60,6 +63,7 @@ describe('a pair file', () => {
         egress: 'tap:us0',
         runDir: path.join(dir, 'run-b'),
         stateDir: path.join(dir, '.understudy'),
+        spoolDir: undefined,
       },
     });
     const b = load(good, 'b');

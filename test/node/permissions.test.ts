@@ -4,16 +4,18 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openFileArbiter } from '../../src/arbiter/file.ts';
-import { icount, logPosition, term } from '../../src/base/units.ts';
+import { term } from '../../src/base/units.ts';
 import { makeFifo } from '../../src/hypervisor/libc.ts';
 import { writePidFile } from '../../src/hypervisor/pid-files.ts';
-import { copyRam, createRamFile } from '../../src/hypervisor/ram.ts';
+import { createRamFile } from '../../src/hypervisor/ram.ts';
+import { RamShadow } from '../../src/hypervisor/ram-shadow.ts';
 import { ConsoleHub } from '../../src/node/console-hub.ts';
 import { ControlServer } from '../../src/node/control-server.ts';
 import { Reporter } from '../../src/node/report.ts';
 import { claimRunDir } from '../../src/node/run-dir.ts';
 import { createSecretFile } from '../../src/node/secret-file.ts';
-import { SeedReceiver } from '../../src/node/seed-receiver.ts';
+import { SeedRemains } from '../../src/node/seeding/remains.ts';
+import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { scratchDir } from './scratch.ts';
 
 const dir = scratchDir();
@@ -50,8 +52,9 @@ describe('with a umask of 0, for the owner only is', () => {
   it('the RAM, and its copy where an older one was open to all', () => {
     createRamFile(at('ram'), 4096);
     fs.writeFileSync(at('ram.seed'), 'old', { mode: 0o666 });
-    copyRam(at('ram'), at('ram.seed'));
+    const shadow = new RamShadow(at('ram'), at('ram.seed'), 4096);
     expect([modeOf(at('ram')), modeOf(at('ram.seed'))]).toEqual(['600', '600']);
+    shadow.close();
   });
 
   it('a log on its way to a replayer', () => {
@@ -60,19 +63,21 @@ describe('with a umask of 0, for the owner only is', () => {
   });
 
   it('what a seed brings, also where an older image was open to all', () => {
-    fs.writeFileSync(at('image'), 'old', { mode: 0o666 });
-    const receiver = new SeedReceiver({
-      offer: {
-        ...{ type: 'seedOffer', seedId: 's', ramBytes: 4096, deviceStateBytes: 1 },
-        disks: [{ id: 'd0', bytes: 512 }],
-        logPosition: logPosition(0),
-        icount: icount(0),
-      },
-      ramFile: at('seeded.ram'),
-      diskImages: { d0: at('image') },
-    });
-    expect([modeOf(at('seeded.ram')), modeOf(at('image'))]).toEqual(['600', '600']);
-    receiver.close();
+    for (const old of ['old', 'x'.repeat(512)]) {
+      fs.writeFileSync(at('image'), old);
+      fs.chmodSync(at('image'), 0o666);
+      const receiver = new SeedReceiver({
+        begin: {
+          ...{ type: 'seedBegin', seedId: 's', ramBytes: 4096 },
+          disks: [{ id: 'd0', bytes: 512 }],
+        },
+        ramFile: at('seeded.ram'),
+        diskImages: { d0: at('image') },
+        remains: new SeedRemains(),
+      });
+      expect([modeOf(at('seeded.ram')), modeOf(at('image'))]).toEqual(['600', '600']);
+      receiver.close();
+    }
   });
 
   it('the terms of the arbiter', async () => {

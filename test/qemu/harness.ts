@@ -11,6 +11,7 @@ import type net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import YAML from 'yaml';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { limits } from '../../src/base/limits.ts';
 import { epoch, icount } from '../../src/base/units.ts';
@@ -24,16 +25,17 @@ import { readGuestPage } from '../../src/demo/world-program.ts';
 import { padNetId } from '../../src/hypervisor/command-line.ts';
 import type { VmConfig } from '../../src/hypervisor/config.ts';
 import { findFirmware } from '../../src/hypervisor/firmware.ts';
-import { copyRam, createRamFile } from '../../src/hypervisor/ram.ts';
+import { createRamFile } from '../../src/hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../../src/hypervisor/recorder.ts';
 import { Replayer } from '../../src/hypervisor/replayer.ts';
 import { imageBytes, Storage } from '../../src/hypervisor/storage.ts';
 import { recorderLogFile, Successor, startRecorder } from '../../src/hypervisor/successor.ts';
 import { qemuVersion } from '../../src/hypervisor/version.ts';
-import { connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
+import { askNode, connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
 import { RequestTracker } from '../../src/rrlog/inflight.ts';
 import { headerBytes, type Layout, layoutFor } from '../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../src/rrlog/log-tail.ts';
+import { startProxy, type TcpProxy } from '../wire/tcp-proxy.ts';
 
 const guestDir = fileURLToPath(new URL('../../build/guest', import.meta.url));
 const diskId = 'data';
@@ -354,7 +356,7 @@ export class Machine {
     const stopHolding = this.onSegment((segment) => held.push(segment));
     try {
       const cut = await recorder.cut(() => {
-        copyRam(this.ramFile, ramFile);
+        fs.copyFileSync(this.ramFile, ramFile);
         return storage.startCopies([{ id: diskId, node }]);
       });
       await storage.hurryCopies([{ node }]);
@@ -524,6 +526,13 @@ export class Copy {
 /** The first position of an event in a recorder's own log. */
 export const logStart = headerBytes;
 
+/** What tests change in a pair file. */
+export interface PairFile {
+  seedBandwidth?: string;
+  spoolBudget?: string;
+  nodes: Record<string, { listen: string; disks: Record<string, string> }>;
+}
+
 /** Two nodes with a guest, and the world around them. */
 export class PairUnderTest {
   readonly world: World;
@@ -532,6 +541,7 @@ export class PairUnderTest {
   readonly #sockets: net.Socket[] = [];
   readonly #stopped: NodeProcess[] = [];
   readonly #nodes = new Map<string, NodeProcess>();
+  readonly #relays: TcpProxy[] = [];
 
   private constructor(world: World, stage: Stage) {
     this.world = world;
@@ -554,6 +564,7 @@ export class PairUnderTest {
   async close(): Promise<void> {
     for (const node of this.#stopped) await this.#signal(node, 'SIGCONT').catch(() => undefined);
     for (const socket of this.#sockets) socket.destroy();
+    for (const relay of this.#relays) relay.close();
     try {
       await this.stage.close();
     } finally {
@@ -612,6 +623,38 @@ export class PairUnderTest {
   async protectedBy(primary: NodeProcess, backup: NodeProcess): Promise<void> {
     await backup.until('protecting');
     await primary.until('protected');
+  }
+
+  /** Changes the pair file for the nodes that start from now on. */
+  configure(change: (pair: PairFile) => void): void {
+    const pair = YAML.parse(fs.readFileSync(this.stage.pairFile, 'utf8')) as PairFile;
+    change(pair);
+    fs.writeFileSync(this.stage.pairFile, YAML.stringify(pair));
+  }
+
+  /** Puts a relay in front of a node that runs: who starts from now on reaches it through that. */
+  async relay(name: string): Promise<TcpProxy> {
+    const port = (pair: PairFile): number => Number(new URL(pair.nodes[name]?.listen ?? '').port);
+    const proxy = await startProxy(
+      port(YAML.parse(fs.readFileSync(this.stage.pairFile, 'utf8')) as PairFile),
+    );
+    this.#relays.push(proxy);
+    this.configure((pair) => {
+      const node = pair.nodes[name];
+      if (node !== undefined) node.listen = `ws://127.0.0.1:${proxy.port}`;
+    });
+    return proxy;
+  }
+
+  /** Compares the two machines at a cut. Returns what differs. */
+  async compare(primary: NodeProcess, backup: NodeProcess): Promise<readonly string[]> {
+    const compared = backup.next(
+      (event): event is Extract<WatchEvent, { type: 'cutCompared' }> =>
+        event.type === 'cutCompared',
+    );
+    const answer = await askNode<{ ok: boolean; error?: string }>(primary.control, 'verify');
+    if (!answer.ok) throw new Error(`no cut was made: ${answer.error}`);
+    return (await compared).differences;
   }
 
   read(page: string): Promise<string> {

@@ -44,6 +44,15 @@ export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
     payload: bytes,
   }),
   fc.record({
+    kind: fc.constant('blob' as const),
+    term: termOf,
+    stream: byte,
+    offset: natural,
+    zeroBytes: fc.integer({ min: 1, max: 0xffff_ffff_ffff }),
+    last: fc.boolean(),
+    payload: fc.constant(new Uint8Array(0)),
+  }),
+  fc.record({
     kind: fc.constant('ack' as const),
     term: termOf,
     received: position,
@@ -55,14 +64,27 @@ export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
 
 const type = <Name extends string>(text: Name) => fc.constant(text);
 
+const disks = fc.array(fc.record({ id: name, bytes: natural }), { maxLength: 4 });
+
 export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
+  fc.record({ type: type('seedBegin'), seedId: name, ramBytes: natural, disks }),
+  fc.record(
+    {
+      type: type('seedHave'),
+      seedId: name,
+      resumes: name,
+      streams: fc.array(fc.record({ stream: byte, bytes: natural }), { maxLength: 4 }),
+    },
+    { requiredKeys: ['type', 'seedId', 'streams'] },
+  ),
+  fc.record({ type: type('seedSpool'), usedBytes: natural, budgetBytes: natural }),
   fc.record(
     {
       type: type('seedOffer'),
       seedId: name,
       ramBytes: natural,
       deviceStateBytes: natural,
-      disks: fc.array(fc.record({ id: name, bytes: natural }), { maxLength: 4 }),
+      disks,
       logPosition: position,
       icount: instructions,
       blockRequestId: natural,

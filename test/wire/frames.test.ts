@@ -65,8 +65,8 @@ describe('frames', () => {
 
   it('is laid out as documented, byte for byte', () => {
     expect(encodeFrame(ack).toString('hex')).toBe(
-      '55530104' +
-        '859e5ea9' +
+      '55530204' +
+        'e818adf3' +
         '0000000000000001' +
         '0000000000000002' +
         '0000000000000003' +
@@ -111,7 +111,7 @@ describe('frames', () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (garbage, forge) => {
         const bytes = Buffer.from(garbage);
         if (forge && bytes.length >= 16) {
-          bytes.writeUIntBE(0x555301, 0, 3);
+          bytes.writeUIntBE(0x555302, 0, 3);
           bytes[3] = 1 + ((bytes[3] ?? 0) % 4);
           bytes.writeUInt32BE(checksumOf(bytes), 4);
         }
@@ -128,7 +128,7 @@ describe('frames', () => {
     const cases: [Buffer, string][] = [
       [Buffer.alloc(3), 'it has 3 bytes, at least 16 are needed'],
       [forged(ack, 0, [0x47, 0x45]), 'it begins with 0x4745, expected is 0x5553'],
-      [forged(ack, 2, [9]), 'its version is 9, this node speaks 1'],
+      [forged(ack, 2, [9]), 'its version is 9, this node speaks 2'],
       [forged(ack, 3, [5]), 'its type is 5, known are 1 to 4'],
       [forged(ack, 3, [2]), "it has 40 bytes, a frame of type 'log' has at least 48"],
       [forged(log, 3, [4]), "it has 51 bytes, a frame of type 'ack' has at most 40"],

@@ -5,7 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { type Millis, term } from '../../src/base/units.ts';
 import type { Link } from '../../src/ports/link.ts';
-import { packControl, unpackControl, type WireControl } from '../../src/wire/control.ts';
+import {
+  packControl,
+  protocolVersion,
+  unpackControl,
+  type WireControl,
+} from '../../src/wire/control.ts';
 import { decodeFrame, encodeFrame } from '../../src/wire/frames.ts';
 import { type GreetOptions, greet, type Identity } from '../../src/wire/hello.ts';
 import { type MemoryPipe, memoryPipePair } from '../../src/wire/memory-pair.ts';
@@ -148,7 +153,7 @@ const controlOf = (frame: Buffer): WireControl => {
 
 const hello = (node: string, challenge = newChallenge()): WireControl => ({
   type: 'hello',
-  protocol: 2,
+  protocol: protocolVersion,
   ...identity(node),
   challenge,
 });
@@ -224,7 +229,7 @@ describe('somebody without the secret gets no link', () => {
   it.each([
     [
       'no challenge (downgrade)',
-      [{ type: 'hello', protocol: 2, ...identity('a') }],
+      [{ type: 'hello', protocol: protocolVersion, ...identity('a') }],
       'a shared secret',
     ],
     [

@@ -1,0 +1,62 @@
+/**
+ * The mark of a disk image that is being seeded: a file `IMAGE.seeding` beside it.
+ *
+ * A seed writes differences into an older image. Until it is complete the image is a mixture of two
+ * times, which no machine may be booted from; and a node that dies in between leaves it like that.
+ *
+ * Contract
+ *  1. The mark is on the disk before the first byte of the image is changed.
+ *  2. It is removed after all bytes of the seed are on the disk.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+
+const markOf = (image: string): string => `${image}.seeding`;
+
+/** Marks an image, durably. The words in the mark are for people. */
+export function markImage(image: string, seedId: string): void {
+  try {
+    const fd = fs.openSync(markOf(image), 'w', 0o600);
+    fs.writeSync(
+      fd,
+      `seed ${seedId} writes to this image; it is a mixture until that is complete\n`,
+    );
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    syncDirectory(image);
+  } catch (thrown) {
+    throw new UnderstudyError('resources', `Cannot create '${markOf(image)}' for the seed`, {
+      cause: asError(thrown),
+      hint: 'check that its directory exists, is writable and has room',
+    });
+  }
+}
+
+export function unmarkImage(image: string): void {
+  fs.rmSync(markOf(image), { force: true });
+  syncDirectory(image);
+}
+
+/** Throws `disk` when one of the images may not be booted from. */
+export function refuseMarked(images: Iterable<string>): void {
+  for (const image of images) {
+    if (!fs.existsSync(markOf(image))) continue;
+    throw new UnderstudyError(
+      'disk',
+      `Disk image '${image}' is a mixture: a seed of it broke off in the middle`,
+      {
+        hint: `start the other node and let this one be seeded; remove '${markOf(image)}' only if you have restored the image`,
+      },
+    );
+  }
+}
+
+function syncDirectory(image: string): void {
+  const fd = fs.openSync(path.dirname(image), 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,85 @@
+// A seed that cannot keep up with the log is given up by the backup, says why, and is not tried again
+// at once; the primary hears of it in time.
+import fs from 'node:fs';
+import path from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { logPosition, term } from '../../../src/base/units.ts';
+import type { VmConfig } from '../../../src/hypervisor/config.ts';
+import { BackupRole } from '../../../src/node/backup-role.ts';
+import { LogShipper } from '../../../src/node/log-shipper.ts';
+import type { Logger } from '../../../src/node/logger.ts';
+import { type NodeEvent, Reporter } from '../../../src/node/report.ts';
+import { SeedRemains } from '../../../src/node/seeding/remains.ts';
+import type { Terms } from '../../../src/node/terms.ts';
+import type { Control, SeedBegin } from '../../../src/ports/link.ts';
+import { encodeEvent } from '../../../src/rrlog/events.ts';
+import { layoutFor } from '../../../src/rrlog/layouts.ts';
+import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
+import { memoryLinkPair } from '../../../src/wire/memory-pair.ts';
+import { scratchDir } from '../scratch.ts';
+
+const dir = scratchDir();
+const layout = layoutFor('7.2');
+const from = logPosition(12);
+const begin: SeedBegin = { type: 'seedBegin', seedId: '1.1', ramBytes: 65_536, disks: [] };
+
+/** Log as a recorder writes it: clock readings, which nothing makes smaller. */
+function segments(count: number): Segment[] {
+  const start = { position: from, icount: 0 as never };
+  const tail = new LogTail({ layout, input: 'raw', expectHeader: false, markerNetId: 1, start });
+  return Array.from({ length: count }, (_, number) => {
+    const readings = Array.from({ length: 200 }, (_unused, index) =>
+      encodeEvent(layout, { kind: 'clock', clock: 'host', value: BigInt(number * index) }),
+    );
+    const step = encodeEvent(layout, { kind: 'instruction', count: 1 });
+    return tail.push(Buffer.concat([step, ...readings])) as Segment;
+  });
+}
+
+it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
+  const { a, b } = memoryLinkPair();
+  const heard: Control[] = [];
+  a.onMessage((message) => {
+    if (message.kind === 'control') heard.push(message.control);
+  });
+  const reporter = new Reporter();
+  const events: NodeEvent[] = [];
+  reporter.events.subscribe((event) => events.push(event));
+  const silent = () => undefined;
+  const role = new BackupRole({
+    vm: {} as VmConfig, // nothing is started: no seed is ever complete here
+    layout,
+    dir,
+    pidDir: dir,
+    ramFile: path.join(dir, 'ram'),
+    diskImages: {},
+    link: b,
+    term: term(1),
+    detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
+    terms: {} as Terms,
+    remains: new SeedRemains(),
+    spool: { path: path.join(dir, 'spool'), budgetBytes: 20_000 },
+    recorderHandlers: { onSegment: silent, onError: silent },
+    prepareToSpeak: () => Promise.resolve(),
+    reporter,
+    log: { info: silent, warn: silent, error: silent } as unknown as Logger,
+  });
+  const send = (control: Control) => a.send({ kind: 'control', term: term(1), control });
+  send(begin);
+  const cut = { deviceStateBytes: 1, logPosition: from, icount: 0 as never };
+  send({ ...begin, ...cut, type: 'seedOffer' });
+  const shipper = new LogShipper(a, layout, term(1), from);
+  const log = segments(20);
+  for (const segment of log.slice(0, 8)) shipper.ship(segment);
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'));
+  for (const segment of log.slice(8)) shipper.ship(segment);
+
+  const outcome = await role.ended;
+  expect(outcome).toMatchObject({ kind: 'discarded', interrupted: '1.1', pauseMs: 2000 });
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1' });
+  expect(JSON.stringify(heard.at(-1))).toContain('of 20000 are used');
+  const abandoned = events.find(({ type }) => type === 'seedAbandoned');
+  expect(abandoned).toMatchObject({ pauseMs: 2000 });
+  expect(fs.existsSync(path.join(dir, 'spool'))).toBe(false);
+});
