@@ -138,8 +138,8 @@ export const limits = {
   fullThrottleLagMs: 150,
   /** A lag that slowing down did not cure: what is behind is then some seconds of takeover. */
   hardLagMs: 2_000,
-  /** A disk or a neighbour may keep a backup busy for a moment; past this it is not a moment. */
-  hardLagHoldMs: 1_000,
+  /** A disk or a neighbour may keep a backup busy; a new seed costs more than to wait so long. */
+  hardLagHoldMs: 5_000,
   /** Log that is shipped and not executed: half of what the backup takes from the link. */
   hardBacklogBytes: 128 * 1024 * 1024,
   /** Some minutes of shipped segments; past this neighbours are counted as one. */

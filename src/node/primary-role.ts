@@ -9,7 +9,7 @@ import { limits } from '../base/limits.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
 import { logPosition, millis, type Term } from '../base/units.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
-import { throttleShare } from '../core/flow-control.ts';
+import { FlowControl } from '../core/flow-control.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
 import { spoolShare } from '../core/spool-share.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
@@ -19,13 +19,13 @@ import type { Egress } from '../ports/egress.ts';
 import type { Control, Link, LinkMessage } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
-import { Backlog } from './backlog.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { verifyBackup } from './cutting.ts';
 import { LinkWatch } from './link-watch.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
 import { type Output, OutputQueue } from './output-queue.ts';
+import { ownMemoryBytes } from './own-memory.ts';
 import type { Comparison, Reporter } from './report.ts';
 import { BackupHoldings } from './seeding/backup-holdings.ts';
 import type { Bandwidth } from './seeding/bandwidth.ts';
@@ -66,8 +66,10 @@ interface Backup {
   shipper: LogShipper | undefined;
   /** What it has from earlier, while it is seeded. */
   holdings: BackupHoldings | undefined;
-  /** How much of the primary's time its spool asks for. */
+  /** How much of the primary's time its spool, and its lag, ask for. */
   spoolShare: number;
+  readonly flow: FlowControl;
+  flowShare: number;
   /** The compare that the backup works on. */
   comparing: Comparing | undefined;
 }
@@ -85,8 +87,6 @@ export class PrimaryRole {
   readonly #core: PrimaryCore;
   readonly #queue = new OutputQueue();
   readonly #timers: NodeJS.Timeout[] = [];
-  /** What was shipped and is not yet executed by the backup. */
-  #backlog = new Backlog();
   readonly #holdMs = new Distribution();
   #backup: Backup | undefined;
   #end: (outcome: PrimaryOutcome) => void = () => undefined;
@@ -144,7 +144,9 @@ export class PrimaryRole {
     this.#rawBytes += segment.to - segment.from;
     if (this.#backup?.shipper !== undefined) {
       this.#backup.shipper.ship(segment);
-      this.#backlog.shipped(segment.icount);
+      const { icount, bytes } = segment;
+      const shipped = { type: 'shipped', icount, bytes: bytes.length } as const;
+      this.#backup.flow.step(shipped, millis(performance.now()));
     }
     for (const { epoch, position } of segment.markers) {
       this.#step({ type: 'markerSeen', epoch, position });
@@ -183,6 +185,8 @@ export class PrimaryRole {
       shipper: undefined,
       holdings: undefined,
       spoolShare: 0,
+      flow: new FlowControl(this.#options.onBackupLost),
+      flowShare: 0,
       comparing: undefined,
     };
     link.onMessage((message) => this.#takeMessage(link, message));
@@ -241,12 +245,25 @@ export class PrimaryRole {
   #tick(): void {
     this.#step({ type: 'timer' });
     this.#backup?.watch.tick();
-    const hasBackup = this.#backup?.shipper !== undefined;
-    if (!hasBackup) this.#backlog = new Backlog();
-    const spool = this.#backup?.spoolShare ?? 0;
-    this.#options.recorder.throttle.share = hasBackup
-      ? Math.max(spool, throttleShare(this.#backlog.ageMs))
-      : 0;
+    this.#control();
+  }
+
+  /** Slows the machine down for its backup, or gives the backup up. */
+  #control(): void {
+    const { throttle } = this.#options.recorder;
+    const backup = this.#backup;
+    if (backup?.shipper === undefined) {
+      throttle.share = 0;
+      return;
+    }
+    for (const effect of backup.flow.step({ type: 'timer' }, millis(performance.now()))) {
+      if (effect.type === 'slowDown') backup.flowShare = effect.share;
+      // Standing still as a process is invisible to record and replay; `stop` is not (R5).
+      else if (effect.type === 'stopGuest') backup.flowShare = 1;
+      else if (effect.type === 'continueGuest') backup.flowShare = 0;
+      else this.#step({ type: 'backupLost', reason: effect.reason });
+    }
+    throttle.share = Math.max(backup.spoolShare, backup.flowShare);
   }
 
   #connectGuest(): void {
@@ -291,6 +308,7 @@ export class PrimaryRole {
         return;
       case 'grant':
         this.#backup?.watch.seeding(false);
+        this.#backup?.flow.step({ type: 'granted' }, millis(performance.now()));
         this.#tell({ type: 'grant' });
         return;
       case 'handOver':
@@ -372,7 +390,10 @@ export class PrimaryRole {
     if (backup?.link !== link || !backup.watch.admit(message)) return;
     switch (message.kind) {
       case 'ack':
-        this.#backlog.executed(message.appliedIcount);
+        backup.flow.step(
+          { type: 'executed', icount: message.appliedIcount },
+          millis(performance.now()),
+        );
         this.#step({ type: 'ack', position: message.received });
         return;
       case 'control':
@@ -480,7 +501,7 @@ export class PrimaryRole {
       p99Ms: this.#holdMs.p(0.99),
       count: this.#holdMs.count,
     });
-    reporter.report({ type: 'memory', rssBytes: process.memoryUsage.rss() });
+    reporter.report({ type: 'memory', rssBytes: ownMemoryBytes() });
   }
 
   #finish(outcome: PrimaryOutcome): void {
