@@ -8,7 +8,7 @@ import { judgeCounter } from '../../../src/demo/judge-counter.ts';
 import { judgeLedger } from '../../../src/demo/judge-ledger.ts';
 import type { LoadProcess } from '../../../src/demo/load-process.ts';
 import type { LoadStats } from '../../../src/demo/load-record.ts';
-import { waitFor } from '../harness.ts';
+import { bootMs, waitFor } from '../harness.ts';
 import type { HostName } from './hosts-world.ts';
 import type { PairOnHosts } from './pair-on-hosts.ts';
 
@@ -77,7 +77,8 @@ export class Ordeal {
   }
 
   /** The same after a reboot of the guest: connections broke, but no promise was. */
-  endAfterReboot(): Promise<OutsideReport> {
+  async endAfterReboot(): Promise<OutsideReport> {
+    await waitFor('the guest', () => this.#pair.read('/read'), bootMs);
     return this.#judge();
   }
 
