@@ -75,7 +75,8 @@ export class PrimaryRole {
   readonly #timers: NodeJS.Timeout[] = [];
   /** What was shipped and is not yet executed by the backup. */
   #backlog = new Backlog();
-  readonly #holdMs = new Distribution();
+  /** How long outputs waited, since the state changed: a guest alone waits for nothing. */
+  #holdMs = new Distribution();
   #backup: Backup | undefined;
   #end: (outcome: PrimaryOutcome) => void = () => undefined;
   #finished = false;
@@ -285,6 +286,7 @@ export class PrimaryRole {
         return;
       case 'changed':
         this.#options.log.info({ from: effect.from.kind, to: effect.to.kind }, 'primary state');
+        this.#holdMs = new Distribution();
         this.#reportState();
         return;
       case 'destroyMachine':
