@@ -8,7 +8,7 @@ export const demoLimits = {
   counterPauseMs: 20,
   /** The echo connection sends a line this often. */
   echoLineMs: 20,
-  /** At the end, how long the last echoes may take. */
+  /** At the end, how long no echo may come while some are under way. */
   echoDrainMs: 5000,
   /** Echoes that are long overdue would fill memory; a guest that far behind is dead anyway. */
   echoBacklogBytes: 1 << 20,

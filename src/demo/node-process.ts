@@ -17,6 +17,8 @@ export interface NodeProcessOptions {
   readonly runDir: string;
   /** Where what the node logs is appended. */
   readonly logFile: string;
+  /** Put in front of the node's command, such as `ip netns exec NAME`. @default nothing */
+  readonly commandPrefix?: readonly string[];
 }
 
 export class NodeProcess {
@@ -38,7 +40,8 @@ export class NodeProcess {
     const args = [...loader, main, 'node', '--pair', options.pairFile, '--name', options.name];
     // A demo that is killed takes its nodes with it, and they their machines.
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
-    const [command = '', ...rest] = [...dying, process.execPath, ...args];
+    const prefix = options.commandPrefix ?? [];
+    const [command = '', ...rest] = [...dying, ...prefix, process.execPath, ...args];
     this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', log] });
     fs.closeSync(log);
     this.exited = new Promise((resolve) => {

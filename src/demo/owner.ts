@@ -6,11 +6,15 @@
  */
 import { readFileSync } from 'node:fs';
 
-const NAME = /^understudy-demo-(\d+)-(\d+)$/;
+const NAME = /^understudy-demo-(\d+)-(\d+)(?:-[a-z]+)?$/;
 
-/** `understudy-demo-PID-STARTED` for a process, this one by default. */
-export function ownerName(pid: number = process.pid): string {
-  return `understudy-demo-${pid}-${startTicks(pid) ?? 0}`;
+/**
+ * `understudy-demo-PID-STARTED` for a process, this one by default; with `-PART` behind it where
+ * one owner makes several things of a kind.
+ */
+export function ownerName(pid: number = process.pid, part?: string): string {
+  const name = `understudy-demo-${pid}-${startTicks(pid) ?? 0}`;
+  return part === undefined ? name : `${name}-${part}`;
 }
 
 /** Whether the name was made by `ownerName` in a process that is no more. */

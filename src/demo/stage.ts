@@ -21,6 +21,12 @@ export interface StageOptions {
   readonly guestDir?: string;
   /** Where the nodes' logs go and stay. @default with the other files, removed at the end */
   readonly logDir?: string;
+  /** URL for each node to listen at. @default free ports of loopback */
+  readonly listen?: readonly string[];
+  /** Keys of the pair file that are added, or take the place of the usual ones. */
+  readonly pairKeys?: Readonly<Record<string, unknown>>;
+  /** Put in front of a node's command, such as `ip netns exec NAME`. @default nothing */
+  readonly commandPrefix?: (node: string) => readonly string[];
 }
 
 export class Stage {
@@ -28,13 +34,15 @@ export class Stage {
   readonly pairFile: string;
   readonly #names: readonly string[];
   readonly #logDir: string;
+  readonly #commandPrefix: StageOptions['commandPrefix'];
   readonly #nodes = new Map<string, NodeProcess>();
 
-  private constructor(dir: string, names: readonly string[], logDir: string) {
-    this.#logDir = logDir;
+  private constructor(dir: string, options: StageOptions) {
     this.dir = dir;
     this.pairFile = path.join(dir, 'pair.yaml');
-    this.#names = names;
+    this.#logDir = path.resolve(options.logDir ?? dir);
+    this.#names = options.nodes;
+    this.#commandPrefix = options.commandPrefix;
   }
 
   static async open(options: StageOptions): Promise<Stage> {
@@ -43,7 +51,7 @@ export class Stage {
       options.guestDir ?? fileURLToPath(new URL('../../build/guest', import.meta.url));
     const guest = readGuest(guestDir);
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-demo-'));
-    const stage = new Stage(dir, nodes, path.resolve(options.logDir ?? dir));
+    const stage = new Stage(dir, options);
     fs.mkdirSync(stage.#logDir, { recursive: true });
     fs.mkdirSync(path.join(dir, 'arbiter'));
     const vm = {
@@ -58,13 +66,13 @@ export class Stage {
       nics: [{}],
     };
     fs.writeFileSync(path.join(dir, 'vm.yaml'), YAML.stringify(vm));
-    const ports = await freePorts(nodes.length);
+    const listen = options.listen ?? (await freeAddresses(nodes.length));
     const entries = nodes.map((name, index) => {
       const image = path.join(dir, `data-${name}.raw`);
       return [
         name,
         {
-          listen: `ws://127.0.0.1:${ports[index]}`,
+          listen: listen[index],
           disks: { data: image },
           egress: egressSpecs[index] ?? 'none',
           runDir: stage.runDir(name),
@@ -77,6 +85,7 @@ export class Stage {
       vm: 'vm.yaml',
       arbiter: 'file:arbiter',
       nodes: Object.fromEntries(entries),
+      ...options.pairKeys,
     };
     fs.writeFileSync(stage.pairFile, YAML.stringify(pair));
     return stage;
@@ -93,6 +102,7 @@ export class Stage {
       pairFile: this.pairFile,
       runDir: this.runDir(name),
       logFile: path.join(this.#logDir, `${name}.log`),
+      commandPrefix: this.#commandPrefix?.(name) ?? [],
     });
     this.#nodes.set(name, node);
     return node;
@@ -117,8 +127,8 @@ function readGuest(dir: string): { append: string } {
   }
 }
 
-/** Ports of loopback that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+/** URLs of ports of loopback that were free a moment ago. */
+async function freeAddresses(count: number): Promise<string[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, () => {
       const server = net.createServer();
@@ -129,5 +139,5 @@ async function freePorts(count: number): Promise<number[]> {
   );
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
   for (const server of servers) server.close();
-  return ports;
+  return ports.map((port) => `ws://127.0.0.1:${port}`);
 }

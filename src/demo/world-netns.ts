@@ -17,7 +17,7 @@ const BRIDGE = 'br0';
 const BRIDGE_MAC = '02:55:53:00:00:01';
 
 export async function openNetnsWorld(nodes: readonly string[]): Promise<World> {
-  await removeStale();
+  await removeStaleNamespaces();
   // Whether a tap may be made at all is asked first, before anything exists.
   TapDevice.create(tapName('x')).close();
   const netns = ownerName();
@@ -41,8 +41,8 @@ export async function openNetnsWorld(nodes: readonly string[]): Promise<World> {
   }
 }
 
-/** Removes the namespaces of demos that are no more. */
-async function removeStale(): Promise<void> {
+/** Removes the namespaces whose owners are no more. */
+export async function removeStaleNamespaces(): Promise<void> {
   for (const name of namespaces()) {
     if (isStale(name)) await runIp([`netns delete ${name}`]).catch(() => {});
   }

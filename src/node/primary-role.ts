@@ -87,7 +87,8 @@ export class PrimaryRole {
   readonly #core: PrimaryCore;
   readonly #queue = new OutputQueue();
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #holdMs = new Distribution();
+  /** How long outputs waited, since the state changed: a guest alone waits for nothing. */
+  #holdMs = new Distribution();
   #backup: Backup | undefined;
   #end: (outcome: PrimaryOutcome) => void = () => undefined;
   #finished = false;
@@ -328,6 +329,7 @@ export class PrimaryRole {
         return;
       case 'changed':
         this.#options.log.info({ from: effect.from.kind, to: effect.to.kind }, 'primary state');
+        this.#holdMs = new Distribution();
         this.#reportState();
         return;
       case 'destroyMachine':

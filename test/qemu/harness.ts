@@ -542,8 +542,9 @@ export class PairUnderTest {
   readonly #stopped: NodeProcess[] = [];
   readonly #nodes = new Map<string, NodeProcess>();
   readonly #relays: TcpProxy[] = [];
+  #nextLoad = 1;
 
-  private constructor(world: World, stage: Stage) {
+  protected constructor(world: World, stage: Stage) {
     this.world = world;
     this.stage = stage;
   }
@@ -620,6 +621,13 @@ export class PairUnderTest {
     return { a, b };
   }
 
+  /** The last process started for a node. */
+  node(name: string): NodeProcess {
+    const node = this.#nodes.get(name);
+    if (node === undefined) throw new Error(`node ${name} was never started`);
+    return node;
+  }
+
   async protectedBy(primary: NodeProcess, backup: NodeProcess): Promise<void> {
     await backup.until('protecting');
     await primary.until('protected');
@@ -662,7 +670,9 @@ export class PairUnderTest {
   }
 
   load(onStats: (stats: LoadStats) => void = () => undefined): LoadProcess {
-    return new LoadProcess(this.world, { runName: `test${process.pid}`, onStats });
+    const runName = `test${process.pid}-${this.#nextLoad}`;
+    this.#nextLoad += 1;
+    return new LoadProcess(this.world, { runName, onStats });
   }
 
   /** The guest's console through a node, what was printed before included. */

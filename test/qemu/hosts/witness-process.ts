@@ -1,0 +1,70 @@
+/** The arbiter of a pair on hosts: `understudy witness` in the outside world, stopped and continued. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { endChild } from '../../../src/demo/child.ts';
+import type { World, WorldChild } from '../../../src/demo/world.ts';
+
+export interface WitnessProcessOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly stateDir: string;
+  readonly secretFile: string;
+}
+
+export class WitnessProcess {
+  readonly #child: WorldChild;
+  readonly #stateDir: string;
+
+  private constructor(child: WorldChild, stateDir: string) {
+    this.#child = child;
+    this.#stateDir = stateDir;
+  }
+
+  static async start(
+    world: World,
+    { host, port, stateDir, secretFile }: WitnessProcessOptions,
+  ): Promise<WitnessProcess> {
+    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+    const child = world.spawn(process.execPath, [
+      ...['--import', import.meta.resolve('tsx'), main, 'witness'],
+      ...['--listen', `${host}:${port}`, '--state', stateDir, '--secret', secretFile],
+    ]);
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-2000);
+    });
+    await new Promise<void>((resolve, reject) => {
+      createInterface({ input: child.stdout }).once('line', () => resolve());
+      child.once('exit', () => reject(new Error(`the witness did not start: ${said}`)));
+    });
+    return new WitnessProcess(child, stateDir);
+  }
+
+  /** Who was given each term, oldest first. */
+  holders(pair: string): string[] {
+    const dir = path.join(this.#stateDir, pair);
+    const terms = fs.existsSync(dir)
+      ? fs.readdirSync(dir).filter((n) => n.startsWith('term-'))
+      : [];
+    return terms.sort().map((name) => {
+      const term = fs.readFileSync(path.join(dir, name), 'utf8');
+      return (JSON.parse(term) as { holder: string }).holder.replace(/:.*/, '');
+    });
+  }
+
+  /** It answers nothing, and its connections stay: as a host does that hangs. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async close(): Promise<void> {
+    this.thaw();
+    await endChild(this.#child);
+  }
+}

@@ -1,0 +1,50 @@
+// Both nodes end, in order or not, and are started again in either order. The machine boots once,
+// from the disks that spoke last, and the other node is seeded: nobody has to say which is which.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { NodeProcess } from '../../src/demo/node-process.ts';
+import { Ordeal } from './hosts/ordeal.ts';
+import type { PairOnHosts } from './hosts/pair-on-hosts.ts';
+import { sharedPair } from './hosts/shared-pair.ts';
+
+const thePair = sharedPair();
+
+/** The second node is started so much later: the first one has looked around by then. */
+const APART_MS = 1500;
+
+async function restartBoth(
+  pair: PairOnHosts,
+  end: (node: NodeProcess) => Promise<unknown>,
+  firstIs: 'newest' | 'oldest',
+): Promise<void> {
+  const ordeal = await Ordeal.begin(pair);
+  await Promise.all(['a', 'b'].map((name) => end(pair.node(name))));
+  const newest = pair.terms().at(-1) ?? '';
+  const oldest = newest === 'a' ? 'b' : 'a';
+  const known = new Map(['a', 'b'].map((name) => [name, pair.events(name).length]));
+  const [first, second] = firstIs === 'newest' ? [newest, oldest] : [oldest, newest];
+  pair.start(first);
+  await sleep(APART_MS);
+  pair.start(second);
+  const { primary } = await pair.protection();
+  expect(primary.name).toBe(newest);
+  const since = (name: string) => pair.events(name).slice(known.get(name));
+  // The other one never had a machine of its own.
+  expect(since(oldest)).not.toContainEqual(expect.objectContaining({ role: 'primary' }));
+  await ordeal.endAfterReboot();
+}
+
+const term = (node: NodeProcess) => node.stop();
+const kill = (node: NodeProcess) => node.killWithMachine();
+
+test('both are told to end; the one with the newest disks is started first', () =>
+  restartBoth(thePair(), term, 'newest'));
+
+test('both are told to end; the one with the newest disks is started last', () =>
+  restartBoth(thePair(), term, 'oldest'));
+
+test('both are killed; the one with the newest disks is started first', () =>
+  restartBoth(thePair(), kill, 'newest'));
+
+test('both are killed; the one with the newest disks is started last', () =>
+  restartBoth(thePair(), kill, 'oldest'));
