@@ -26,7 +26,9 @@
  * 12. A drill stops the guest, waits until the whole log is acknowledged and all outputs have left,
  *     and only then tells the backup to take over. A drill that leads to nothing ends in a claim; a
  *     won one lets the guest go on here. A guest that cannot be stopped stays protected.
- * 13. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
+ * 13. A backup that works but is given up learns of it only when the new term is won: one that lost its
+ *     link would claim the same term, and might win it although it is seconds behind.
+ * 14. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
@@ -42,8 +44,10 @@ export type PrimaryEvent =
   /** The backup holds the state of a cut and the log after it, and executes. */
   | { readonly type: 'backupReady' }
   | { readonly type: 'ack'; readonly position: LogPosition }
-  /** The link broke, was silent for too long, the seed failed, or flow control gave it up. */
+  /** The link broke, was silent for too long, or the seed failed. */
   | { readonly type: 'backupLost'; readonly reason: string }
+  /** It works, and flow control gave it up. */
+  | { readonly type: 'backupTooSlow'; readonly reason: string }
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
@@ -97,6 +101,8 @@ export type PrimaryState =
       readonly kind: 'claiming';
       readonly retryAt: Millis | undefined;
       readonly then: 'alone' | 'holding';
+      /** Why the backup, which knows nothing of the claim, is dropped by a won one. */
+      readonly dropping: string | undefined;
     }
   /** The term is won, and by policy nothing leaves without a backup. */
   | { readonly kind: 'holding' }
@@ -206,6 +212,10 @@ export class PrimaryCore {
       case 'backupLost':
         this.#backupLost(event.reason);
         return;
+      case 'backupTooSlow':
+        if (state.kind === 'protected') this.#claim(this.#afterLoss, event.reason);
+        else this.#backupLost(event.reason);
+        return;
       case 'termWon':
         this.#termWon(event.term);
         return;
@@ -263,7 +273,9 @@ export class PrimaryCore {
     const state = this.#state;
     switch (state.kind) {
       case 'claiming':
-        if (state.retryAt !== undefined && now >= state.retryAt) this.#claim(state.then);
+        if (state.retryAt !== undefined && now >= state.retryAt) {
+          this.#claim(state.then, state.dropping);
+        }
         return;
       case 'poweringOff':
         this.#finishPowerOff(now - state.since);
@@ -295,6 +307,7 @@ export class PrimaryCore {
     const state = this.#state;
     if (state.kind !== 'claiming' && state.kind !== 'poweringOff') return;
     this.#term = term;
+    if (state.kind === 'claiming') this.#dropGivenUp(state.dropping);
     // The guest went off while the claim was on its way: its last outputs may leave now.
     if (state.kind === 'poweringOff') this.#gate.setMode('open');
     else this.#withoutBackup(state.then === 'holding');
@@ -347,12 +360,19 @@ export class PrimaryCore {
       case 'poweringOff':
         this.#end('poweredOff', 'the guest is off, and the backup is gone');
         return;
+      case 'claiming':
+        this.#dropGivenUp(state.dropping);
+        this.#become({ ...state, dropping: undefined });
+        return;
       case 'alone':
       case 'holding':
-      case 'claiming':
       case 'ended':
         return;
     }
+  }
+
+  #dropGivenUp(reason: string | undefined): void {
+    if (reason !== undefined) this.#effects.push({ type: 'dropBackup', reason });
   }
 
   /** Everything is with the backup and every output has left: it may take over. */
@@ -365,9 +385,9 @@ export class PrimaryCore {
   }
 
   /** Not even an old acknowledgement releases anything now, whatever marker still comes back. */
-  #claim(then: 'alone' | 'holding'): void {
+  #claim(then: 'alone' | 'holding', dropping?: string): void {
     this.#gate.forgetAcknowledgements();
-    this.#become({ kind: 'claiming', retryAt: undefined, then });
+    this.#become({ kind: 'claiming', retryAt: undefined, then, dropping });
     this.#effects.push({ type: 'claimTerm', expected: this.#term });
   }
 

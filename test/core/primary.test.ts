@@ -85,6 +85,31 @@ describe('a primary', () => {
     expect(rig.releases).toEqual([]);
   });
 
+  it('backup is too slow: it hears of it when the term is won, not before', () => {
+    // Goal: it must not claim the term itself, seconds behind as it is.
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'outputs', count: 1 });
+    const gaveUp = rig.step({ type: 'backupTooSlow', reason: '9 s behind' });
+    expect(gaveUp.map(({ type }) => type)).toEqual(['changed', 'claimTerm']);
+    // What it still acknowledges releases nothing: only the term decides now.
+    rig.seeAll();
+    expect(rig.releases).toEqual([]);
+    rig.step({ type: 'arbiterUnreachable', reason: 'no answer' });
+    expect(rig.pass(limits.arbiterRetryMs)).toContainEqual({ type: 'claimTerm', expected: 7 });
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won).toContainEqual({ type: 'dropBackup', reason: '9 s behind' });
+    expect(won).toContainEqual({ type: 'release', through: 1 });
+  });
+
+  it('backup that is too slow goes while the term is claimed: it is dropped at once, and once', () => {
+    const rig = PrimaryRig.protected();
+    rig.step({ type: 'backupTooSlow', reason: '9 s behind' });
+    const lost = rig.step({ type: 'backupLost', reason: 'reset' });
+    expect(lost).toContainEqual({ type: 'dropBackup', reason: '9 s behind' });
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won.map(({ type }) => type)).not.toContain('dropBackup');
+  });
+
   it('backup dies while it is seeded: the guest notices nothing, the arbiter is not asked', () => {
     const rig = new PrimaryRig();
     rig.step({ type: 'backupJoined', backup: 'b' });
