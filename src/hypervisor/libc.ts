@@ -15,6 +15,9 @@ const lseekNative = libc.func('int64_t lseek(int fd, int64_t offset, int whence)
 const mmapNative = libc.func(
   'void *mmap(void *at, uint64_t length, int protection, int flags, int fd, int64_t offset)',
 );
+const setSchedulerNative = libc.func(
+  'int sched_setscheduler(int pid, int policy, const int32_t *priority)',
+);
 const munmapNative = libc.func('int munmap(void *at, uint64_t length)');
 
 const FIONREAD = 0x541b;
@@ -27,6 +30,8 @@ const ENXIO = 6;
 const PROT_READ = 0x1;
 const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
+const SCHED_RR = 2;
+const SCHED_RESET_ON_FORK = 0x40000000;
 
 function check(result: number, what: string): number {
   if (result >= 0) return result;
@@ -36,6 +41,14 @@ function check(result: number, what: string): number {
 /** Creates a FIFO that only its owner may use. */
 export function makeFifo(path: string): void {
   check(mkfifoNative(path, 0o600), `mkfifo ${path}`);
+}
+
+/**
+ * Asks for the lowest real-time priority for the calling thread; what it starts does not inherit it.
+ * Returns whether the rights allowed it.
+ */
+export function scheduleRealTime(): boolean {
+  return setSchedulerNative(0, SCHED_RR | SCHED_RESET_ON_FORK, [1]) === 0;
 }
 
 /** Bytes written to a pipe and not yet read from it. */
