@@ -67,6 +67,8 @@ export const limits = {
   stallMs: 3_000,
   /** Reads of icount and requests in flight that must agree before a halted machine is stopped. */
   haltSteadyReads: 3,
+  /** How long a marker or a frame may wait in QEMU before its vCPU is woken to record it. */
+  wakeMs: 3,
   /** Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1. */
   pokeMs: 5,
   /** QEMU works for a moment on what it has read already. */
@@ -147,7 +149,7 @@ export const limits = {
   /** A replayer is at least half as fast as its recorder: this much always lets it catch up. */
   throttleShareMax: 0.85,
   /** Short enough that no client notices, long enough that Node's timers keep it. */
-  throttlePeriodMs: 20,
+  throttlePeriodMs: 8,
   /** A copy that lags by a whole seed needs some seconds; one that never gets there is given up. */
   catchUpMs: 60_000,
   /** A replayer that has no log does not answer; that may be as long as its primary has none. */

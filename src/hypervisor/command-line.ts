@@ -14,6 +14,7 @@ import type { VmConfig } from './config.ts';
 export interface InstancePaths {
   readonly monitor: string;
   readonly pad: string;
+  readonly wake: string;
   readonly echo: string;
   readonly console: string;
   readonly nic: (index: number) => string;
@@ -23,6 +24,7 @@ export function instancePaths(dir: string): InstancePaths {
   return {
     monitor: `${dir}/qmp`,
     pad: `${dir}/pad`,
+    wake: `${dir}/wake`,
     echo: `${dir}/echo`,
     console: `${dir}/console`,
     nic: (index) => `${dir}/nic${index}`,
@@ -86,6 +88,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-chardev', `socket,id=console,path=${doubled(paths.console)}`],
     ['-serial', 'chardev:console'],
     ...padArguments(paths.pad),
+    // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).
+    ['-netdev', `stream,id=wake,server=off,addr.type=unix,addr.path=${doubled(paths.wake)}`],
     ...(options.mode === 'replay' ? echoArguments(paths.echo) : []),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
     ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
@@ -95,7 +99,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
   return args.flat();
 }
 
-/** The pad: a backend without a device, for markers (R2), pokes (R4) and the tick (R3). */
+/** The pad: a backend without a device, for markers (R2) and the tick (R3). */
 function padArguments(path: string): string[][] {
   const { 'qom-type': type, ...tick } = tickObject;
   const tickOptions = Object.entries(tick).map(([key, value]) => `${key}=${value}`);

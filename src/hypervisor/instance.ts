@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { encodeStreamFrame } from '../base/stream-frames.ts';
 import { type InstancePaths, instancePaths, qemuArguments, tickObject } from './command-line.ts';
 import type { VmConfig } from './config.ts';
 import { Monitor } from './monitor.ts';
@@ -27,6 +28,9 @@ export interface InstanceOptions {
   readonly incoming: boolean;
 }
 
+/** As short as a frame may be. */
+const wakeFrame = encodeStreamFrame(Buffer.alloc(60));
+
 /** A duplex byte stream to QEMU. */
 export type Stream = net.Socket;
 
@@ -34,23 +38,33 @@ export class QemuInstance {
   readonly process: OwnedProcess;
   readonly monitor: Monitor;
   readonly pad: Stream;
+  readonly #wake: Stream;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
   readonly console: Stream;
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
   readonly #dir: string;
+  #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
+  #traced = false;
 
   private constructor(
     options: InstanceOptions,
     child: OwnedProcess,
     monitor: Monitor,
-    streams: { pad: Stream; echo: Stream | undefined; console: Stream; nics: Stream[] },
+    streams: {
+      pad: Stream;
+      wake: Stream;
+      echo: Stream | undefined;
+      console: Stream;
+      nics: Stream[];
+    },
   ) {
     this.#dir = options.dir;
     this.process = child;
     this.monitor = monitor;
     this.pad = streams.pad;
+    this.#wake = streams.wake;
     this.echo = streams.echo;
     this.console = streams.console;
     this.nics = streams.nics;
@@ -79,19 +93,51 @@ export class QemuInstance {
       const all = Promise.all([
         monitor,
         doors.pad,
+        doors.wake,
         doors.echo,
         doors.console,
         Promise.all(doors.nics),
       ]);
-      const [qmp, pad, echo, consoleStream, nics] = await Promise.race([all, died]);
+      const [qmp, pad, wake, echo, consoleStream, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      return new QemuInstance(options, child, qmp, { pad, echo, console: consoleStream, nics });
+      const streams = { pad, wake, echo, console: consoleStream, nics };
+      return new QemuInstance(options, child, qmp, streams);
     } catch (error) {
       await child.kill();
       throw error;
     } finally {
       doors.close();
     }
+  }
+
+  /** Makes QEMU's main loop turn once (R4); nothing of it is in the log but the turn. */
+  wake(): void {
+    if (this.#wake.writableLength === 0) this.#wake.write(wakeFrame);
+  }
+
+  /**
+   * Makes the vCPU's thread turn once although its guest is idle: frames are recorded there only.
+   * There is no command for that. Switching a trace event of a vCPU does it (`async_run_on_cpu`,
+   * trace/control-target.c); this one never occurs. A QEMU without it (8.1 and later) is only woken.
+   */
+  wakeVcpu(): void {
+    if (this.#wakesVcpu === 'busy') return;
+    if (this.#wakesVcpu === 'never') {
+      this.wake();
+      return;
+    }
+    this.#wakesVcpu = 'busy';
+    this.#traced = !this.#traced;
+    this.monitor
+      .execute('trace-event-set-state', { name: 'guest_cpu_enter', enable: this.#traced, vcpu: 0 })
+      .then(
+        () => {
+          this.#wakesVcpu = 'idle';
+        },
+        () => {
+          this.#wakesVcpu = 'never';
+        },
+      );
   }
 
   /** Stops the machine: a protocol event, see R5. */
@@ -167,7 +213,8 @@ export class QemuInstance {
 
   /** Ends QEMU at once and removes its directory. Safe to call more than once. */
   async destroy(): Promise<void> {
-    for (const stream of [this.pad, this.echo, this.console, ...this.nics]) stream?.destroy();
+    for (const stream of [this.pad, this.#wake, this.echo, this.console, ...this.nics])
+      stream?.destroy();
     this.monitor.close();
     await this.process.kill('SIGKILL');
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
@@ -199,6 +246,7 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
     return { connected };
   };
   const pad = await door(paths.pad);
+  const wake = await door(paths.wake);
   const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
   const consoleDoor = await door(paths.console);
   const nics: Promise<Stream>[] = [];
@@ -207,6 +255,7 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
   }
   return {
     pad: pad.connected,
+    wake: wake.connected,
     echo,
     console: consoleDoor.connected,
     nics,

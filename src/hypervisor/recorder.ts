@@ -70,6 +70,10 @@ export class Recorder {
   readonly #follower: LogFollower;
   /** Log positions that must be segment boundaries, ascending. */
   readonly #splits: number[] = [];
+  /** Markers that QEMU was given and that did not come back yet. */
+  #markersUnseen = 0;
+  #frameWaits = false;
+  #waker: NodeJS.Timeout | undefined;
   /** A cut that waits for the log after it. */
   #judgement: Judgement | undefined;
 
@@ -105,6 +109,15 @@ export class Recorder {
   /** Puts a marker into the log; it comes back in a segment and pushes out what is before it. */
   sendMarker(epoch: Epoch): void {
     this.instance.pad.write(encodeStreamFrame(encodeMarkerFrame(epoch, limits.markerFrameBytes)));
+    this.#markersUnseen += 1;
+    this.#keepAwake();
+  }
+
+  /** Gives a frame to the guest, length prefix included. */
+  sendFrame(nic: number, bytes: Buffer): void {
+    this.instance.nics[nic]?.write(bytes);
+    this.#frameWaits = true;
+    this.#keepAwake();
   }
 
   /** Looks for new log now instead of waiting to be told. */
@@ -292,6 +305,7 @@ export class Recorder {
     try {
       const segment = this.#tail.push(chunk);
       if (segment === undefined) return;
+      this.#markersUnseen -= segment.markers.length;
       const judgement = this.#judgement;
       if (judgement !== undefined && segment.markers.some((m) => m.position > judgement.after)) {
         this.#judgement = undefined;
@@ -303,7 +317,25 @@ export class Recorder {
     }
   }
 
+  /**
+   * Wakes the vCPU as long as a marker waits in QEMU, and once for a frame. An idle guest whose clock
+   * is ahead of the real one sleeps until that has caught up, and records nothing meanwhile.
+   */
+  #keepAwake(): void {
+    this.#waker ??= setInterval(() => {
+      if (this.#markersUnseen <= 0 && !this.#frameWaits) this.#letSleep();
+      else this.instance.wakeVcpu();
+      this.#frameWaits = false;
+    }, limits.wakeMs);
+  }
+
+  #letSleep(): void {
+    clearInterval(this.#waker);
+    this.#waker = undefined;
+  }
+
   close(): void {
+    this.#letSleep();
     this.#follower.close();
   }
 }

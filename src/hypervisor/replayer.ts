@@ -9,7 +9,7 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
+import { StreamFrameDecoder } from '../base/stream-frames.ts';
 import type { Epoch } from '../base/units.ts';
 import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
@@ -18,7 +18,10 @@ import { decodeMarkerHead } from '../rrlog/marker.ts';
 import { padNetId } from './command-line.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
+import { InstructionMerger } from './instruction-merger.ts';
 import { LogFeeder } from './log-feeder.ts';
+import { ResetFilter } from './reset-filter.ts';
+import { SleepFilter } from './sleep-filter.ts';
 import { StartFilter } from './start-filter.ts';
 import { requestsInFlight } from './virtio.ts';
 
@@ -48,16 +51,28 @@ export interface Halted {
  * taken by a running machine only (`icount_account_warp_timer`), so this one holds the log back.
  */
 function encodeStartGate(layout: Layout): Buffer {
-  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data: Buffer.alloc(60) });
+  return encodePadFrame(layout, Buffer.alloc(60));
 }
 
-const poke = encodeStreamFrame(Buffer.alloc(60));
+/**
+ * A frame for the pad, behind a marker that is the last event so far. QEMU executes an event when
+ * it has read the kind of the next one (`replay_finish_event`), which may come much later: without
+ * this the echo of a marker would tell of the epoch behind it, and a copy that only waits for log
+ * would look as if it lagged.
+ */
+export function encodeBehindMarker(layout: Layout): Buffer {
+  return encodePadFrame(layout, Buffer.alloc(60));
+}
+
+function encodePadFrame(layout: Layout, data: Buffer): Buffer {
+  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data });
+}
 
 /** A frame for the pad, behind the last event: its echo says that all before it was executed. */
 function encodeLastFrame(layout: Layout): Buffer {
   const data = Buffer.alloc(60);
   lastFrameMagic.copy(data);
-  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data });
+  return encodePadFrame(layout, data);
 }
 
 const lastFrameMagic = Buffer.from('understudy:last');
@@ -66,6 +81,9 @@ export class Replayer {
   readonly instance: QemuInstance;
   readonly #options: ReplayerOptions;
   readonly #feeder: LogFeeder;
+  readonly #resets: ResetFilter;
+  readonly #sleeps: SleepFilter;
+  readonly #merger: InstructionMerger;
   /** Events given before the state that they follow: its filter is not known yet. */
   readonly #early: Buffer[] = [];
   #filter: StartFilter | 'none' | undefined;
@@ -77,6 +95,9 @@ export class Replayer {
   private constructor(options: ReplayerOptions, instance: QemuInstance, feeder: LogFeeder) {
     this.#options = options;
     this.instance = instance;
+    this.#resets = new ResetFilter(options.layout);
+    this.#sleeps = new SleepFilter(options.layout);
+    this.#merger = new InstructionMerger(options.layout);
     this.#feeder = feeder;
     if (!options.instance.incoming) this.#filter = 'none';
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
@@ -124,13 +145,19 @@ export class Replayer {
     return this.#feeder.pendingBytes + this.#early.reduce((sum, { length }) => sum + length, 0);
   }
 
+  /** Bytes of log that QEMU has read in all. */
+  get readBytes(): number {
+    return this.#feeder.fedBytes - this.#feeder.pendingBytes;
+  }
+
   /** Gives whole events to the machine. */
   feed(events: Buffer): void {
     if (this.#filter === undefined) {
       this.#early.push(events);
       return;
     }
-    this.#feeder.feed(this.#filter === 'none' ? events : this.#filter.push(events));
+    const passed = this.#filter === 'none' ? events : this.#filter.push(events);
+    this.#feeder.feed(this.#merger.push(this.#sleeps.push(this.#resets.push(passed))));
     if (this.#filter !== 'none' && this.#filter.done) this.#filter = 'none';
     this.#keepPoking();
   }
@@ -163,10 +190,10 @@ export class Replayer {
     }
     sentinels.push(encodeEnd(layout));
     if (this.#filter !== undefined && this.#filter !== 'none') {
-      this.#feeder.feed(this.#filter.flush());
+      this.#feeder.feed(this.#resets.push(this.#filter.flush()));
       this.#filter = 'none';
     }
-    this.#feeder.feed(Buffer.concat(sentinels));
+    this.#feeder.feed(Buffer.concat([this.#resets.flush(), ...sentinels]));
     this.#keepPoking();
     await this.#untilExecuted(icount);
     await this.instance.stop();
@@ -182,6 +209,7 @@ export class Replayer {
     const { monitor } = this.instance;
     let deadline = performance.now() + limits.stallMs;
     let seen = -1;
+    let read = -1;
     let steady = 0;
     while (steady < limits.haltSteadyReads) {
       const left = Math.max(limits.haltAnswerMs, deadline - performance.now());
@@ -189,8 +217,10 @@ export class Replayer {
         this.queryIcount(left),
         requestsInFlight(monitor, this.#options.diskIds),
       ]);
-      if (now !== seen) deadline = performance.now() + limits.stallMs;
+      const { readBytes } = this;
+      if (now !== seen || readBytes !== read) deadline = performance.now() + limits.stallMs;
       seen = now;
+      read = readBytes;
       steady = this.#lastEchoed && now === icount && inFlight === 0 ? steady + 1 : 0;
       if (performance.now() > deadline) {
         const found = await this.diagnose();
@@ -242,7 +272,7 @@ export class Replayer {
   /** Wakes QEMU's main loop while log waits, and a few times after it was given the last (R4). */
   #keepPoking(): void {
     this.#pokesLeft = limits.pokesAfterFeed;
-    this.instance.pad.write(poke);
+    this.instance.wake();
     this.#poker ??= setInterval(() => {
       this.#pokesLeft -= 1;
       if (this.#feeder.pendingBytes > 0) this.#pokesLeft = limits.pokesAfterFeed;
@@ -251,7 +281,7 @@ export class Replayer {
         this.#poker = undefined;
         return;
       }
-      if (this.instance.pad.writableLength === 0) this.instance.pad.write(poke);
+      this.instance.wake();
     }, limits.pokeMs);
   }
 

@@ -10,6 +10,7 @@ import type { DetectorOptions } from '../core/failure-detector.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
 import { PauseFilter } from '../hypervisor/pause-filter.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
+import { encodeBehindMarker } from '../hypervisor/replayer.ts';
 import type {
   Control,
   Cut,
@@ -93,6 +94,7 @@ export class BackupRole {
   #pauseMs: number | undefined;
   #cutState: BlobCollector | undefined;
   readonly #pauses: PauseFilter;
+  readonly #behindMarker: Buffer;
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
@@ -102,11 +104,13 @@ export class BackupRole {
   constructor(options: BackupRoleOptions) {
     this.#options = options;
     this.#pauses = new PauseFilter(options.layout);
+    this.#behindMarker = encodeBehindMarker(options.layout);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
     this.#lag = new LagMeter({
       idle: () => this.#replica === undefined || this.#replica.comparing,
+      readBytes: () => this.#replica?.readBytes ?? 0,
       onSample: () => this.#takeSample(),
       onStall: (reason) => void this.#stalled(reason),
     });
@@ -381,7 +385,9 @@ export class BackupRole {
       this.#poweringOff = true;
       this.#step({ type: 'guestShutdownLogged' });
     }
-    this.#feed(this.#pauses.push(segment.bytes));
+    const isMarkerLast = segment.markers.at(-1)?.end === segment.to;
+    const events = isMarkerLast ? [segment.bytes, this.#behindMarker] : [segment.bytes];
+    this.#feed(this.#pauses.push(Buffer.concat(events)));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.

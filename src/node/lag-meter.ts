@@ -6,7 +6,8 @@
  * not answer for seconds. Each segment's icount and time of arrival is remembered until it is
  * executed; the lag is the age of the oldest segment that is not. It is known to one epoch.
  *
- * Silence is a stall only while a marker waits for its echo.
+ * A copy has stalled when a marker waits for its echo and nothing moves: no echo comes, and no log is
+ * read. Log may be read for seconds without an echo, by a guest that polls or that is idle.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch } from '../base/units.ts';
@@ -14,6 +15,8 @@ import type { Epoch } from '../base/units.ts';
 export interface LagMeterOptions {
   /** True while the copy is not expected to move. */
   readonly idle: () => boolean;
+  /** Bytes of log that the copy has read in all. */
+  readonly readBytes: () => number;
   /** Called every `lagPollMs` while it is. */
   readonly onSample: () => void;
   readonly onStall: (reason: string) => void;
@@ -39,6 +42,7 @@ export class LagMeter {
   #lastIcount = 0;
   /** When the copy last moved, or had nothing to do. */
   #calmAt = 0;
+  #readBytes = 0;
 
   constructor(options: LagMeterOptions) {
     this.#options = options;
@@ -94,11 +98,14 @@ export class LagMeter {
       return;
     }
     this.#options.onSample();
+    const readBytes = this.#options.readBytes();
+    if (readBytes !== this.#readBytes) this.#calmAt = performance.now();
+    this.#readBytes = readBytes;
     if (this.#awaited.length === 0) return;
     const stillMs = performance.now() - this.#calmAt;
     if (stillMs < limits.stallMs) return;
     this.#options.onStall(
-      `no marker was executed for ${Math.round(stillMs)} ms: it stands at icount ${this.#applied}, the log goes to ${this.#lastIcount}`,
+      `no log was read and no marker executed for ${Math.round(stillMs)} ms: it stands at icount ${this.#applied}, the log goes to ${this.#lastIcount}`,
     );
   }
 }

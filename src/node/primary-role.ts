@@ -262,7 +262,7 @@ export class PrimaryRole {
       // Standing still as a process is invisible to record and replay; `stop` is not (R5).
       else if (effect.type === 'stopGuest') backup.flowShare = 1;
       else if (effect.type === 'continueGuest') backup.flowShare = 0;
-      else this.#step({ type: 'backupLost', reason: effect.reason });
+      else this.#step({ type: 'backupTooSlow', reason: effect.reason });
     }
     throttle.share = Math.max(backup.spoolShare, backup.flowShare);
   }
@@ -281,7 +281,7 @@ export class PrimaryRole {
       this.#enqueue({ kind: 'console' }, bytes);
       this.#step({ type: 'outputs', count: 1 });
     });
-    egress.onFrame((frame) => recorder.instance.nics[0]?.write(encodeStreamFrame(frame)));
+    egress.onFrame((frame) => recorder.sendFrame(0, encodeStreamFrame(frame)));
     hub.onInput((bytes) => recorder.instance.console.write(bytes));
   }
 

@@ -114,6 +114,11 @@ export class Replica {
     return this.#replayer.pendingBytes + waiting;
   }
 
+  /** Bytes that the present replayer has read. */
+  get readBytes(): number {
+    return this.#replayer.readBytes;
+  }
+
   get comparing(): boolean {
     return this.#waiting !== undefined;
   }

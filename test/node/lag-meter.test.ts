@@ -7,9 +7,11 @@ import { LagMeter } from '../../src/node/lag-meter.ts';
 class Copy {
   idle = false;
   samples = 0;
+  readBytes = 0;
   readonly stalls: string[] = [];
   readonly meter = new LagMeter({
     idle: () => this.idle,
+    readBytes: () => this.readBytes,
     onSample: () => {
       this.samples += 1;
     },
@@ -100,6 +102,17 @@ describe('the lag meter', () => {
       copy.meter.echoed(epoch(at));
     }
     expect(copy.stalls).toEqual([]);
+  });
+
+  it('copy that reads log without an echo is left alone, and found when it stops', async () => {
+    copy.marked(200);
+    for (let second = 0; second < 10; second += 1) {
+      copy.readBytes += 1;
+      await wait(1000);
+    }
+    expect(copy.stalls).toEqual([]);
+    await wait(limits.stallMs);
+    expect(copy.stalls).toHaveLength(1);
   });
 
   it('copy that stands still on purpose is left alone, and gets its full time afterwards', async () => {
