@@ -528,6 +528,7 @@ export const logStart = headerBytes;
 
 /** What tests change in a pair file. */
 export interface PairFile {
+  silenceMs?: number;
   seedBandwidth?: string;
   spoolBudget?: string;
   nodes: Record<string, { listen: string; disks: Record<string, string> }>;

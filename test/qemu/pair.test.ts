@@ -76,6 +76,10 @@ test('the backup is killed', async () => {
 });
 
 test('no output leaves before its acknowledgement', async () => {
+  // The backup is silent for longer than the default allows: it shall not be taken for lost.
+  pair.configure((file) => {
+    file.silenceMs = 30_000;
+  });
   const { a, b } = await pair.protect();
   const stats: LoadStats[] = [];
   const load = pair.load((latest) => stats.push(latest));
