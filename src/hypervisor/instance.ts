@@ -134,8 +134,9 @@ export class QemuInstance {
         () => {
           this.#wakesVcpu = 'idle';
         },
-        () => {
-          this.#wakesVcpu = 'never';
+        (thrown: unknown) => {
+          const isRefused = thrown instanceof UnderstudyError && thrown.code === 'qemu';
+          this.#wakesVcpu = isRefused ? 'never' : 'idle';
         },
       );
   }

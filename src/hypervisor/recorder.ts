@@ -73,6 +73,8 @@ export class Recorder {
   /** Markers that QEMU was given and that did not come back yet. */
   #markersUnseen = 0;
   #frameWaits = false;
+  /** Stopped for a cut: its monitor is busy, and nothing would be recorded. */
+  #isStopped = false;
   #waker: NodeJS.Timeout | undefined;
   /** A cut that waits for the log after it. */
   #judgement: Judgement | undefined;
@@ -201,13 +203,17 @@ export class Recorder {
     this.#follower.poll();
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
+    this.#isStopped = true;
     const stoppedAt = performance.now();
     let made: Omit<Cut<T>, 'pauseMs'> | undefined;
     try {
       made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
-      await this.instance.cont().finally(() => this.#follower.resume());
+      await this.instance.cont().finally(() => {
+        this.#isStopped = false;
+        this.#follower.resume();
+      });
     }
     return made && { ...made, pauseMs: performance.now() - stoppedAt };
   }
@@ -323,6 +329,7 @@ export class Recorder {
    */
   #keepAwake(): void {
     this.#waker ??= setInterval(() => {
+      if (this.#isStopped) return;
       if (this.#markersUnseen <= 0 && !this.#frameWaits) this.#letSleep();
       else this.instance.wakeVcpu();
       this.#frameWaits = false;
