@@ -45,6 +45,8 @@ export const limits = {
   logReclaimBytes: 8 * 1024 * 1024,
   /** The largest pipe an unprivileged process may have: log in here needs no timer of ours. */
   feedPipeBytes: 1024 * 1024,
+  /** The largest pipe, too: a node that stands still for a minute does not fill it at 115200 baud. */
+  consolePipeBytes: 1024 * 1024,
   /** A full feed pipe means the replayer is behind by far more than this. */
   feedRetryMs: 1,
   /** A digest of 128 MiB is then 512 numbers, and a difference is named to 256 KiB. */

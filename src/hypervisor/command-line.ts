@@ -84,8 +84,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     // Its reset waits for the vCPU, which waits for the replay lock: a guest's reboot would hang QEMU.
     ['-global', 'apic.vapic=off'],
     ['-qmp', `unix:${doubled(paths.monitor)},server=on,wait=off`],
-    // The node accepts and drains at once: a partly accepted write would diverge (R12).
-    ['-chardev', `socket,id=console,path=${doubled(paths.console)}`],
+    // Never full: a write that is not accepted diverges (R12).
+    ['-chardev', `pipe,id=console,path=${doubled(paths.console)}`],
     ['-serial', 'chardev:console'],
     ...padArguments(paths.pad),
     // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).

@@ -6,11 +6,13 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { encodeStreamFrame } from '../base/stream-frames.ts';
 import { type InstancePaths, instancePaths, qemuArguments, tickObject } from './command-line.ts';
 import type { VmConfig } from './config.ts';
+import { openConsolePipe } from './console-pipe.ts';
 import { Monitor } from './monitor.ts';
 import { type ExitInfo, type OwnedProcess, spawnOwned } from './processes.ts';
 
@@ -41,7 +43,7 @@ export class QemuInstance {
   readonly #wake: Stream;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
-  readonly console: Stream;
+  readonly console: Duplex;
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
   readonly #dir: string;
@@ -56,7 +58,7 @@ export class QemuInstance {
       pad: Stream;
       wake: Stream;
       echo: Stream | undefined;
-      console: Stream;
+      console: Duplex;
       nics: Stream[];
     },
   ) {
@@ -76,6 +78,7 @@ export class QemuInstance {
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const paths = instancePaths(options.dir);
     const doors = await openDoors(paths, options);
+    const consolePipe = openConsolePipe(paths.console);
     const child = spawnOwned({
       name: options.name,
       command: options.vm.qemu,
@@ -95,14 +98,14 @@ export class QemuInstance {
         doors.pad,
         doors.wake,
         doors.echo,
-        doors.console,
         Promise.all(doors.nics),
       ]);
-      const [qmp, pad, wake, echo, consoleStream, nics] = await Promise.race([all, died]);
+      const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      const streams = { pad, wake, echo, console: consoleStream, nics };
+      const streams = { pad, wake, echo, console: consolePipe, nics };
       return new QemuInstance(options, child, qmp, streams);
     } catch (error) {
+      consolePipe.destroy();
       await child.kill();
       throw error;
     } finally {
@@ -249,7 +252,6 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
   const pad = await door(paths.pad);
   const wake = await door(paths.wake);
   const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
-  const consoleDoor = await door(paths.console);
   const nics: Promise<Stream>[] = [];
   for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);
@@ -258,7 +260,6 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
     pad: pad.connected,
     wake: wake.connected,
     echo,
-    console: consoleDoor.connected,
     nics,
     close: () => {
       for (const server of servers) server.close();
