@@ -108,6 +108,15 @@ test('no output leaves before its acknowledgement', async () => {
   expect(types('b')).not.toContain('replicaDiscarded');
 });
 
+test('the guest prints faster than its console is read', async () => {
+  const { a, b } = await pair.protect();
+  const terminal = await pair.console(a);
+  for (let round = 0; round < 10; round += 1) await terminal.run('ls -l /proc | head -n 60');
+  expect(await askNode(a.control, 'verify')).toMatchObject({ ok: true, equal: true });
+  expect(types('b')).not.toContain('replicaDiscarded');
+  expect((await b.status()).state).toBe('protecting');
+});
+
 /** Reboots the guest from its console and waits until it answers again. */
 async function reboot(node: NodeProcess): Promise<void> {
   const terminal = await pair.console(node);
