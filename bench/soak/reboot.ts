@@ -29,6 +29,14 @@ const keyMs = 30;
 async function reboot(control: string): Promise<void> {
   const socket = await connectControl(control);
   try {
+    socket.resume();
+    socket.write('{"command":"console"}\n');
+    // A serial port has room for a few bytes, and takes them no faster than its guest.
+    for (const key of 'reboot -f\n') {
+      await sleep(keyMs);
+      socket.write(key);
+    }
+    // What was printed before belongs to the boot before.
     const up = new Promise<void>((resolve) => {
       let text = '';
       socket.on('data', (bytes: Buffer) => {
@@ -36,12 +44,6 @@ async function reboot(control: string): Promise<void> {
         if (text.includes(readyText)) resolve();
       });
     });
-    socket.write('{"command":"console"}\n');
-    // A serial port has room for a few bytes, and takes them no faster than its guest.
-    for (const key of 'reboot -f\n') {
-      await sleep(keyMs);
-      socket.write(key);
-    }
     const tooLate = sleep(bootMs, 'tooLate', { ref: false });
     if ((await Promise.race([up, tooLate])) === 'tooLate') {
       throw new Error(`the guest did not come up again within ${bootMs} ms`);
