@@ -22,10 +22,9 @@
  *     other event stays.
  *  3. Nothing is held back from one call to the next.
  */
-import { icount, logPosition } from '../base/units.ts';
 import { encodeEvent } from '../rrlog/events.ts';
-import { headerBytes, type Layout } from '../rrlog/layouts.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 
 /** A replayer answers nobody while it executes one event: this many take some 10 ms. */
 const mergedInstructionsMax = 2_000_000;
@@ -52,13 +51,7 @@ export class InstructionMerger {
     this.#instruction = layout.names.indexOf('instruction');
     this.#wanted[this.#instruction] = 1;
     this.#wanted[layout.names.indexOf('checkpoint:clock-warp-account')] = 1;
-    // Positions do not matter here, only the order of events.
-    this.#reader = new EventLogReader({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: logPosition(headerBytes), icount: icount(0) },
-    });
+    this.#reader = segmentReader(layout);
   }
 
   /** Takes whole events; returns what a replayer is to be fed instead. */

@@ -15,9 +15,8 @@
  * tells its main loop how long it may sleep.
  */
 
-import { icount, logPosition } from '../base/units.ts';
-import { headerBytes, type Layout } from '../rrlog/layouts.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 import { StartFilter } from './start-filter.ts';
 
 const clockValueAt = 1; // behind the kind's byte
@@ -42,13 +41,7 @@ export class PauseFilter {
   #warpedSince: bigint | undefined;
 
   constructor(layout: Layout) {
-    // Positions do not matter here, only the order of events.
-    this.#reader = new EventLogReader({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: logPosition(headerBytes), icount: icount(0) },
-    });
+    this.#reader = segmentReader(layout);
     const kind = (name: string): number => layout.names.indexOf(name);
     this.#kinds = {
       warpStart: kind('checkpoint:clock-warp-start'),

@@ -14,9 +14,8 @@
  * (`qemu_reset_requested`, softmmu/runstate.c), and its vCPU, which stands, is woken for what comes
  * before (`icount_start_warp_timer`). No instruction is executed in between on either side.
  */
-import { icount, logPosition } from '../base/units.ts';
-import { headerBytes, type Layout } from '../rrlog/layouts.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 
 export class ResetFilter {
   readonly #reader: EventLogReader;
@@ -31,13 +30,7 @@ export class ResetFilter {
     this.#warpAccount = names.indexOf('checkpoint:clock-warp-account');
     this.#clock = names.indexOf('clock:virtual-rt');
     this.#wanted[names.indexOf('checkpoint:reset-requested')] = 1;
-    // Positions do not matter here, only the order of events.
-    this.#reader = new EventLogReader({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: logPosition(headerBytes), icount: icount(0) },
-    });
+    this.#reader = segmentReader(layout);
   }
 
   /** Takes whole events; returns what a replayer is to be fed, which may be nothing yet. */

@@ -19,9 +19,8 @@
  *  1. Only such clocks are changed; nothing is left out or moved.
  *  2. Nothing is held back: a turn at the end of what is given is left as it is.
  */
-import { icount, logPosition } from '../base/units.ts';
-import { headerBytes, type Layout } from '../rrlog/layouts.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 
 /** Past the deadline of any timer that is due within a second, which all of QEMU's own are. */
 const pastDeadlinesNs = 2_000_000_000n;
@@ -45,13 +44,7 @@ export class SleepFilter {
     this.#turn = layout.names.indexOf('checkpoint:clock-virtual-rt');
     this.#warpStart = layout.names.indexOf('checkpoint:clock-warp-start');
     this.#clock = layout.names.indexOf('clock:virtual-rt');
-    // Positions do not matter here, only the order of events.
-    this.#reader = new EventLogReader({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: logPosition(headerBytes), icount: icount(0) },
-    });
+    this.#reader = segmentReader(layout);
   }
 
   /** Takes whole events; returns what a replayer is to be fed instead, as many bytes. */

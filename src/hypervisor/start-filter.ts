@@ -17,9 +17,8 @@
  * loop, which finds the vCPU asleep. One turn of the main loop makes one start, so a second one in
  * the same turn tells that the first was that of `cont`.
  */
-import { icount, logPosition } from '../base/units.ts';
-import { headerBytes, type Layout } from '../rrlog/layouts.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 
 interface LoggedEvent {
   readonly name: string;
@@ -36,13 +35,7 @@ export class StartFilter {
   #done = false;
 
   constructor(layout: Layout) {
-    // Positions do not matter here, only the order of events.
-    this.#reader = new EventLogReader({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: logPosition(headerBytes), icount: icount(0) },
-    });
+    this.#reader = segmentReader(layout);
   }
 
   /** True when everything from here on passes as it is. */

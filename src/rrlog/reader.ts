@@ -40,6 +40,14 @@ export interface ReaderOptions {
   readonly markerNetId?: number;
 }
 
+/**
+ * A reader of segments, which begin anywhere: for who asks for the order of events and not for their
+ * positions or icounts, which mean nothing then.
+ */
+export function segmentReader(layout: Layout): EventLogReader {
+  return new EventLogReader({ layout, input: 'stripped', expectHeader: false });
+}
+
 /** Bytes of a NET event before its payload: kind, u8 id, u32 flags, u32 length. */
 export const netHeadBytes = 10;
 
