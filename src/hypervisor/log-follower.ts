@@ -43,6 +43,10 @@ export class LogFollower {
     return this.#position;
   }
 
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   /** Delivers nothing until `resume`: QEMU may write while a cut's position is still unknown. */
   pause(): void {
     this.#paused = true;

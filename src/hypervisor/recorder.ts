@@ -73,8 +73,6 @@ export class Recorder {
   /** Markers that QEMU was given and that did not come back yet. */
   #markersUnseen = 0;
   #frameWaits = false;
-  /** Stopped for a cut: its monitor is busy, and nothing would be recorded. */
-  #isStopped = false;
   #waker: NodeJS.Timeout | undefined;
   /** A cut that waits for the log after it. */
   #judgement: Judgement | undefined;
@@ -203,17 +201,13 @@ export class Recorder {
     this.#follower.poll();
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
-    this.#isStopped = true;
     const stoppedAt = performance.now();
     let made: Omit<Cut<T>, 'pauseMs'> | undefined;
     try {
       made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
-      await this.instance.cont().finally(() => {
-        this.#isStopped = false;
-        this.#follower.resume();
-      });
+      await this.instance.cont().finally(() => this.#follower.resume());
     }
     return made && { ...made, pauseMs: performance.now() - stoppedAt };
   }
@@ -329,7 +323,8 @@ export class Recorder {
    */
   #keepAwake(): void {
     this.#waker ??= setInterval(() => {
-      if (this.#isStopped) return;
+      // Stopped for a cut: its monitor is busy, and nothing would be recorded.
+      if (this.#follower.isPaused) return;
       if (this.#markersUnseen <= 0 && !this.#frameWaits) this.#letSleep();
       else this.instance.wakeVcpu();
       this.#frameWaits = false;

@@ -157,7 +157,7 @@ export class Replayer {
       return;
     }
     const passed = this.#filter === 'none' ? events : this.#filter.push(events);
-    this.#feeder.feed(this.#merger.push(this.#sleeps.push(this.#resets.push(passed))));
+    this.#feeder.feed(this.#sleeps.push(this.#merger.push(this.#resets.push(passed))));
     if (this.#filter !== 'none' && this.#filter.done) this.#filter = 'none';
     this.#keepPoking();
   }

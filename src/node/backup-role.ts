@@ -386,8 +386,10 @@ export class BackupRole {
       this.#step({ type: 'guestShutdownLogged' });
     }
     const isMarkerLast = segment.markers.at(-1)?.end === segment.to;
-    const events = isMarkerLast ? [segment.bytes, this.#behindMarker] : [segment.bytes];
-    this.#feed(this.#pauses.push(Buffer.concat(events)));
+    const events = isMarkerLast
+      ? Buffer.concat([segment.bytes, this.#behindMarker])
+      : segment.bytes;
+    this.#feed(this.#pauses.push(events));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
