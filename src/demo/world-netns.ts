@@ -1,13 +1,11 @@
 /** The world as a network namespace with a bridge. Needs root (CAP_NET_ADMIN, CAP_SYS_ADMIN). */
-import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { UnderstudyError } from '../base/errors.ts';
 import { runIp } from '../egress/ip-command.ts';
 import { TapDevice } from '../egress/tap-device.ts';
-import { endChild } from './child.ts';
 import { guestNet } from './guest-net.ts';
 import { isStale, ownerName } from './owner.ts';
 import type { World, WorldChild } from './world.ts';
+import { WorldChildren } from './world-children.ts';
 
 const BRIDGE = 'br0';
 /**
@@ -66,8 +64,7 @@ class NetnsWorld implements World {
   readonly echo = { host: guestNet.address, port: guestNet.echoPort };
   readonly egressSpecs: readonly string[];
   readonly #netns: string;
-  readonly #children = new Set<WorldChild>();
-  #closed: Promise<void> | undefined;
+  readonly #children = new WorldChildren(() => this.#takeDown());
 
   constructor(netns: string, nodes: readonly string[]) {
     this.#netns = netns;
@@ -75,24 +72,14 @@ class NetnsWorld implements World {
   }
 
   spawn(command: string, args: readonly string[]): WorldChild {
-    if (this.#closed !== undefined) {
-      throw new UnderstudyError('environment', `Cannot start '${command}': the world is closed`);
-    }
-    const child = spawn('ip', ['netns', 'exec', this.#netns, command, ...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    return child;
+    return this.#children.spawn(command, args, ['ip', 'netns', 'exec', this.#netns]);
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#children.close();
   }
 
-  async #close(): Promise<void> {
-    await Promise.all([...this.#children].map(endChild));
+  async #takeDown(): Promise<void> {
     await runIp([`netns delete ${this.#netns}`]);
   }
 }

@@ -22,6 +22,7 @@ import { guestNet } from './guest-net.ts';
 import { demoLimits } from './limits.ts';
 import { isStale, ownerName } from './owner.ts';
 import type { World, WorldChild } from './world.ts';
+import { WorldChildren } from './world-children.ts';
 
 const LOOPBACK = '127.0.0.1';
 const NOBODY = 65_534;
@@ -138,8 +139,7 @@ class PasstWorld implements World {
   readonly echo: Endpoint;
   readonly egressSpecs: readonly string[];
   readonly #parts: PasstParts;
-  readonly #children = new Set<WorldChild>();
-  #closed: Promise<void> | undefined;
+  readonly #children = new WorldChildren(() => this.#takeDown());
 
   constructor(parts: PasstParts, nodes: readonly string[]) {
     this.#parts = parts;
@@ -149,22 +149,14 @@ class PasstWorld implements World {
   }
 
   spawn(command: string, args: readonly string[]): WorldChild {
-    if (this.#closed !== undefined) {
-      throw new UnderstudyError('environment', `Cannot start '${command}': the world is closed`);
-    }
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    return child;
+    return this.#children.spawn(command, args);
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#children.close();
   }
 
-  async #close(): Promise<void> {
-    await Promise.all([...this.#children].map(endChild));
+  async #takeDown(): Promise<void> {
     await this.#parts.hub.close();
     await endChild(this.#parts.passt);
     rmSync(this.#parts.folder, { recursive: true, force: true });

@@ -11,11 +11,10 @@
  * The guest's own network is never impaired: what is tested is that its clients notice nothing of
  * what happens to the other one.
  */
-import { spawn } from 'node:child_process';
-import { endChild } from '../../../src/demo/child.ts';
 import { guestNet } from '../../../src/demo/guest-net.ts';
 import { ownerName } from '../../../src/demo/owner.ts';
 import type { World, WorldChild } from '../../../src/demo/world.ts';
+import { WorldChildren } from '../../../src/demo/world-children.ts';
 import { removeStaleNamespaces } from '../../../src/demo/world-netns.ts';
 import { runIp } from '../../../src/egress/ip-command.ts';
 import { parentDeathSignalWorks } from '../../../src/hypervisor/processes.ts';
@@ -44,8 +43,7 @@ export class HostsWorld implements World {
   readonly echo = { host: guestNet.address, port: guestNet.echoPort };
   readonly egressSpecs = hostNames.map(() => 'tap:guest,bridge=br0');
   readonly network: LinkEmulator;
-  readonly #children = new Set<WorldChild>();
-  #closed: Promise<void> | undefined;
+  readonly #children = new WorldChildren(() => this.#takeDown());
 
   private constructor(network: LinkEmulator) {
     this.network = network;
@@ -79,20 +77,14 @@ export class HostsWorld implements World {
 
   spawn(command: string, args: readonly string[]): WorldChild {
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
-    const line = [...dying, ...HostsWorld.prefix(outside), command, ...args];
-    const child = spawn(line[0] ?? '', line.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    return child;
+    return this.#children.spawn(command, args, [...dying, ...HostsWorld.prefix(outside)]);
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#children.close();
   }
 
-  async #close(): Promise<void> {
-    await Promise.all([...this.#children].map(endChild));
+  async #takeDown(): Promise<void> {
     await this.network.close();
     await removeNamespaces();
   }
