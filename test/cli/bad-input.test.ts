@@ -11,7 +11,8 @@ import { term } from '../../src/base/units.ts';
 import { processStartTime } from '../../src/hypervisor/pid-files.ts';
 import { SeedRemains } from '../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
-import { hasOpenssl, makeCertificates } from '../node/openssl.ts';
+import { hasOpenssl } from '../arbiter/certificates.ts';
+import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');

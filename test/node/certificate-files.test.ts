@@ -7,7 +7,8 @@ import { term } from '../../src/base/units.ts';
 import { type CertificateFiles, readCertificateFiles } from '../../src/node/certificate-files.ts';
 import { dial } from '../../src/wire/dial.ts';
 import { listen } from '../../src/wire/listener.ts';
-import { hasOpenssl, makeCertificates, shell } from './openssl.ts';
+import { hasOpenssl } from '../arbiter/certificates.ts';
+import { makeCertificates, shell } from './openssl.ts';
 import { scratchDir } from './scratch.ts';
 
 const dir = scratchDir();

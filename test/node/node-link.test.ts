@@ -17,7 +17,8 @@ import { dial } from '../../src/wire/dial.ts';
 import type { Identity } from '../../src/wire/hello.ts';
 import { listen } from '../../src/wire/listener.ts';
 import type { LinkSecurity } from '../../src/wire/tls.ts';
-import { hasOpenssl, makeCertificates } from './openssl.ts';
+import { hasOpenssl } from '../arbiter/certificates.ts';
+import { makeCertificates } from './openssl.ts';
 import { scratchDir } from './scratch.ts';
 
 const dir = scratchDir();

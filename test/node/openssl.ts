@@ -32,12 +32,3 @@ export function makeCertificates(dir: string): void {
     .replaceAll('10.0.0.2', '127.0.0.1');
   shell(text, dir);
 }
-
-export function hasOpenssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
-}

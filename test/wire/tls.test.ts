@@ -2,9 +2,8 @@
  * Links with TLS: by certificates, where each side proves itself against the same authority, or by the
  * shared secret, which needs no certificates. Whoever has neither gets no link.
  */
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -26,6 +25,7 @@ import {
   type LinkSecurity,
   serverTls,
 } from '../../src/wire/tls.ts';
+import { hasOpenssl, makeCertificates } from '../arbiter/certificates.ts';
 import { Collector, logFrame } from './link-contract.ts';
 
 const identity = (node: string): Identity => ({
@@ -41,38 +41,8 @@ let directory: string;
 
 /** An authority of its own name, and one certificate for 127.0.0.1 that it signed. */
 function authority(name: string): LinkCertificates {
-  const file = (ending: string): string => path.join(directory, `${name}.${ending}`);
-  const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { stdio: 'pipe' });
-  };
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl(
-    ...['req', '-x509', ...curve, '-days', '1', '-subj', `/CN=${name}`],
-    ...['-keyout', file('ca.key'), '-out', file('ca.pem')],
-  );
-  openssl(
-    ...['req', ...curve, '-subj', `/CN=${name} node`],
-    ...['-keyout', file('key'), '-out', file('csr')],
-  );
-  writeFileSync(file('ext'), 'subjectAltName=IP:127.0.0.1\n');
-  openssl(
-    ...['x509', '-req', '-in', file('csr'), '-days', '1', '-extfile', file('ext')],
-    ...['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-out', file('pem')],
-  );
-  return {
-    ca: readFileSync(file('ca.pem')),
-    cert: readFileSync(file('pem')),
-    key: readFileSync(file('key')),
-  };
-}
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
+  const { ca, cert, key } = makeCertificates(directory, name);
+  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
 }
 
 beforeAll(() => {
