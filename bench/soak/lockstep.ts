@@ -2,10 +2,11 @@
  * Soaks lockstep: a real pair under load is compared at cut after cut, and its backup is made to
  * seed anew every so often. Every copy that was given up is a finding.
  *
- *   npm run soak -- lockstep [--minutes 2] [--every 500] [--reseed 20] [--hogs 0] [--disk] [--json]
+ *   npm run soak -- lockstep [--minutes 2] [--every 500] [--reseed 20] [--hogs 0] [--disk] [--typing] [--json]
  *
  * `--every`: milliseconds between two compares; `--reseed`: seconds between two restarts of the
- * backup; `--disk`: the guest writes and reads directly all the time, so cuts meet requests.
+ * backup; `--disk`: the guest writes and reads directly all the time, so cuts meet requests;
+ * `--typing`: somebody types on its console all the time.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +18,7 @@ import { openWorld } from '../../src/demo/open-world.ts';
 import { Progress } from '../../src/demo/progress.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import { readGuestPage } from '../../src/demo/world-program.ts';
-import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
+import { askNode, connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     reseed: { type: 'string', default: '20' },
     hogs: { type: 'string', default: '0' },
     disk: { type: 'boolean', default: false },
+    typing: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -33,6 +35,7 @@ const everyMs = Number(values.every);
 const reseedMs = Number(values.reseed) * 1000;
 const progress = new Progress(process.stderr);
 const soakMs = Number(values.minutes) * 60_000;
+const keyMs = 30;
 
 /** What the nodes told. */
 class Findings {
@@ -94,6 +97,19 @@ async function waitForGuest(world: Awaited<ReturnType<typeof openWorld>>): Promi
   throw new Error('the guest did not answer after its boot');
 }
 
+/** Types until `until`; a serial port takes keys no faster than its guest. */
+async function typeOn(control: string, until: number): Promise<void> {
+  const socket = await connectControl(control);
+  socket.resume();
+  socket.write('{"command":"console"}\n');
+  const line = 'echo the quick brown fox jumps over the lazy dog\n';
+  for (let at = 0; performance.now() < until; at = (at + 1) % line.length) {
+    await sleep(keyMs);
+    socket.write(line.charAt(at));
+  }
+  socket.destroy();
+}
+
 async function soak(findings: Findings): Promise<void> {
   const world = await openWorld();
   const hogs: ChildProcess[] = [];
@@ -115,6 +131,7 @@ async function soak(findings: Findings): Promise<void> {
       const seconds = Math.ceil(soakMs / 1000);
       readGuestPage(world, `/work?kind=directio&n=${seconds}`).catch(() => undefined);
     }
+    const typing = values.typing ? typeOn(primary.control, until) : undefined;
     while (performance.now() < until) {
       const backup = stage.start('b');
       const watching = backup.events.subscribe((event) => findings.take('b', event));
@@ -124,6 +141,7 @@ async function soak(findings: Findings): Promise<void> {
       await backup.stop();
       await primary.until('alone', 30_000);
     }
+    await typing;
     await load.stop();
   } finally {
     for (const hog of hogs) hog.kill('SIGKILL');

@@ -235,6 +235,25 @@ describe('comparing', () => {
     expect(compareDeviceStates(state(cpu(a)), state(cpu(b))).length === 0).toBe(equal);
   });
 
+  it.each([
+    ['the same bytes, begun elsewhere', 'recv', [3, 'key'], [14, 'key'], true],
+    ['around the end of the ring', 'xmit', [15, 'key'], [0, 'key'], true],
+    ['another byte', 'recv', [3, 'key'], [3, 'kex'], false],
+    ['a byte more', 'recv', [3, 'key'], [3, 'keys'], false],
+  ] as const)('a serial FIFO: %s', (_, which, a, b, equal) => {
+    // Goal: where a ring begins is no divergence, and what is in it always counts.
+    const port = ([head, text]: readonly [number, string]): Made => {
+      const ring = Buffer.alloc(16, head); // stale bytes, other ones on each side
+      for (const [at, byte] of Buffer.from(text).entries()) ring[(head + at) % 16] = byte;
+      const counts = Buffer.alloc(8);
+      counts.writeUInt32BE(head, 0);
+      counts.writeUInt32BE(text.length, 4);
+      const name = Buffer.from(`\x05\x10serial/${which}_fifo\0\0\0\x01`, 'latin1');
+      return { name: 'serial', data: Buffer.concat([Buffer.alloc(12), name, ring, counts]) };
+    };
+    expect(compareDeviceStates(state(port(a)), state(port(b))).length === 0).toBe(equal);
+  });
+
   it('names a section that only one side has, or has in another version', () => {
     // Goal: machines that are not alike are told apart from machines that diverged.
     const cpu = { name: 'cpu', data: Buffer.from('same') };

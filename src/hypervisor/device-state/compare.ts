@@ -13,12 +13,15 @@
  * about to wake up was stopped just before it did (`cpu_handle_halt`, accel/tcg/cpu-exec.c) or just
  * after. It has executed the same instructions, and takes the same interrupt next.
  *
+ * And where the serial port's FIFOs begin in their rings (serial-fifos.ts): only what is in them counts.
+ *
  * All else of "timer" must be equal: the bias and count of instructions, the start of a clock
  * warp, the expiry of the timers that adjust the speed, the shift. They follow from the log.
  */
 
 import { hypervisorLimits } from '../limits.ts';
 import { type DeviceSection, type DeviceState, findSection } from './parse.ts';
+import { withFifosUnrolled } from './serial-fifos.ts';
 
 /** A run of bytes that differs, or a section that is not the same thing on both sides. */
 export interface Difference {
@@ -72,6 +75,11 @@ function about({ name, instance }: DeviceSection, what: string): Difference {
 /** Section "cpu_common": u32 halted, u32 interrupt_request (`vmstate_cpu_common`, cpu.c). */
 const isWaking = (data: Buffer): boolean => data.length >= 8 && data.readUInt32BE(4) !== 0;
 
+function comparable(state: DeviceState, { name, from, to }: DeviceSection): Buffer {
+  const data = state.bytes.subarray(from, to);
+  return name === 'serial' ? withFifosUnrolled(data) : data;
+}
+
 function compareSections(
   a: DeviceState,
   sectionA: DeviceSection,
@@ -81,8 +89,8 @@ function compareSections(
   if (sectionA.version !== sectionB.version) {
     return [about(sectionA, `layout version ${sectionA.version} and ${sectionB.version}`)];
   }
-  const dataA = a.bytes.subarray(sectionA.from, sectionA.to);
-  const dataB = b.bytes.subarray(sectionB.from, sectionB.to);
+  const dataA = comparable(a, sectionA);
+  const dataB = comparable(b, sectionB);
   if (dataA.equals(dataB)) return [];
   const mayDiffer = [...(sectionA.instance === 0 ? (hostWords[sectionA.name] ?? []) : [])];
   if (sectionA.name === 'cpu_common' && isWaking(dataA) && isWaking(dataB)) mayDiffer.push([0, 4]);
