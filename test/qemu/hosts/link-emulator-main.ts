@@ -5,6 +5,7 @@
  * hosts (network-path.ts). Frames go where their destination was last heard, or everywhere.
  * It is told what to do by its parent (link-emulator.ts) and ends with it.
  */
+import os from 'node:os';
 import { asError } from '../../../src/base/errors.ts';
 import { runIp } from '../../../src/egress/ip-command.ts';
 import { TapDevice } from '../../../src/egress/tap-device.ts';
@@ -20,6 +21,10 @@ interface Port {
   /** To each other host, by its name. */
   readonly paths: Map<string, NetworkPath>;
 }
+
+// A cable waits for no processor: frames that are dropped because this process was not served look
+// like a network's fault, and after a few of them TCP is silent for a second. Before any thread.
+os.setPriority(-15);
 
 const ports = new Map<string, Port>();
 /** Where each address was last heard. */

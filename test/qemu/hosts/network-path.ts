@@ -38,8 +38,9 @@ export class NetworkPath {
       this.#deliver(frame);
       return;
     }
+    // Node's timers count in whole milliseconds and may be up to one early: never less than asked.
     setTimeout(() => {
       if (!this.#impairment.isCut) this.#deliver(frame);
-    }, delayMs);
+    }, delayMs + 1);
   }
 }
