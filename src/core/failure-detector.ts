@@ -39,6 +39,8 @@ export type DetectorEvent =
 export type DetectorEffect =
   | { readonly type: 'sendHeartbeat'; readonly heartbeat: Heartbeat }
   | { readonly type: 'suspect'; readonly silentMs: number }
+  /** This process itself stood still, which judges nobody. */
+  | { readonly type: 'wasAway'; readonly ms: number }
   /** The round trip does not allow the configured silence: this one is used from now on. */
   | {
       readonly type: 'silenceRaised';
@@ -124,7 +126,10 @@ export class FailureDetector {
       this.#lastBeatAt = now;
       effects.push({ type: 'sendHeartbeat', heartbeat: this.#beat(now) });
     }
-    if (passedMs > this.#heartbeatMs) return effects; // this process was away
+    if (passedMs > this.#heartbeatMs) {
+      effects.push({ type: 'wasAway', ms: passedMs });
+      return effects;
+    }
     this.#silentMs += passedMs;
     if (this.#silentMs >= this.#usedMs * this.#patience && !this.#suspected) {
       this.#suspected = true;

@@ -98,6 +98,7 @@ export class BackupRole {
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
+  #isLinkLost = false;
   #drained: (() => void) | undefined;
   #end: (outcome: BackupOutcome) => void = () => undefined;
 
@@ -119,8 +120,7 @@ export class BackupRole {
       detector: options.detector,
       term: () => options.term,
       onSuspect: (reason) => {
-        this.#lostAt = performance.now();
-        this.#step({ type: 'linkLost', reason });
+        this.#loseLink(reason);
         // What still comes was never acknowledged.
         options.link.close(reason);
       },
@@ -135,11 +135,9 @@ export class BackupRole {
     this.#timer = setInterval(() => this.#tick(), limits.coreTimerMs);
     const { link } = options;
     this.#step({ type: 'connected', primary: link.peer.node, term: options.term });
-    link.onClose((closed) => {
-      if (this.#lostAt === 0) this.#lostAt = performance.now();
-      const { message, error } = closed;
+    link.onClose(({ message, error }) => {
       const cause = error?.cause instanceof Error ? `: ${error.cause.message}` : '';
-      this.#step({ type: 'linkLost', reason: `${message}${cause}` });
+      this.#loseLink(`${message}${cause}`);
     });
     link.onMessage((message) => this.#takeMessage(message));
   }
@@ -160,6 +158,18 @@ export class BackupRole {
   #step(event: BackupEvent): void {
     if (this.#finished) return;
     for (const effect of this.#core.step(event, millis(performance.now()))) this.#perform(effect);
+  }
+
+  /** The first reason counts; what is closed because of it says so once more. */
+  #loseLink(reason: string): void {
+    if (this.#isLinkLost || this.#finished) return;
+    this.#isLinkLost = true;
+    if (this.#lostAt === 0) this.#lostAt = performance.now();
+    // After a drill it is expected.
+    if (this.#core.state.kind !== 'takingOver') {
+      this.#options.log.warn({ reason }, 'the primary is lost');
+    }
+    this.#step({ type: 'linkLost', reason });
   }
 
   #tick(): void {

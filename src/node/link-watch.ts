@@ -80,6 +80,9 @@ export class LinkWatch {
         case 'suspect':
           onSuspect(`nothing was heard for ${Math.round(effect.silentMs)} ms`);
           break;
+        case 'wasAway':
+          log.warn({ ms: Math.round(effect.ms) }, 'this node itself stood still');
+          break;
         case 'silenceRaised':
           log.warn(effect, 'silenceMs is too short for the round trip of this link: it was raised');
           break;

@@ -66,7 +66,7 @@ describe('the failure detector', () => {
     const rig = new Rig();
     rig.pass(290);
     rig.now += 5000;
-    expect(rig.tick()).toEqual(['sendHeartbeat']);
+    expect(rig.tick()).toEqual(['sendHeartbeat', 'wasAway']);
     expect(rig.pass(100, true)).not.toContain('suspect');
   });
 
