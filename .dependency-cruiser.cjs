@@ -14,7 +14,7 @@ const layers = {
 };
 // Faces may import all layers, and of each other only what stands below them here: the command line
 // starts the demo, and the demo watches nodes as any observer does, but never the other way round.
-const faces = ['observe', 'web', 'demo', 'cli'];
+const faces = ['observe', 'web', 'demo', 'bench', 'cli'];
 
 module.exports = {
   forbidden: [
