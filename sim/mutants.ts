@@ -216,6 +216,11 @@ export const mutants: readonly Mutant[] = [
     seams: { remembersSpoken: false },
   },
   {
+    rule: 'silent-about-a-won-term',
+    what: 'a node that has won a term looks like one without a machine until it speaks',
+    seams: { tellsWonTerm: false },
+  },
+  {
     rule: 'trust-acks-of-before-a-pause',
     what: 'a primary that stood still obeys what waited in its socket',
     seams: { primaryCore: (options) => new TrustingPrimary(options) },

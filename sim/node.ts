@@ -47,6 +47,8 @@ export class SimNode implements SimProcess {
   #seekingSince: Millis = 0 as Millis;
   #knownTerm: Term = toTerm(0);
   #startAnew = false;
+  /** A term is being claimed, or was won, and nothing speaks in it yet. */
+  #isComing = false;
 
   constructor(name: string, peerName: string, around: Surroundings) {
     this.name = name;
@@ -76,7 +78,10 @@ export class SimNode implements SimProcess {
     const { role, spoken } = this;
     const term = role instanceof PrimaryLife ? role.term : this.#knownTerm;
     if (role instanceof PrimaryLife) return { role: 'primary', term, isGranted: false, spoken };
-    const isGranted = role?.isGranted === true;
+    if (this.#isComing && !this.around.seams.tellsWonTerm) {
+      return { role: 'none', term, isGranted: false, spoken };
+    }
+    const isGranted = this.#isComing || role?.isGranted === true;
     return { role: role === undefined ? 'none' : 'backup', term, isGranted, spoken };
   }
 
@@ -186,8 +191,12 @@ export class SimNode implements SimProcess {
       done();
       return;
     }
-    this.later(this.around.world.prng.between(1, 3), () => {
+    this.#isComing = true;
+    const { prng } = this.around.world;
+    // A sync waits for a disk that others use, too.
+    this.later(prng.chance(100) ? prng.between(50, 500) : prng.between(1, 3), () => {
       this.spoken = term;
+      this.#isComing = false;
       done();
     });
   }
@@ -236,6 +245,7 @@ export class SimNode implements SimProcess {
     this.#isPaused = false;
     this.#inbox = [];
     this.crashIn = undefined;
+    this.#isComing = false;
   }
 
   #answer(hello: SimHello): SimHello | undefined {
@@ -296,7 +306,9 @@ export class SimNode implements SimProcess {
       again();
       return;
     }
+    this.#isComing = true;
     this.claim(choice.expected, (outcome) => {
+      this.#isComing = false;
       if (outcome.type !== 'termWon') return again();
       this.remember(outcome.term, () => this.#boot(outcome.term));
     });

@@ -27,6 +27,8 @@ export interface Seams {
   readonly refusesTornLog: boolean;
   /** Whether a node remembers the term that its machine is about to speak in. */
   readonly remembersSpoken: boolean;
+  /** Whether a node that has won a term says so while it does not speak in it yet. */
+  readonly tellsWonTerm: boolean;
 }
 
 export const soundSeams: Seams = {
@@ -41,4 +43,5 @@ export const soundSeams: Seams = {
   noticesDivergence: true,
   refusesTornLog: true,
   remembersSpoken: true,
+  tellsWonTerm: true,
 };

@@ -24,7 +24,9 @@
  *     term is one that does not know yet that it lost: its machine is about to end.
  *
  * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
- * takeover was proven.
+ * takeover was proven. And it is granted, as its peer sees it, without a gap from the grant or the claim
+ * until its machine speaks: in a gap it would look like a node with old disks (3), and the peer would
+ * boot beside it.
  */
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';

@@ -83,6 +83,8 @@ export class UnderstudyNode {
   #term: Term = toTerm(0);
   #egress: Egress | undefined;
   #nextMachine = 1;
+  /** A term is being claimed, or was won, and no role stands for it yet: the peer must not claim. */
+  #isComing = false;
   /** The operator's word holds for the first machine only. */
   #startAnew: boolean;
 
@@ -204,7 +206,7 @@ export class UnderstudyNode {
     const role = this.#role;
     const spoken = this.#spoken.term;
     if (role instanceof PrimaryRole) return { role: 'primary', isGranted: false, spoken };
-    if (role === undefined) return { ...nothing, spoken };
+    if (role === undefined) return { ...nothing, isGranted: this.#isComing, spoken };
     return { role: 'backup', isGranted: role.isGranted, spoken };
   }
 
@@ -299,7 +301,9 @@ export class UnderstudyNode {
   /** True when the term is ours, and this node will know it after a loss of power. */
   async #claimToBoot(expected: Term): Promise<boolean> {
     refuseMarked(Object.values(this.#diskImages));
+    this.#isComing = true;
     const claim = await this.#terms.claim(expected);
+    this.#isComing = claim.type === 'termWon';
     if (claim.type === 'arbiterUnreachable') {
       throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
     }
@@ -390,6 +394,7 @@ export class UnderstudyNode {
       log,
     });
     this.#role = role;
+    this.#isComing = false;
     await egress.open();
     egress.announce(this.#vm.nics.map(({ mac }) => mac));
     if (this.#isStopping) void role.stop();
@@ -440,6 +445,8 @@ export class UnderstudyNode {
     });
     this.#role = role;
     const outcome = await role.ended;
+    // To remember it takes a while, and what this node says of itself is older until then.
+    this.#isComing = outcome.kind === 'tookOver';
     this.#role = undefined;
     if (outcome.kind === 'tookOver') {
       // It was proven: from here on these are the newest disks.

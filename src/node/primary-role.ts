@@ -97,6 +97,7 @@ export class PrimaryRole {
   #poweringOff = false;
   #cutting: Promise<unknown> = Promise.resolve();
   #rawBytes = 0;
+  #epochs = 0;
   #nextSeed = 1;
   #shippedTo = 0;
   #nextCut = 1;
@@ -108,7 +109,8 @@ export class PrimaryRole {
       this.#end = resolve;
     });
     this.#connectGuest();
-    this.#timers.push(setInterval(() => this.#tick(), limits.coreTimerMs));
+    const tickMs = Math.min(limits.coreTimerMs, options.epochMs);
+    this.#timers.push(setInterval(() => this.#tick(), tickMs));
     this.#timers.push(setInterval(() => this.#reportFigures(), limits.reportMs));
     const { instance } = options.recorder;
     void instance.exited.then((info) => {
@@ -149,6 +151,7 @@ export class PrimaryRole {
       const shipped = { type: 'shipped', icount, bytes: bytes.length } as const;
       this.#backup.flow.step(shipped, millis(performance.now()));
     }
+    this.#epochs += segment.markers.length;
     for (const { epoch, position } of segment.markers) {
       this.#step({ type: 'markerSeen', epoch, position });
     }
@@ -496,7 +499,14 @@ export class PrimaryRole {
   #reportFigures(): void {
     const { reporter } = this.#options;
     const wireBytes = this.#backup?.shipper?.wireBytes ?? 0;
-    reporter.report({ type: 'log', rawBytes: this.#rawBytes, wireBytes, ms: performance.now() });
+    reporter.report({
+      type: 'log',
+      icount: this.#options.recorder.icount,
+      epochs: this.#epochs,
+      rawBytes: this.#rawBytes,
+      wireBytes,
+      ms: performance.now(),
+    });
     reporter.report({
       type: 'hold',
       p50Ms: this.#holdMs.p(0.5),

@@ -70,7 +70,10 @@ export type NodeEvent =
   | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number }
   | { readonly type: 'lag'; readonly ms: number; readonly bytes: number }
   | {
+      /** Sums since this machine was started here: log, instructions, markers that came back. */
       readonly type: 'log';
+      readonly icount: number;
+      readonly epochs: number;
       readonly rawBytes: number;
       readonly wireBytes: number;
       readonly ms: number;

@@ -190,7 +190,7 @@ export interface Heartbeat {
 /** What a node has of the machine, for its peer's decision what to do (src/core/membership.ts). */
 export interface Standing {
   readonly role: 'primary' | 'backup' | 'none';
-  /** It may take over, or is about to. */
+  /** It may take over or boot: it was granted, claims a term, or won one and does not speak yet. */
   readonly isGranted: boolean;
   /** The last term in which this node's machine spoke; 0: none. */
   readonly spoken: Term;

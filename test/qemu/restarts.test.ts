@@ -7,7 +7,8 @@ import { Ordeal } from './hosts/ordeal.ts';
 import type { PairOnHosts } from './hosts/pair-on-hosts.ts';
 import { sharedPair } from './hosts/shared-pair.ts';
 
-const thePair = sharedPair();
+// Silence is judged patiently: who is primary is decided here by who was started, and by nothing else.
+const thePair = sharedPair({ silenceMs: 1000 });
 
 /** The second node is started so much later: the first one has looked around by then. */
 const APART_MS = 1500;
