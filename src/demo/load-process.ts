@@ -22,7 +22,7 @@ export class LoadProcess {
 
   constructor(world: World, options: LoadProcessOptions) {
     const { http, echo, pingHost } = world;
-    this.#child = spawnProgram(world, 'load-main', [
+    this.#child = spawnProgram(world, import.meta.url, 'load-main', [
       ...['--http', `${http.host}:${http.port}`, '--echo', `${echo.host}:${echo.port}`],
       ...(pingHost === undefined ? [] : ['--ping', pingHost]),
       ...['--run', options.runName],

@@ -13,6 +13,7 @@ import type { LoadStats } from './load-record.ts';
 import type { NodeProcess } from './node-process.ts';
 import type { DemoReport, TakeoverTimes } from './report.ts';
 import type { Stage } from './stage.ts';
+import { killAndWatch } from './takeover.ts';
 import { formatMs } from './units.ts';
 import type { World } from './world.ts';
 import { readGuestPage } from './world-program.ts';
@@ -30,11 +31,6 @@ export interface DemoOptions {
 }
 
 type EventOf<T extends WatchEvent['type']> = Extract<WatchEvent, { type: T }>;
-
-const is =
-  <T extends WatchEvent['type']>(type: T) =>
-  (event: WatchEvent): event is EventOf<T> =>
-    event.type === type;
 
 /** What the nodes told, over all rounds. */
 class Figures {
@@ -110,7 +106,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
       await compareStates(primary, figures, tell);
       await sleep(options.roundMs / 2);
       seenText = await readGuestPage(world, '/ledger');
-      const times = await killAndWatch(primary, backup, figures);
+      const times = await killAndWatch(primary, backup);
+      figures.takeovers.push(times);
       tell(roundLine(round, primary.name, backup.name, times));
       const killed: string = primary.name;
       primary = backup;
@@ -176,26 +173,6 @@ async function compareStates(
   if (equal) return;
   figures.cutsUnequal += 1;
   tell(`the states differ: ${differences.join('; ')}`);
-}
-
-async function killAndWatch(
-  primary: NodeProcess,
-  backup: NodeProcess,
-  figures: Figures,
-): Promise<TakeoverTimes> {
-  const takeover = backup.next(is('takeover'));
-  const firstOutput = backup.next(is('firstOutput'));
-  for (const promise of [takeover, firstOutput]) promise.catch(() => undefined);
-  const killedAt = await primary.killWithMachine();
-  const [over, output] = await Promise.all([takeover, firstOutput]);
-  const times = {
-    detectMs: over.lostAt - killedAt + over.claimMs,
-    drainMs: over.drainMs,
-    loadMs: over.loadMs,
-    firstOutputMs: output.at - over.runningAt,
-  };
-  figures.takeovers.push(times);
-  return times;
 }
 
 const totalMs = (times: TakeoverTimes): number =>

@@ -8,9 +8,14 @@ import type { World, WorldChild } from './world.ts';
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
-/** `name` is that of a file in this folder, without its extension. */
-export function spawnProgram(world: World, name: string, args: readonly string[]): WorldChild {
-  const file = fileURLToPath(new URL(`./${name}.${extension}`, import.meta.url));
+/** `name` is that of a file beside the module `from`, a file URL, without its extension. */
+export function spawnProgram(
+  world: World,
+  from: string,
+  name: string,
+  args: readonly string[],
+): WorldChild {
+  const file = fileURLToPath(new URL(`./${name}.${extension}`, from));
   const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
   return world.spawn(process.execPath, [...loader, file, ...args]);
 }
@@ -18,7 +23,7 @@ export function spawnProgram(world: World, name: string, args: readonly string[]
 /** The body of a page of the guest's HTTP service, like `/ledger` or `/counter.log`. */
 export async function readGuestPage(world: World, path: string): Promise<string> {
   const { host, port } = world.http;
-  const child = spawnProgram(world, 'fetch-main', [`${host}:${port}`, path]);
+  const child = spawnProgram(world, import.meta.url, 'fetch-main', [`${host}:${port}`, path]);
   const chunks: Buffer[] = [];
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

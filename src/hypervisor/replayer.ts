@@ -32,6 +32,8 @@ export interface ReplayerOptions {
   readonly onError: (error: Error) => void;
   /** All that is before the marker of this epoch was executed. */
   readonly onEpoch?: (epoch: Epoch) => void;
+  /** Power-on only: the first events, without which QEMU does not answer its monitor. */
+  readonly first?: Buffer;
 }
 
 /** A replayer at rest: all log executed, proven by its own device state. */
@@ -120,6 +122,7 @@ export class Replayer {
     const { incoming } = options.instance;
     feeder.feed(encodeFifoPreamble(options.layout, incoming));
     if (incoming) feeder.feed(encodeStartGate(options.layout));
+    else if (options.first !== undefined) feeder.feed(options.first);
     try {
       const instance = await QemuInstance.start({ ...options.instance, mode: 'replay', logFile });
       return new Replayer(options, instance, feeder);

@@ -274,15 +274,12 @@ export class Lab {
     createRamFile(ramFile, this.vm.memoryBytes);
     const common = this.common(storage, ramFile, 'replayer');
     const errors: Error[] = [];
-    const starting = Replayer.start({
+    const replayer = await Replayer.start({
       ...common,
       instance: { ...common.instance, incoming: false },
       onError: (error) => errors.push(error),
+      first,
     });
-    starting.catch(() => undefined);
-    // QEMU reads an event before its monitor answers, and `start` waits for the monitor.
-    fs.writeFileSync(`${common.instance.dir}.fifo`, first, { flag: 'a' });
-    const replayer = await starting;
     this.onClose(() => replayer.destroy());
     return { replayer, ramFile };
   }

@@ -1,0 +1,95 @@
+/**
+ * One run of the benchmark: its world, what was measured so far, and how far it is.
+ *
+ * A part that fails is a gap in the report, not the end of the run: figures of an hour are not thrown
+ * away for one of them.
+ */
+import { asError } from '../base/errors.ts';
+import type { World } from '../demo/world.ts';
+import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
+import type { Arrangement, BenchResults } from './results.ts';
+
+/** Results while they are gathered. */
+export type Gathered = {
+  -readonly [Key in keyof BenchResults as BenchResults[Key] extends readonly unknown[]
+    ? Key
+    : never]: BenchResults[Key] extends readonly (infer Item)[] ? Item[] : never;
+};
+
+export interface SessionOptions {
+  readonly world: World;
+  readonly memoryBytes: number;
+  /** Something happened: a line for people. */
+  readonly tell: (text: string) => void;
+  readonly status: (text: string) => void;
+}
+
+export class Session {
+  readonly world: World;
+  readonly memoryBytes: number;
+  readonly tell: (text: string) => void;
+  readonly results: Gathered = {
+    jobRuns: [],
+    epochRuns: [],
+    takeovers: [],
+    holds: [],
+    latencies: [],
+    logs: [],
+    replays: [],
+    lags: [],
+    cuts: [],
+    seeds: [],
+    memory: [],
+    throughput: [],
+    gaps: [],
+  };
+  readonly #status: (text: string) => void;
+  readonly #begunAt = performance.now();
+  #plannedMs = 0;
+
+  constructor(options: SessionOptions) {
+    this.world = options.world;
+    this.memoryBytes = options.memoryBytes;
+    this.tell = options.tell;
+    this.#status = options.status;
+  }
+
+  /** Milliseconds that the whole run is expected to take; for the time left. */
+  plan(ms: number): void {
+    this.#plannedMs = ms;
+  }
+
+  get tookMs(): number {
+    return performance.now() - this.#begunAt;
+  }
+
+  status(text: string): void {
+    const leftS = Math.max(0, Math.round((this.#plannedMs - this.tookMs) / 1000));
+    const left = leftS === 0 ? 'nearly done' : `some ${leftS} s left`;
+    this.#status(`${text} (${left})`);
+  }
+
+  guest(arrangement: Arrangement, options: Partial<GuestOptions> = {}): Promise<Guest> {
+    this.status(`starting the guest in arrangement ${arrangement}`);
+    const { world, memoryBytes } = this;
+    return startGuest(arrangement, { world, memoryBytes, ...options });
+  }
+
+  pair(options: Partial<GuestOptions> = {}): Promise<PairGuest> {
+    this.status('starting a pair');
+    const { world, memoryBytes } = this;
+    return startPair({ world, memoryBytes, ...options });
+  }
+
+  /** Does a part of the run; what fails is a gap. */
+  async part(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { message, cause } = asError(thrown);
+      const why = cause instanceof Error ? `${message}: ${cause.message}` : message;
+      this.results.gaps.push({ what, why: why.slice(0, 500) });
+      this.tell(`not measured: ${what}: ${why.slice(0, 200)}`);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/** Section: what outputs wait at the gate, and what clients feel of it; the log of an idle guest. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Distribution } from '../base/distribution.ts';
+import { LoadProcess } from '../demo/load-process.ts';
+import { benchLimits } from './limits.ts';
+import { NodeFigures } from './node-figures.ts';
+import type { Arrangement } from './results.ts';
+import type { Session } from './session.ts';
+
+/** Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load. */
+export async function measureWaits(
+  session: Session,
+  arrangement: Arrangement,
+  seconds: number,
+): Promise<void> {
+  if (arrangement === 'pair') {
+    await measurePairWaits(session, seconds);
+    return;
+  }
+  const guest = await session.guest(arrangement);
+  try {
+    await latencies(session, guest, seconds);
+  } finally {
+    await guest.close();
+  }
+}
+
+async function measurePairWaits(session: Session, seconds: number): Promise<void> {
+  const { results } = session;
+  const guest = await session.pair();
+  const figures = new NodeFigures(guest);
+  try {
+    await sleep(benchLimits.settleMs);
+    session.status('an idle pair');
+    const idle = await figures.during('idle', () => sleep(seconds * 1000));
+    if (idle !== undefined) {
+      results.logs.push(idle.log);
+      results.lags.push(idle.lag);
+    }
+    await latencies(session, guest, seconds);
+    const { hold } = figures;
+    if (hold !== undefined) results.holds.push(holdRun('idle', hold));
+    results.memory.push(...figures.memory);
+  } finally {
+    figures.close();
+    await guest.close();
+  }
+  await measureLoadedHold(session, seconds);
+}
+
+/** A pair of its own: a node's holds are told since it is protected. */
+async function measureLoadedHold(session: Session, seconds: number): Promise<void> {
+  const guest = await session.pair();
+  const figures = new NodeFigures(guest);
+  const load = new LoadProcess(session.world, { runName: `hold${process.pid}` });
+  try {
+    session.status('a pair under the load of the demo');
+    await sleep(seconds * 1000);
+    const { hold } = figures;
+    if (hold !== undefined) session.results.holds.push(holdRun('http', hold));
+    session.results.memory.push(...figures.memory);
+  } finally {
+    await load.stop().catch(() => undefined);
+    figures.close();
+    await guest.close();
+  }
+}
+
+async function latencies(
+  session: Session,
+  { arrangement, client }: { arrangement: Arrangement; client: import('./client.ts').Client },
+  seconds: number,
+): Promise<void> {
+  session.status(`ping and HTTP in arrangement ${arrangement}`);
+  const { results } = session;
+  const ping = await client.ping((seconds * 1000) / 2);
+  if (ping === undefined) {
+    results.gaps.push({ what: `ping (${arrangement})`, why: 'this world cannot ping the guest' });
+  } else results.latencies.push({ arrangement, what: 'ping', ...ping });
+  const http = new Distribution();
+  const until = performance.now() + (seconds * 1000) / 2;
+  while (performance.now() < until) http.add((await client.ask('/read')).ms);
+  const [p50Ms, p99Ms] = [http.p(0.5), http.p(0.99)];
+  results.latencies.push({ arrangement, what: 'http', p50Ms, p99Ms, count: http.count });
+}
+
+const holdRun = (load: 'idle' | 'http', hold: { p50Ms: number; p99Ms: number; count: number }) => ({
+  load,
+  p50Ms: hold.p50Ms,
+  p99Ms: hold.p99Ms,
+  outputs: hold.count,
+});
