@@ -11,7 +11,7 @@ import { egressFromSpec } from '../egress/from-spec.ts';
 import { loadVmConfig, type VmConfig } from '../hypervisor/config.ts';
 import { createRamFile } from '../hypervisor/ram.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
-import { Replayer } from '../hypervisor/replayer.ts';
+import { encodeBehindMarker, Replayer } from '../hypervisor/replayer.ts';
 import { Storage } from '../hypervisor/storage.ts';
 import { startRecorder } from '../hypervisor/successor.ts';
 import { qemuVersion } from '../hypervisor/version.ts';
@@ -74,6 +74,7 @@ export class Solo {
       });
       try {
         for (const bytes of rest) replayer.feed(bytes);
+        replayer.feed(encodeBehindMarker(this.layout));
         while (replayedAt[last] === undefined) {
           await new Promise((resolve) => setTimeout(resolve, limits.lagPollMs));
           if (replayer.readBytes !== readBytes) calmAt = performance.now();
