@@ -1,10 +1,10 @@
 /** Section: what outputs wait at the gate, and what clients feel of it; the log of an idle guest. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Distribution } from '../base/distribution.ts';
-import { LoadProcess } from '../demo/load-process.ts';
+import { Distribution } from '../../base/distribution.ts';
+import { LoadProcess } from '../../demo/load-process.ts';
 import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
-import type { Arrangement } from './results.ts';
+import type { Arrangement } from '../results.ts';
 import type { Session } from './session.ts';
 
 /** Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load. */

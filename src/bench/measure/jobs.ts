@@ -4,7 +4,7 @@
  */
 import type { Client } from './client.ts';
 import { benchLimits } from './limits.ts';
-import { type Job, jobs } from './results.ts';
+import { type Job, jobs } from '../results.ts';
 
 /** Units of each job. */
 export type JobSizes = Readonly<Record<Job, number>>;

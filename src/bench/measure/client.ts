@@ -1,10 +1,10 @@
 /** The client program inside a world, as calls. */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UnderstudyError } from '../base/errors.ts';
-import { PingWatch } from '../demo/load-ping.ts';
-import type { World, WorldChild } from '../demo/world.ts';
-import { spawnProgram } from '../demo/world-program.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { PingWatch } from '../../demo/load-ping.ts';
+import type { World, WorldChild } from '../../demo/world.ts';
+import { spawnProgram } from '../../demo/world-program.ts';
 import { benchLimits } from './limits.ts';
 
 export interface ClientRequest {

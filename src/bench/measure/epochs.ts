@@ -5,7 +5,7 @@
  */
 import { type JobSizes, runJob } from './jobs.ts';
 import { NodeFigures } from './node-figures.ts';
-import type { Job } from './results.ts';
+import type { Job } from '../results.ts';
 import type { Session } from './session.ts';
 
 const epochJobs = ['cpu', 'diskread', 'diskwrite'] as const satisfies readonly Job[];

@@ -5,9 +5,9 @@
  * starting a program for each request would take longer than most of what is measured.
  */
 import { createInterface } from 'node:readline';
-import { asError } from '../base/errors.ts';
-import { parseEndpoint } from '../demo/endpoint.ts';
-import { fetchText } from '../demo/request.ts';
+import { asError } from '../../base/errors.ts';
+import { parseEndpoint } from '../../demo/endpoint.ts';
+import { fetchText } from '../../demo/request.ts';
 import type { ClientAnswer, ClientRequest } from './client.ts';
 
 const endpoint = parseEndpoint(process.argv[2] ?? '');

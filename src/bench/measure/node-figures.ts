@@ -5,12 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from 'rxjs';
-import { Distribution } from '../base/distribution.ts';
-import { limits } from '../base/limits.ts';
-import type { NodeProcess } from '../demo/node-process.ts';
-import type { WatchEvent } from '../observe/control-client.ts';
+import { Distribution } from '../../base/distribution.ts';
+import { limits } from '../../base/limits.ts';
+import type { NodeProcess } from '../../demo/node-process.ts';
+import type { WatchEvent } from '../../observe/control-client.ts';
 import type { PairGuest } from './guest.ts';
-import type { Job, LagRun, LogRun, MemoryRun } from './results.ts';
+import type { Job, LagRun, LogRun, MemoryRun } from '../results.ts';
 
 type EventOf<T extends WatchEvent['type']> = Extract<WatchEvent, { type: T }>;
 

@@ -4,10 +4,10 @@
  * A part that fails is a gap in the report, not the end of the run: figures of an hour are not thrown
  * away for one of them.
  */
-import { asError } from '../base/errors.ts';
-import type { World } from '../demo/world.ts';
+import { asError } from '../../base/errors.ts';
+import type { World } from '../../demo/world.ts';
 import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
-import type { Arrangement, BenchResults } from './results.ts';
+import type { Arrangement, BenchResults } from '../results.ts';
 
 /** Results while they are gathered. */
 export type Gathered = {

@@ -3,14 +3,14 @@
  * nothing recorded. It is what a slowdown is against.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UnderstudyError } from '../base/errors.ts';
-import type { Stage } from '../demo/stage.ts';
-import { parseEgressSpec } from '../egress/from-spec.ts';
-import { runIp } from '../egress/ip-command.ts';
-import { loadVmConfig, type VmConfig } from '../hypervisor/config.ts';
-import { type OwnedProcess, spawnOwned } from '../hypervisor/processes.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import type { Stage } from '../../demo/stage.ts';
+import { parseEgressSpec } from '../../egress/from-spec.ts';
+import { runIp } from '../../egress/ip-command.ts';
+import { loadVmConfig, type VmConfig } from '../../hypervisor/config.ts';
+import { type OwnedProcess, spawnOwned } from '../../hypervisor/processes.ts';
 import { benchLimits } from './limits.ts';
-import type { Arrangement } from './results.ts';
+import type { Arrangement } from '../results.ts';
 
 export type BareArrangement = Exclude<Arrangement, 'record' | 'pair'>;
 

@@ -1,16 +1,16 @@
 /** Section: bytes a second through the parser, the packer and the wire, of a log that was really recorded. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { icount, logPosition, term } from '../base/units.ts';
-import type { Link } from '../ports/link.ts';
-import type { Layout } from '../rrlog/layouts.ts';
-import { LogTail } from '../rrlog/log-tail.ts';
-import { SegmentPacker } from '../rrlog/packer.ts';
-import { EventLogReader } from '../rrlog/reader.ts';
-import { dial } from '../wire/dial.ts';
-import type { Identity } from '../wire/hello.ts';
-import { listen } from '../wire/listener.ts';
+import { icount, logPosition, term } from '../../base/units.ts';
+import type { Link } from '../../ports/link.ts';
+import type { Layout } from '../../rrlog/layouts.ts';
+import { LogTail } from '../../rrlog/log-tail.ts';
+import { SegmentPacker } from '../../rrlog/packer.ts';
+import { EventLogReader } from '../../rrlog/reader.ts';
+import { dial } from '../../wire/dial.ts';
+import type { Identity } from '../../wire/hello.ts';
+import { listen } from '../../wire/listener.ts';
 import { benchLimits } from './limits.ts';
-import type { ThroughputRun } from './results.ts';
+import type { ThroughputRun } from '../results.ts';
 import type { Session } from './session.ts';
 
 export async function measureThroughput(

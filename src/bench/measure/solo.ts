@@ -3,20 +3,20 @@
  * pair around them, so that neither waits for the other or takes its processor.
  */
 import fs from 'node:fs';
-import { limits } from '../base/limits.ts';
-import { encodeStreamFrame, StreamFrameDecoder } from '../base/stream-frames.ts';
-import { epoch } from '../base/units.ts';
-import type { Stage } from '../demo/stage.ts';
-import { egressFromSpec } from '../egress/from-spec.ts';
-import { loadVmConfig, type VmConfig } from '../hypervisor/config.ts';
-import { createRamFile } from '../hypervisor/ram.ts';
-import type { Recorder } from '../hypervisor/recorder.ts';
-import { encodeBehindMarker, Replayer } from '../hypervisor/replayer.ts';
-import { Storage } from '../hypervisor/storage.ts';
-import { startRecorder } from '../hypervisor/successor.ts';
-import { qemuVersion } from '../hypervisor/version.ts';
-import type { Egress } from '../ports/egress.ts';
-import { type Layout, layoutFor } from '../rrlog/layouts.ts';
+import { limits } from '../../base/limits.ts';
+import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.ts';
+import { epoch } from '../../base/units.ts';
+import type { Stage } from '../../demo/stage.ts';
+import { egressFromSpec } from '../../egress/from-spec.ts';
+import { loadVmConfig, type VmConfig } from '../../hypervisor/config.ts';
+import { createRamFile } from '../../hypervisor/ram.ts';
+import type { Recorder } from '../../hypervisor/recorder.ts';
+import { encodeBehindMarker, Replayer } from '../../hypervisor/replayer.ts';
+import { Storage } from '../../hypervisor/storage.ts';
+import { startRecorder } from '../../hypervisor/successor.ts';
+import { qemuVersion } from '../../hypervisor/version.ts';
+import type { Egress } from '../../ports/egress.ts';
+import { type Layout, layoutFor } from '../../rrlog/layouts.ts';
 
 /** When each epoch's marker came out of the log; the epoch is the index. */
 export type EpochTimes = number[];

@@ -3,12 +3,12 @@
  * and what a seed and a cut cost, which there are many of on the way.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UnderstudyError } from '../base/errors.ts';
-import { demoLimits } from '../demo/limits.ts';
-import { LoadProcess } from '../demo/load-process.ts';
-import type { NodeProcess } from '../demo/node-process.ts';
-import { drillAndWatch, killAndWatch } from '../demo/takeover.ts';
-import { askNode, type WatchEvent } from '../observe/control-client.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { demoLimits } from '../../demo/limits.ts';
+import { LoadProcess } from '../../demo/load-process.ts';
+import type { NodeProcess } from '../../demo/node-process.ts';
+import { drillAndWatch, killAndWatch } from '../../demo/takeover.ts';
+import { askNode, type WatchEvent } from '../../observe/control-client.ts';
 import { benchLimits } from './limits.ts';
 import type { Session } from './session.ts';
 

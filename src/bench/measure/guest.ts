@@ -1,11 +1,11 @@
 /** One guest in one arrangement: up, and reachable by a client. */
-import type { NodeProcess } from '../demo/node-process.ts';
-import { Stage } from '../demo/stage.ts';
-import type { World } from '../demo/world.ts';
+import type { NodeProcess } from '../../demo/node-process.ts';
+import { Stage } from '../../demo/stage.ts';
+import type { World } from '../../demo/world.ts';
 import { type BareArrangement, startBare } from './bare.ts';
 import { Client } from './client.ts';
 import { benchLimits } from './limits.ts';
-import type { Arrangement } from './results.ts';
+import type { Arrangement } from '../results.ts';
 
 export interface GuestOptions {
   readonly world: World;

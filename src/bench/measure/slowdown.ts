@@ -4,7 +4,7 @@ import type { Guest, PairGuest } from './guest.ts';
 import { type JobSizes, runJob, sizeJobs } from './jobs.ts';
 import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
-import { type Arrangement, type Job, jobs } from './results.ts';
+import { type Arrangement, type Job, jobs } from '../results.ts';
 import type { Session } from './session.ts';
 
 /** Sizes the jobs on plain TCG, so that each takes it `ms`. */
