@@ -68,12 +68,12 @@ export function uprightReference({ value, name }: Reference, scale: Scale, frame
   );
 }
 
-/** Level, named above its right end. */
+/** Level, named above its left end: curves end at the right, and columns rise to it. */
 export function levelReference({ value, name }: Reference, scale: Scale, frame: Frame): string {
   const y = scale(value);
   return (
     line(frame.left, y, frame.right, y, 'reference') +
-    label(frame.right, y - 5, name, { class: 'reference-name', 'text-anchor': 'end' })
+    label(frame.left + 4, y - 5, name, { class: 'reference-name' })
   );
 }
 

@@ -37,13 +37,17 @@ export function formatUnit(value: number, unit: Goal['unit']): string {
     case 'bytes/s':
       return formatByteRate(value);
     case 'share of a core':
-      return `${formatPercent(value)} of a core`;
+      return formatPercent(value);
   }
 }
 
 /** What the goal asks, such as `≤ 1.50×`. */
 export const formatBound = ({ goal, unit }: Goal): string =>
-  'atMost' in goal ? `≤ ${formatUnit(goal.atMost, unit)}` : `≥ ${formatUnit(goal.atLeast, unit)}`;
+  'atMost' in goal ? `≤ ${boundText(goal.atMost, unit)}` : `≥ ${boundText(goal.atLeast, unit)}`;
+
+/** Bounds are round numbers: `5 ms`, not `5.0 ms`. */
+const boundText = (bound: number, unit: Goal['unit']): string =>
+  formatUnit(bound, unit).replace(/\.0(?= )/, '');
 
 /**
  * The value of a goal. A value that rounds to the bound but is not the bound gets the digits that
@@ -55,7 +59,7 @@ export function formatGoalValue({ value, unit, goal }: Goal): string {
   const text = formatUnit(value, unit);
   if (value === bound || text !== formatUnit(bound, unit)) return text;
   const scale = { ratio: 1, ms: 1, 'bytes/s': 1e-3, 'share of a core': 100 }[unit];
-  const name = { ratio: '×', ms: ' ms', 'bytes/s': ' KB/s', 'share of a core': ' % of a core' };
+  const name = { ratio: '×', ms: ' ms', 'bytes/s': ' KB/s', 'share of a core': ' %' };
   for (let places = 1; places < 6; places += 1) {
     const precise = (value * scale).toFixed(places);
     if (Number(precise) !== bound * scale) return `${precise}${name[unit]}`;

@@ -26,6 +26,8 @@ export const goalNames = {
   takeoverP99: 'takeover after a kill, 99 %',
   holdP99: 'hold of an output under HTTP load, 99 %',
   worstReplay: 'replay as fast as record, worst job',
+  nodesIdle: 'share of a core of both nodes, idle guest',
+  nodesHttp: 'share of a core of both nodes, HTTP load',
   lagP99: 'lag of the backup under HTTP load, 99 %',
 } as const;
 
@@ -145,9 +147,9 @@ function nodeCpuGoals({ logs }: BenchResults): Goal[] {
   const http = logs.filter(({ during, seconds }) => during === 'http' && seconds > 0);
   return [
     ...forIdleTimers(logs, (runs, suffix) =>
-      measured(`both nodes, idle guest${suffix}`, 'share of a core', { atMost: 0.15 }, both(runs)),
+      measured(`${goalNames.nodesIdle}${suffix}`, 'share of a core', { atMost: 0.15 }, both(runs)),
     ),
-    measured('both nodes, HTTP load', 'share of a core', { atMost: 0.3 }, both(http)),
+    measured(goalNames.nodesHttp, 'share of a core', { atMost: 0.3 }, both(http)),
   ];
 }
 

@@ -38,7 +38,8 @@ footer { padding-top: 28px; padding-bottom: 48px; color: var(--faint); font-size
 .tile dt { color: var(--soft); font-size: 14px; line-height: 1.35; min-height: 2.7em; }
 .tile dd { margin: 4px 0 0; }
 .tile .big { font-size: 28px; line-height: 1.15; font-weight: 650; letter-spacing: -0.02em; white-space: nowrap; }
-.tile .goal { font-size: 13px; margin-top: 4px; }
+.tile .goal { font-size: 13px; margin-top: 6px; display: flex; flex-wrap: wrap; gap: 2px 6px; }
+.tile .bound { white-space: nowrap; color: var(--soft); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; margin: 12px 0 0; }
 .card { padding: 16px 18px 12px; min-width: 0; display: flex; flex-direction: column; }
 .card.wide { margin-top: 16px; }
@@ -54,7 +55,7 @@ caption { text-align: left; color: var(--soft); padding: 0 0 4px; }
 th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 500; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; padding-right: 18px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
 .note { display: block; color: var(--faint); font-size: 13px; }
@@ -70,7 +71,7 @@ pre { overflow: auto; max-height: 480px; padding: 12px; border-radius: 8px; back
 .facts dd { margin: 0; overflow-wrap: anywhere; }`;
 
 const charts = `
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 640px; height: auto; }
 svg text { font: 13px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; fill: var(--ink); }
 svg .tick { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg .tick.faint { fill: var(--faint); font-size: 11px; }
@@ -101,6 +102,8 @@ const media = `
   .tiles { grid-template-columns: 1fr 1fr; gap: 8px; }
   .tile { padding: 10px 12px; }
   .tile .big { font-size: 23px; }
+  td.number, th.number { padding-right: 10px; }
+  td .mark .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: 6px; }
   svg text { font-size: 15px; }
@@ -108,6 +111,7 @@ const media = `
   svg .tick.faint { font-size: 12px; }
 }
 @media print {
+  .card > details > *:not(summary) { display: block; }
   :root { ${light} --page: #ffffff; }
   html { color-scheme: light; }
   body { font-size: 12px; }

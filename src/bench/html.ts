@@ -6,6 +6,7 @@ import { goalsOf } from './goals.ts';
 import { type Section, sectionMarkup } from './html-parts.ts';
 import { styleSheet } from './html-style.ts';
 import { copySection } from './page-copy.ts';
+import { epochSection } from './page-epochs.ts';
 import {
   gapSection,
   goalSection,
@@ -14,7 +15,8 @@ import {
   publishedSection,
   rawSection,
 } from './page-goals.ts';
-import { epochSection, replaySection, slowdownSection } from './page-speed.ts';
+import { replaySection } from './page-replay.ts';
+import { slowdownSection } from './page-slowdown.ts';
 import { takeoverSection } from './page-takeover.ts';
 import { logSection, outputSection } from './page-traffic.ts';
 import type { BenchResults } from './results.ts';

@@ -21,14 +21,14 @@ export function headlineTiles(goals: readonly Goal[]): string {
   const tiles = headlines.flatMap(({ goal: goalName, name }) => {
     const goal = goals.find((one) => one.name === goalName);
     if (goal === undefined) return [];
-    const verdict = `${mark(goal).markup} goal ${escapeText(formatBound(goal))}`;
+    const bound = element('span', { class: 'bound' }, escapeText(`goal ${formatBound(goal)}`));
     return [
       element(
         'div',
         { class: 'tile' },
         element('dt', {}, escapeText(name)),
         element('dd', { class: 'big' }, escapeText(formatGoalValue(goal))),
-        element('dd', { class: 'goal' }, verdict),
+        element('dd', { class: 'goal' }, mark(goal).markup, ' ', bound),
       ),
     ];
   });
@@ -59,11 +59,13 @@ export function goalSection(goals: readonly Goal[]): Section {
 
 /** A sign and a word: the colour alone says nothing. */
 function mark({ pass, value }: Goal): Markup {
-  if (pass === true) return { markup: element('span', { class: 'mark pass' }, '✓ kept') };
-  if (pass === false) return { markup: element('span', { class: 'mark miss' }, '✗ missed') };
-  const text = value === null ? '– not measured' : '– no verdict';
-  return { markup: element('span', { class: 'mark open' }, text) };
+  if (pass === true) return { markup: markSpan('pass', '✓', 'kept') };
+  if (pass === false) return { markup: markSpan('miss', '✗', 'missed') };
+  return { markup: markSpan('open', '–', value === null ? 'not measured' : 'no verdict') };
 }
+
+const markSpan = (kind: string, sign: string, word: string): string =>
+  element('span', { class: `mark ${kind}` }, sign, element('span', { class: 'word' }, ` ${word}`));
 
 export function publishedSection(results: BenchResults): Section {
   return {

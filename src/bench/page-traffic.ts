@@ -1,14 +1,19 @@
-/** The page's sections on outputs, log and lag. */
+/** The page's sections on outputs, log and processors. */
 import { formatCount, formatMs } from '../demo/units.ts';
-import { rangeChart } from './chart-bars.ts';
+import { barChart, rangeChart } from './chart-bars.ts';
+import { legend } from './chart-parts.ts';
 import { formatByteRate, formatPercent } from './format.ts';
-import { holdGoalMs, lagGoalMs } from './goals.ts';
+import { holdGoalMs } from './goals.ts';
 import { cards, figuresBelow, named, numeric, type Section } from './html-parts.ts';
-import { arrangementNames, jobNames, timerName } from './names.ts';
+import { arrangementNames, jobNames } from './names.ts';
+import {
+  namesWidth as left,
+  percentileRow,
+  percentileSentence,
+  percentileText,
+  shortMs,
+} from './percentiles.ts';
 import type { BenchResults, LogRun } from './results.ts';
-
-const left = 150;
-const percentileText = 'Hollow: median. Filled: 99 %.';
 
 export function outputSection({ holds, latencies }: BenchResults): Section {
   return {
@@ -97,18 +102,22 @@ const shortNames = {
   kvm: 'KVM',
 } as const;
 
-export function logSection({ logs, lags }: BenchResults): Section {
+export function logSection({ logs }: BenchResults): Section {
   return {
     id: 'log',
-    title: 'Log and lag',
-    why: 'How much log a second the primary writes and sends, and how far the backup is behind.',
+    title: 'Log and processors',
+    why: 'What protection sends from one node to the other, and what it takes of both.',
     body: cards(
       {
         title: 'Log a second',
         why: 'Hollow: packed, on the wire. Filled: as QEMU wrote it.',
         body: logChart(logs.filter(({ seconds }) => seconds > 0)),
       },
-      { title: 'Lag of the backup', why: percentileText, body: lagChart(lags) },
+      {
+        title: 'Processors of the nodes',
+        why: 'Of the node processes, without their machines.',
+        body: cpuChart(logs.filter(({ seconds }) => seconds > 0)),
+      },
     ),
   };
 }
@@ -167,53 +176,42 @@ function logChart(logs: readonly LogRun[]): string {
   );
 }
 
-export const logName = ({ during, guestTimerHz }: LogRun): string =>
-  during === 'idle' ? `idle, ${timerName(guestTimerHz)}` : jobNames[during];
-
-function lagChart(lags: BenchResults['lags']): string {
-  if (lags.length === 0) return '';
+function cpuChart(logs: readonly LogRun[]): string {
+  if (logs.length === 0) return '';
+  const groups = logs.map((run) => ({
+    name: logName(run),
+    bars: (['primary', 'backup'] as const).map((role, index) => ({
+      name: role,
+      colour: `c${index + 1}`,
+      samples: [run.nodeCpuSeconds[role] / run.seconds],
+    })),
+  }));
   return (
-    rangeChart(
-      lags.map(({ during, p50Ms, p99Ms }) =>
-        percentileRow(jobNames[during], during === 'idle' ? 'c3' : 'c1', p50Ms, p99Ms),
-      ),
-      {
-        id: 'lag-chart',
-        title: 'Lag of the backup, median and 99 %',
-        description: lags
-          .map(({ during, p50Ms, p99Ms }) => percentileSentence(jobNames[during], p50Ms, p99Ms))
-          .join('; '),
-        axis: 'ms',
-        text: shortMs,
-        references: [{ value: lagGoalMs, name: `goal for 99 % under HTTP: ${lagGoalMs} ms` }],
-        left,
-      },
-    ) +
-    figuresBelow(
-      [named('load'), numeric('median'), numeric('99 %'), numeric('samples')],
-      lags.map(({ during, p50Ms, p99Ms, samples }) => [
-        jobNames[during],
-        formatMs(p50Ms),
-        formatMs(p99Ms),
-        formatCount(samples),
-      ]),
-    )
+    legend([
+      { name: 'primary', colour: 'c1' },
+      { name: 'backup', colour: 'c2' },
+    ]) +
+    barChart(groups, {
+      id: 'cpu-chart',
+      title: 'Processor time of the node processes, share of a core',
+      description: groups
+        .map(({ name, bars }) => {
+          const shares = bars.map((bar) => `${bar.name} ${formatPercent(bar.samples[0] ?? 0)}`);
+          return `${name}: ${shares.join(', ')}`;
+        })
+        .join('; '),
+      axis: 'share of a core',
+      text: formatPercent,
+      left: 104,
+    })
   );
 }
 
-const percentileRow = (name: string, colour: string, p50Ms: number, p99Ms: number) => ({
-  name,
-  colour,
-  points: [
-    { name: 'median', value: p50Ms },
-    { name: '99 %', value: p99Ms },
-  ],
-});
+export const logName = ({ during, guestTimerHz }: LogRun): string =>
+  during === 'idle'
+    ? `idle, ${guestTimerHz === 0 ? 'no timer' : `${guestTimerHz} Hz`}`
+    : jobNames[during];
 
-const percentileSentence = (name: string, p50Ms: number, p99Ms: number): string =>
-  `${name}: median ${formatMs(p50Ms)}, 99 % ${formatMs(p99Ms)}`;
-
-const shortMs = (ms: number): string => String(Number(ms.toPrecision(2)));
 const shortRate = (rate: number): string =>
   rate >= 1e6
     ? `${Number((rate / 1e6).toPrecision(2))} MB`

@@ -176,10 +176,10 @@ describe('takeover', () => {
 test('processors: both nodes together', () => {
   const used = (during: 'idle' | 'http', primary: number, backup: number) =>
     log({ during, nodeCpuSeconds: { primary, backup } });
-  expect(goal({ logs: [used('idle', 1, 0.5)] }, 'both nodes, idle guest').pass).toBe(true);
-  expect(goal({ logs: [used('idle', 1, 0.51)] }, 'both nodes, idle guest').pass).toBe(false);
-  expect(goal({ logs: [used('http', 1, 2)] }, 'both nodes, HTTP load').pass).toBe(true);
-  expect(goal({ logs: [used('http', 1, 2.01)] }, 'both nodes, HTTP load').pass).toBe(false);
+  expect(goal({ logs: [used('idle', 1, 0.5)] }, goalNames.nodesIdle).pass).toBe(true);
+  expect(goal({ logs: [used('idle', 1, 0.51)] }, goalNames.nodesIdle).pass).toBe(false);
+  expect(goal({ logs: [used('http', 1, 2)] }, goalNames.nodesHttp).pass).toBe(true);
+  expect(goal({ logs: [used('http', 1, 2.01)] }, goalNames.nodesHttp).pass).toBe(false);
 });
 
 test('a cut: the median pause at 8 ms', () => {
