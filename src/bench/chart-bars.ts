@@ -86,7 +86,8 @@ function oneBar(
       rx: 2,
       class: `bar ${bar.colour}`,
     }),
-    ...bar.samples.map((value) =>
+    // A single sample is the bar.
+    ...(bar.samples.length === 1 ? [] : bar.samples).map((value) =>
       dot(scale(value), center, 'sample', `${bar.name}: ${text(value)}`, 2.2),
     ),
     label(end + 7, center + 4.5, `${text(middle)}${remark}`, { class: 'value' }),

@@ -106,7 +106,7 @@ const media = `
   td .mark .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: 6px; }
-  svg text { font-size: 15px; }
+  svg text { font-size: 14.5px; }
   svg .tick, svg .axis, svg .value, svg .reference-name, svg .series { font-size: 14px; }
   svg .tick.faint { font-size: 12px; }
 }

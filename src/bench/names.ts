@@ -21,6 +21,15 @@ export const arrangementNames: Readonly<Record<Arrangement, string>> = {
   kvm: 'KVM',
 };
 
+/** Where there is little room. */
+export const arrangementShort: Readonly<Record<Arrangement, string>> = {
+  bare: 'plain TCG',
+  icount: '-icount',
+  record: 'recording',
+  pair: 'pair',
+  kvm: 'KVM',
+};
+
 export const causeNames: Readonly<Record<TakeoverRun['cause'], string>> = {
   kill: 'kill',
   drill: 'drill',

@@ -15,9 +15,9 @@ import {
   shortMs,
 } from './percentiles.ts';
 import { type BenchResults, jobs } from './results.ts';
-import { summarize } from './stats.ts';
+import { median, summarize } from './stats.ts';
 
-const tooSlow = ' ▼ too slow';
+const slower = ' ▼ slower';
 
 export function replaySection({ replays, lags }: BenchResults): Section {
   return {
@@ -58,9 +58,35 @@ function replayChart(runs: BenchResults['replays']): string {
       axis: 'time to record / time to replay',
       text: formatRatio,
       reference: { value: 1, name: 'as fast as record' },
-      left: 104,
-      remark: ({ colour }) => (colour === 'c2' ? tooSlow : ''),
-    })
+      left: namesWidth,
+      remark: ({ colour }) => (colour === 'c2' ? slower : ''),
+    }) +
+    figuresBelow(
+      [
+        named('log of'),
+        numeric('record'),
+        numeric('replay'),
+        numeric('speed'),
+        numeric('least'),
+        numeric('greatest'),
+      ],
+      groups.map(({ name, bars }) => {
+        const of = runs.filter(({ during }) => jobNames[during] === name);
+        const {
+          median: middle = 0,
+          least = 0,
+          greatest = 0,
+        } = summarize(bars[0]?.samples ?? []) ?? {};
+        return [
+          name,
+          formatMs(median(of.map(({ recordMs }) => recordMs))),
+          formatMs(median(of.map(({ replayMs }) => replayMs))),
+          formatRatio(middle),
+          formatRatio(least),
+          formatRatio(greatest),
+        ];
+      }),
+    )
   );
 }
 

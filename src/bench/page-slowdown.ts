@@ -12,7 +12,8 @@ import {
   type Section,
   table,
 } from './html-parts.ts';
-import { arrangementNames, jobNames } from './names.ts';
+import { arrangementNames, arrangementShort, jobNames } from './names.ts';
+import { namesWidth } from './percentiles.ts';
 import { type Arrangement, arrangements, type BenchResults, type Job, jobs } from './results.ts';
 import { jobTimes, slowdowns, summarize } from './stats.ts';
 import { element } from './svg.ts';
@@ -62,7 +63,7 @@ function slowdownChart(runs: BenchResults['jobRuns']): string {
       axis: 'times the time of plain TCG',
       text: formatRatio,
       reference: { value: 1, name: 'plain TCG' },
-      left: 104,
+      left: namesWidth,
     })
   );
 }
@@ -77,7 +78,7 @@ function ratioTable(runs: BenchResults['jobRuns']): string {
     .filter((job) => runs.some((run) => run.job === job))
     .map((job) => [jobNames[job], ...shown.map((one) => ratioCell(runs, job, one))]);
   if (rows.length === 0) return '';
-  const columns = shown.map((one) => numeric(arrangementNames[one].replace(', no backup', '')));
+  const columns = shown.map((one) => numeric(arrangementShort[one]));
   return table([named('job'), ...columns], rows) + timesBelow(runs);
 }
 

@@ -8,6 +8,7 @@ import { formatMemory } from './format.ts';
 import { takeoverGoal } from './goals.ts';
 import { cards, figuresBelow, named, numeric, type Section } from './html-parts.ts';
 import { causeNames } from './names.ts';
+import { namesWidth } from './percentiles.ts';
 import type { BenchResults, TakeoverRun } from './results.ts';
 import { median, summarize } from './stats.ts';
 import { linearScale } from './svg.ts';
@@ -105,7 +106,7 @@ function groupChart(groups: readonly TakeoverGroup[]): string {
           .join('; '),
         axis: 'ms, bars are medians, dots are takeovers',
         text: formatMs,
-        left: 104,
+        left: namesWidth,
       },
     ) +
     figuresBelow(

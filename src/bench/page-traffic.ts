@@ -5,7 +5,7 @@ import { legend } from './chart-parts.ts';
 import { formatByteRate, formatPercent } from './format.ts';
 import { holdGoalMs } from './goals.ts';
 import { cards, figuresBelow, named, numeric, type Section } from './html-parts.ts';
-import { arrangementNames, jobNames } from './names.ts';
+import { arrangementNames, arrangementShort, jobNames } from './names.ts';
 import {
   namesWidth as left,
   percentileRow,
@@ -63,7 +63,7 @@ function latencyChart(latencies: BenchResults['latencies']): string {
   if (latencies.length === 0) return '';
   const sorted = latencies.toSorted((a, b) => b.what.localeCompare(a.what));
   const name = ({ what, arrangement }: (typeof latencies)[number]): string =>
-    `${what === 'http' ? 'HTTP' : 'ping'}, ${shortNames[arrangement]}`;
+    `${what === 'http' ? 'HTTP' : 'ping'}, ${arrangementShort[arrangement]}`;
   return (
     rangeChart(
       sorted.map((run) =>
@@ -93,14 +93,6 @@ function latencyChart(latencies: BenchResults['latencies']): string {
     )
   );
 }
-
-const shortNames = {
-  bare: 'plain TCG',
-  icount: '-icount',
-  record: 'recording',
-  pair: 'pair',
-  kvm: 'KVM',
-} as const;
 
 export function logSection({ logs }: BenchResults): Section {
   return {
@@ -183,7 +175,7 @@ function cpuChart(logs: readonly LogRun[]): string {
     bars: (['primary', 'backup'] as const).map((role, index) => ({
       name: role,
       colour: `c${index + 1}`,
-      samples: [run.nodeCpuSeconds[role] / run.seconds],
+      samples: [(100 * run.nodeCpuSeconds[role]) / run.seconds],
     })),
   }));
   return (
@@ -196,13 +188,15 @@ function cpuChart(logs: readonly LogRun[]): string {
       title: 'Processor time of the node processes, share of a core',
       description: groups
         .map(({ name, bars }) => {
-          const shares = bars.map((bar) => `${bar.name} ${formatPercent(bar.samples[0] ?? 0)}`);
+          const shares = bars.map(
+            (bar) => `${bar.name} ${formatPercent((bar.samples[0] ?? 0) / 100)}`,
+          );
           return `${name}: ${shares.join(', ')}`;
         })
         .join('; '),
-      axis: 'share of a core',
-      text: formatPercent,
-      left: 104,
+      axis: '% of a core',
+      text: (percent) => formatPercent(percent / 100),
+      left,
     })
   );
 }

@@ -5,7 +5,7 @@ import type { RangeRow } from './chart-bars.ts';
 export const percentileText = 'Hollow: median. Filled: 99 %.';
 
 /** Room for the names of rows. */
-export const namesWidth = 124;
+export const namesWidth = 126;
 
 export const percentileRow = (
   name: string,
