@@ -10,6 +10,14 @@ export const formatPercent = (share: number): string => {
   return `${Math.abs(percent) < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
 };
 
+/** How long a run took. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
 /** Memory of a machine, by powers of 1024 as it is configured. */
 export function formatMemory(bytes: number): string {
   if (bytes >= 2 ** 30) return `${trimmed(bytes / 2 ** 30)} GiB`;

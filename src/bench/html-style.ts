@@ -55,7 +55,7 @@ caption { text-align: left; color: var(--soft); padding: 0 0 4px; }
 th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 500; }
-td.number, th.number { text-align: right; padding-right: 18px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; padding-right: 16px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
 .note { display: block; color: var(--faint); font-size: 13px; }

@@ -1,5 +1,6 @@
 /** Arrangements, jobs and loads as a reader meets them. */
-import type { Arrangement, Job, TakeoverRun } from './results.ts';
+import { formatMemory } from './format.ts';
+import type { Arrangement, Job, LogRun, TakeoverRun } from './results.ts';
 
 export const jobNames: Readonly<Record<Job | 'idle' | 'boot', string>> = {
   cpu: 'CPU-bound',
@@ -35,5 +36,13 @@ export const causeNames: Readonly<Record<TakeoverRun['cause'], string>> = {
   drill: 'drill',
 };
 
+export const diskName = (bytes: number): string =>
+  bytes === 0 ? 'empty disk' : `${formatMemory(bytes)} disk`;
+
 export const timerName = (hz: number): string =>
   hz === 0 ? 'no idle timer' : `idle timer ${hz} Hz`;
+
+export const logName = ({ during, guestTimerHz }: LogRun): string =>
+  during === 'idle'
+    ? `idle, ${guestTimerHz === 0 ? 'no timer' : `${guestTimerHz} Hz`}`
+    : jobNames[during];

@@ -27,7 +27,7 @@ export function oursFor(results: BenchResults, topic: PublishedTopic): string | 
       const { takeovers, guestMemoryBytes } = results;
       const times = summarize(takeoverTimes(takeovers, 'kill', guestMemoryBytes));
       if (times === undefined) return undefined;
-      return `median ${formatMs(times.median)}, 99 % ${formatMs(times.p99)}`;
+      return `p50 ${formatMs(times.median)}, p99 ${formatMs(times.p99)}`;
     }
   }
 }
@@ -37,4 +37,4 @@ const percentiles = (
 ): string | undefined =>
   run === undefined
     ? undefined
-    : `median ${formatMs(run.p50Ms)}, 99 % ${formatMs(run.p99Ms)} under HTTP`;
+    : `p50 ${formatMs(run.p50Ms)}, p99 ${formatMs(run.p99Ms)} under HTTP`;

@@ -5,6 +5,7 @@ import { lineChart } from './chart-lines.ts';
 import { legend } from './chart-parts.ts';
 import { formatByteRate, formatBytes, formatMemory } from './format.ts';
 import { cards, figuresBelow, named, numeric, type Section, table } from './html-parts.ts';
+import { diskName } from './names.ts';
 import { namesWidth } from './percentiles.ts';
 import type { BenchResults, CutRun } from './results.ts';
 import { median, summarize } from './stats.ts';
@@ -70,7 +71,7 @@ function seedChart(seeds: BenchResults['seeds']): string {
   const disks = [...new Set(seeds.map(({ diskBytes }) => diskBytes))].sort((a, b) => a - b);
   const sizes = [...new Set(seeds.map(({ memoryBytes }) => memoryBytes))].sort((a, b) => a - b);
   const series = disks.map((diskBytes, index) => ({
-    name: diskBytes === 0 ? 'empty disk' : `${formatMemory(diskBytes)} disk`,
+    name: diskName(diskBytes),
     colour: `c${(index % 7) + 1}`,
     points: seeds
       .filter((run) => run.diskBytes === diskBytes)

@@ -41,12 +41,12 @@ function epochChart({ lengths, instructions, jobs }: EpochTable): string {
         .map(({ job, ratios }) => `${jobNames[job]}: ${ratios.map(ratioText).join(', ')}`)
         .join('; ')
         .concat(`, at epochs of ${lengths.map(formatLength).join(', ')}`),
-      xName: 'epoch, with instructions in it',
+      xName: 'epoch in ms, below it the instructions in it',
       yName: 'times the time of plain TCG',
       yText: (value) => String(Number(value.toFixed(2))),
       ticks: lengths.map((x, index) => ({
         x,
-        text: formatLength(x),
+        text: String(x),
         below: formatInstructions(instructions[index] ?? 0),
       })),
       place: (x) => (Math.log10(x) - least) / (greatest - least),

@@ -1,6 +1,5 @@
 /** The page's head and its sections on goals, published figures, the machine, gaps and raw data. */
-import { formatMs } from '../demo/units.ts';
-import { formatBound, formatGoalValue, formatMemory } from './format.ts';
+import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalNames } from './goals.ts';
 import { type Markup, named, numeric, type Section, table } from './html-parts.ts';
 import { oursFor } from './ours.ts';
@@ -113,7 +112,10 @@ export function machineSection(results: BenchResults): Section {
         ['QEMU', versions.qemu],
         ['Node.js', versions.node],
         ['Understudy', `${versions.understudy}, commit ${versions.commit}`],
-        ['run', `${results.mode}, started ${results.startedAt}, took ${formatMs(results.tookMs)}`],
+        [
+          'run',
+          `${results.mode}, started ${results.startedAt}, took ${formatDuration(results.tookMs)}`,
+        ],
       ]),
     ),
   };

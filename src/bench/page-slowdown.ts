@@ -90,7 +90,7 @@ function ratioCell(runs: BenchResults['jobRuns'], job: Job, arrangement: Arrange
   const ratio = summarize(slowdowns(runs, job, arrangement, 'bare'));
   if (ratio === undefined) return '–';
   const { least, greatest, count } = ratio;
-  const range = count === 1 ? 'one round' : `${formatShort(least)} to ${formatShort(greatest)}`;
+  const range = count === 1 ? 'one round' : `${formatShort(least)}–${formatShort(greatest)}`;
   return { markup: `${formatRatio(ratio.median)}${element('span', { class: 'note' }, range)}` };
 }
 

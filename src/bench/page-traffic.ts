@@ -5,7 +5,7 @@ import { legend } from './chart-parts.ts';
 import { formatByteRate, formatPercent } from './format.ts';
 import { holdGoalMs } from './goals.ts';
 import { cards, figuresBelow, named, numeric, type Section } from './html-parts.ts';
-import { arrangementNames, arrangementShort, jobNames } from './names.ts';
+import { arrangementNames, arrangementShort, logName } from './names.ts';
 import {
   namesWidth as left,
   percentileRow,
@@ -200,11 +200,6 @@ function cpuChart(logs: readonly LogRun[]): string {
     })
   );
 }
-
-export const logName = ({ during, guestTimerHz }: LogRun): string =>
-  during === 'idle'
-    ? `idle, ${guestTimerHz === 0 ? 'no timer' : `${guestTimerHz} Hz`}`
-    : jobNames[during];
 
 const shortRate = (rate: number): string =>
   rate >= 1e6
