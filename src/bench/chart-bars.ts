@@ -125,7 +125,7 @@ export function rangeChart(rows: readonly RangeRow[], options: RangesOptions): s
   const frame: Frame = { left, right: chartWidth - 62, top, bottom };
   const values = rows.flatMap(({ points }) => points.map(({ value }) => value));
   const all = [...values, ...references.map(({ value }) => value)];
-  const positive = all.filter((value) => value > 0);
+  const positive = all.some((value) => value > 0) ? all.filter((value) => value > 0) : [1];
   const scale =
     options.scale === 'log'
       ? logScale(Math.min(...positive), Math.max(...positive), left, frame.right)

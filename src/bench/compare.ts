@@ -13,7 +13,7 @@ import { summarize } from './stats.ts';
 
 export const changeMin = 0.05;
 
-/** What a single percentile or rate is seen to move by from run to run on a quiet machine. */
+/** A guess on the careful side: single figures have to differ by a third to be told apart. */
 export const assumedMargin = 0.15;
 
 const spreadFrom = 3;

@@ -45,13 +45,11 @@ footer { padding-top: 28px; padding-bottom: 48px; color: var(--faint); font-size
 .card.wide { margin-top: 16px; }
 .card > svg { margin: 6px 0 8px; }
 .card > details { margin-top: auto; }
-.none { color: var(--faint); font-style: italic; margin: 8px 0; }
-.notice { border-left: 3px solid var(--warn); padding: 2px 0 2px 12px; margin: 8px 0; font-size: 14.5px; }`;
+.none { color: var(--faint); font-style: italic; margin: 8px 0; }`;
 
 const tables = `
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; line-height: 1.4; }
-caption { text-align: left; color: var(--soft); padding: 0 0 4px; }
 th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 500; }
@@ -111,7 +109,7 @@ const media = `
   svg .tick.faint { font-size: 12px; }
 }
 @media print {
-  .card > details > *:not(summary) { display: block; }
+  details:not(.raw-data)::details-content { display: block; content-visibility: visible; }
   :root { ${light} --page: #ffffff; }
   html { color-scheme: light; }
   body { font-size: 12px; }

@@ -2,7 +2,14 @@
 import { formatCount, formatMs } from '../demo/units.ts';
 import { epochTable, formatInstructions, formatLength } from './epochs.ts';
 import { formatByteRate, formatBytes, formatMemory, formatPercent, formatRatio } from './format.ts';
-import { arrangementNames, arrangementShort, causeNames, jobNames, logName } from './names.ts';
+import {
+  arrangementNames,
+  arrangementShort,
+  causeNames,
+  diskName,
+  jobNames,
+  logName,
+} from './names.ts';
 import { arrangements, type BenchResults, jobs } from './results.ts';
 import { jobTimes, median, noisySpread, slowdowns, summarize } from './stats.ts';
 import { takeoverGroups, takeoverMs, takeoverSteps } from './takeovers.ts';
