@@ -51,7 +51,7 @@ const tickWidth = 42;
 export function lineChart(series: readonly Series[], options: LinesOptions): string {
   const { ticks, joined = true, references = [] } = options;
   const twoLines = ticks.some(({ below }) => below !== undefined);
-  const frame: Frame = { left: 56, right: chartWidth - (joined ? 108 : 18), top: 34, bottom: 276 };
+  const frame: Frame = { left: 56, right: chartWidth - (joined ? 108 : 18), top: 38, bottom: 280 };
   const values = series.flatMap(({ points }) => points.map(({ y }) => y));
   const greatest = Math.max(...values, ...references.map(({ value }) => value));
   const y = linearScale(greatest, frame.bottom, frame.top);

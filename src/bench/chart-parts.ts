@@ -48,7 +48,7 @@ export function leftAxis(
         label(frame.left - 7, y + 4, text(tick), { class: 'tick', 'text-anchor': 'end' })
       );
     }),
-    label(2, frame.top - 10, name, { class: 'axis' }),
+    label(2, frame.top - 15, name, { class: 'axis' }),
   ].join('');
 }
 

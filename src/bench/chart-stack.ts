@@ -24,7 +24,7 @@ export interface StackOptions extends Omit<ChartOptions, 'height'> {
 
 export function stackChart(columns: readonly Column[], options: StackOptions): string {
   const { references, yName } = options;
-  const frame: Frame = { left: 46, right: chartWidth - 6, top: 34, bottom: 276 };
+  const frame: Frame = { left: 46, right: chartWidth - 6, top: 38, bottom: 280 };
   const sorted = columns.toSorted((a, b) => totalOf(a) - totalOf(b));
   const greatest = Math.max(...sorted.map(totalOf), ...references.map(({ value }) => value));
   const y = linearScale(greatest, frame.bottom, frame.top);

@@ -3,14 +3,14 @@
 const light = `
   --page: #f6f6f3; --surface: #ffffff; --ink: #14140f; --soft: #54534e; --faint: #7b7a74;
   --grid: #e6e5e0; --edge: #dddcd6; --accent: #1f5fae; --good: #0a7a2f; --bad: #c4281f;
-  --warn: #8a5a00; --good-wash: #e7f5ea; --bad-wash: #fdecea; --none-wash: #f0efeb;
+  --good-wash: #e7f5ea; --bad-wash: #fdecea; --none-wash: #f0efeb;
   --c1: #2a78d6; --c2: #eb6834; --c3: #1baf7a; --c4: #d99500; --c5: #4a3aa7; --c6: #d9568a;
   --c7: #8a8983;`;
 
 const dark = `
   --page: #111110; --surface: #1b1b19; --ink: #f4f4f0; --soft: #c0bfb8; --faint: #94938c;
   --grid: #2f2f2c; --edge: #33332f; --accent: #7db4f2; --good: #4cc474; --bad: #ff7b70;
-  --warn: #e8b34a; --good-wash: #14301d; --bad-wash: #3a1916; --none-wash: #282825;
+  --good-wash: #14301d; --bad-wash: #3a1916; --none-wash: #282825;
   --c1: #3f8ee8; --c2: #e0662f; --c3: #1fa573; --c4: #cc8c08; --c5: #9488ea; --c6: #da5a8c;
   --c7: #8f8e87;`;
 
@@ -109,13 +109,15 @@ const media = `
   svg .tick.faint { font-size: 12px; }
 }
 @media print {
-  details:not(.raw-data)::details-content { display: block; content-visibility: visible; }
   :root { ${light} --page: #ffffff; }
   html { color-scheme: light; }
   body { font-size: 12px; }
   .card, .tile, tr { break-inside: avoid; }
   h2 { break-after: avoid; margin-top: 24px; }
-  nav, .raw-data, summary { display: none; }
+  nav, #raw, details { display: none; }
+  .scroll { overflow: visible; }
+  table, .note { font-size: 9.5px; }
+  th, td, td.number, th.number { padding: 3px 7px 3px 0; }
   .cards { grid-template-columns: 1fr 1fr; }
   .swatch, .mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }`;

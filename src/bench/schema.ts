@@ -5,6 +5,10 @@
 import { z } from 'zod';
 import { arrangements, type BenchResults, jobs, resultsFormat } from './results.ts';
 
+/**
+ * A file may come from anywhere: control characters would move the cursor of the reader's terminal.
+ */
+const text = z.string().overwrite((value) => value.replace(/\p{Cc}+/gu, ' '));
 const amount = z.number().nonnegative();
 const count = z.int().nonnegative();
 const positive = z.number().positive();
@@ -13,20 +17,20 @@ const jobOrIdle = z.enum([...jobs, 'idle']);
 const arrangement = z.enum(arrangements);
 
 const machine = z.object({
-  cpu: z.string(),
+  cpu: text,
   cores: z.int().positive(),
   memoryBytes: positive,
-  kernel: z.string(),
+  kernel: text,
   hasKvm: z.boolean(),
   realTime: z.boolean(),
 });
 
 const versions = z.object({
-  understudy: z.string(),
-  commit: z.string(),
-  node: z.string(),
-  qemu: z.string(),
-  guestKernel: z.string(),
+  understudy: text,
+  commit: text,
+  node: text,
+  qemu: text,
+  guestKernel: text,
 });
 
 const epochRun = z.object({
@@ -107,9 +111,9 @@ export const resultsSchema = z.object({
   throughput: z.array(
     z.object({
       part: z.enum(['parser', 'tail', 'packer', 'wire']),
-      input: z.string(),
+      input: text,
       bytesPerSecond: amount,
     }),
   ),
-  gaps: z.array(z.object({ what: z.string(), why: z.string() })),
+  gaps: z.array(z.object({ what: text, why: text })),
 }) satisfies z.ZodType<BenchResults>;

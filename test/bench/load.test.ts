@@ -41,6 +41,12 @@ test('fields of a later version are no error', () => {
   expect(parseResults(JSON.stringify(later), 'r.json')).toEqual(emptyResults());
 });
 
+test('control characters of a name do not reach a terminal', () => {
+  const why = 'a\u001b[2Jb\r\nc';
+  const results = emptyResults({ gaps: [{ what: 'x', why }] });
+  expect(parseResults(JSON.stringify(results), 'r.json').gaps[0]?.why).toBe('a [2Jb c');
+});
+
 test('a missing file', () => {
   const file = path.join(dir, 'missing.json');
   const error = refusal(() => loadResults(file));
