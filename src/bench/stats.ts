@@ -12,8 +12,8 @@ import type { Arrangement, Job, JobRun } from './results.ts';
 const quartilesFrom = 8;
 
 /**
- * Runs of one arrangement that differ by more than this share of their median are noisy. A machine
- * that does nothing else stays below 0.05; 0.1 is where a goal such as 1.10 cannot be told from 1.
+ * Runs of one arrangement that differ by more than this share of their median are noisy: with more
+ * than that, a goal such as 1.10 cannot be told from 1.
  */
 export const noisySpread = 0.1;
 
