@@ -1,9 +1,9 @@
 // A change is only called better or worse when two runs do not overlap.
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { type ChangeVerdict, compareResults, intervalOf } from '../../src/bench/compare.ts';
-import { comparisonTable } from '../../src/bench/compare-table.ts';
-import { figuresOf } from '../../src/bench/figures.ts';
+import { type ChangeVerdict, compareResults, intervalOf } from '../../src/bench/report/compare.ts';
+import { comparisonTable } from '../../src/bench/report/compare-table.ts';
+import { figuresOf } from '../../src/bench/report/figures.ts';
 import type { BenchResults } from '../../src/bench/results.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 

@@ -1,7 +1,7 @@
 // A goal is kept at its bound and missed right behind it; what was not measured has no verdict.
 import { describe, expect, test } from 'vitest';
-import { formatGoalValue } from '../../src/bench/format.ts';
-import { goalNames, goalsOf } from '../../src/bench/goals.ts';
+import { formatGoalValue } from '../../src/bench/report/format.ts';
+import { goalNames, goalsOf } from '../../src/bench/report/goals.ts';
 import type { BenchResults, Goal, JobRun, LogRun, TakeoverRun } from '../../src/bench/results.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 

@@ -1,8 +1,8 @@
 // The page is one file that loads and runs nothing, and no name of a machine can change that.
 import { describe, expect, test } from 'vitest';
-import { renderHtml } from '../../src/bench/html.ts';
+import { renderHtml } from '../../src/bench/report/html.ts';
+import { escapeText } from '../../src/bench/report/svg.ts';
 import type { BenchResults } from '../../src/bench/results.ts';
-import { escapeText } from '../../src/bench/svg.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 import { tagsOf } from './well-formed.ts';
 

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import { loadResults, parseResults } from '../../src/bench/load.ts';
+import { loadResults, parseResults } from '../../src/bench/report/load.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 
 let dir: string;

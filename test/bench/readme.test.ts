@@ -1,7 +1,7 @@
 // The README's table is replaced and nothing else of the README is touched.
 import { expect, test } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import { readmeTable, replaceReadmeTable } from '../../src/bench/readme.ts';
+import { readmeTable, replaceReadmeTable } from '../../src/bench/report/readme.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 
 const begin = '<!-- bench-table -->';

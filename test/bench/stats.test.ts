@@ -1,6 +1,5 @@
 // Figures that were computed by hand, so that a report cannot flatter unnoticed.
 import { describe, expect, test } from 'vitest';
-import type { JobRun } from '../../src/bench/results.ts';
 import {
   jobTimes,
   median,
@@ -8,7 +7,8 @@ import {
   slowdowns,
   summarize,
   tooNoisy,
-} from '../../src/bench/stats.ts';
+} from '../../src/bench/report/stats.ts';
+import type { JobRun } from '../../src/bench/results.ts';
 
 const run = (arrangement: JobRun['arrangement'], round: number, ms: number): JobRun => ({
   arrangement,

@@ -1,7 +1,7 @@
 // The terminal's report: its look is part of the contract.
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { resultsTable } from '../../src/bench/table.ts';
+import { resultsTable } from '../../src/bench/report/table.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 
 test('everything measured', () => {

@@ -1,10 +1,11 @@
 /** The page's head and its sections on goals, published figures, the machine, gaps and raw data. */
+
+import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalNames } from './goals.ts';
 import { type Markup, named, numeric, type Section, table } from './html-parts.ts';
 import { oursFor } from './ours.ts';
 import { publishedFigures, publishedNote } from './published.ts';
-import type { BenchResults, Goal } from './results.ts';
 import { element, escapeText } from './svg.ts';
 
 const headlines: readonly { readonly goal: string; readonly name: string }[] = [

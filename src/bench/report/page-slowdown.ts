@@ -1,5 +1,6 @@
 /** The page's section on slowdown. */
-import { formatMs } from '../demo/units.ts';
+import { formatMs } from '../../demo/units.ts';
+import { type Arrangement, arrangements, type BenchResults, type Job, jobs } from '../results.ts';
 import { type BarGroup, barChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';
 import { formatPercent, formatRatio } from './format.ts';
@@ -14,7 +15,6 @@ import {
 } from './html-parts.ts';
 import { arrangementNames, arrangementShort, jobNames } from './names.ts';
 import { namesWidth } from './percentiles.ts';
-import { type Arrangement, arrangements, type BenchResults, type Job, jobs } from './results.ts';
 import { jobTimes, slowdowns, summarize } from './stats.ts';
 import { element } from './svg.ts';
 

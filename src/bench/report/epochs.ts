@@ -1,5 +1,5 @@
 /** Slowdown by the length of epochs, as the reports show it. */
-import { type BenchResults, type Job, jobs } from './results.ts';
+import { type BenchResults, type Job, jobs } from '../results.ts';
 import { median } from './stats.ts';
 
 export interface EpochTable {

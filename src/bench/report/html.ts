@@ -2,6 +2,8 @@
  * The report as one HTML file: nothing is loaded from anywhere and nothing is run, so that it can
  * be mailed, committed and opened in twenty years.
  */
+
+import type { BenchResults } from '../results.ts';
 import { goalsOf } from './goals.ts';
 import { type Section, sectionMarkup } from './html-parts.ts';
 import { styleSheet } from './html-style.ts';
@@ -19,7 +21,6 @@ import { replaySection } from './page-replay.ts';
 import { slowdownSection } from './page-slowdown.ts';
 import { takeoverSection } from './page-takeover.ts';
 import { logSection, outputSection } from './page-traffic.ts';
-import type { BenchResults } from './results.ts';
 import { element, escapeText } from './svg.ts';
 
 /** The whole document. */

@@ -3,6 +3,8 @@
  *
  * A figure keeps its samples. Of a percentile that was measured inside there is one sample a run.
  */
+
+import { arrangements, type BenchResults, jobs } from '../results.ts';
 import { formatLength } from './epochs.ts';
 import { formatMemory } from './format.ts';
 import {
@@ -13,7 +15,6 @@ import {
   jobNames,
   logName,
 } from './names.ts';
-import { arrangements, type BenchResults, jobs } from './results.ts';
 import { jobTimes, slowdowns } from './stats.ts';
 import { takeoverGroups, takeoverMs, takeoverSteps } from './takeovers.ts';
 

@@ -1,8 +1,8 @@
 /** This run's figures, in words, for the place beside a published one. */
-import { formatMs } from '../demo/units.ts';
+import { formatMs } from '../../demo/units.ts';
+import type { BenchResults } from '../results.ts';
 import { formatByteRate, formatRatio } from './format.ts';
 import type { PublishedTopic } from './published.ts';
-import type { BenchResults } from './results.ts';
 import { median, slowdowns, summarize } from './stats.ts';
 import { takeoverTimes } from './takeovers.ts';
 

@@ -5,8 +5,8 @@
  * Ratios are taken within a round, because what disturbs a machine for a minute disturbs both
  * arrangements of that round; then the median of the rounds is taken.
  */
-import { Distribution } from '../base/distribution.ts';
-import type { Arrangement, Job, JobRun } from './results.ts';
+import { Distribution } from '../../base/distribution.ts';
+import type { Arrangement, Job, JobRun } from '../results.ts';
 
 /** From this many values on, quartiles say more about the spread than the extremes. */
 const quartilesFrom = 8;

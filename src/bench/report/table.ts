@@ -4,10 +4,10 @@
  *
  * Plain text without a terminal: the same lines, without colours.
  */
-import { type Paint, painter } from '../demo/style.ts';
+import { type Paint, painter } from '../../demo/style.ts';
+import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalsOf } from './goals.ts';
-import type { BenchResults, Goal } from './results.ts';
 import { textSections } from './table-sections.ts';
 import { sectionLines } from './text-table.ts';
 

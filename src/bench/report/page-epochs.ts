@@ -1,11 +1,12 @@
 /** The page's section on the length of epochs. */
+
+import type { BenchResults } from '../results.ts';
 import { lineChart, type Series } from './chart-lines.ts';
 import { legend } from './chart-parts.ts';
 import { type EpochTable, epochTable, formatInstructions, formatLength } from './epochs.ts';
 import { formatRatio } from './format.ts';
 import { cards, named, numeric, type Section, table } from './html-parts.ts';
 import { jobNames } from './names.ts';
-import type { BenchResults } from './results.ts';
 import { median } from './stats.ts';
 
 export function epochSection({ epochRuns }: BenchResults): Section {

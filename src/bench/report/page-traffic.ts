@@ -1,5 +1,6 @@
 /** The page's sections on outputs, log and processors. */
-import { formatCount, formatMs } from '../demo/units.ts';
+import { formatCount, formatMs } from '../../demo/units.ts';
+import type { BenchResults, LogRun } from '../results.ts';
 import { barChart, rangeChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';
 import { formatByteRate, formatPercent } from './format.ts';
@@ -13,7 +14,6 @@ import {
   percentileText,
   shortMs,
 } from './percentiles.ts';
-import type { BenchResults, LogRun } from './results.ts';
 
 export function outputSection({ holds, latencies }: BenchResults): Section {
   return {

@@ -1,8 +1,8 @@
 /** The measured table of the README, and putting it in its place. */
-import { UnderstudyError } from '../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalsOf } from './goals.ts';
-import type { BenchResults, Goal } from './results.ts';
 
 export const readmeMarkers = {
   begin: '<!-- bench-table -->',

@@ -1,6 +1,6 @@
 /** A comparison as a person reads it in a terminal. */
-import { type Colour, painter } from '../demo/style.ts';
-import { formatMs } from '../demo/units.ts';
+import { type Colour, painter } from '../../demo/style.ts';
+import { formatMs } from '../../demo/units.ts';
 import type { ChangeVerdict, Comparison, FigureChange } from './compare.ts';
 import type { FigureUnit } from './figures.ts';
 import { formatByteRate, formatBytes, formatPercent, formatRatio } from './format.ts';

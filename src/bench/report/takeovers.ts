@@ -1,5 +1,5 @@
 /** Takeovers as the reports group them: by cause and by the guest's memory. */
-import type { TakeoverRun } from './results.ts';
+import type { TakeoverRun } from '../results.ts';
 
 /** The guest that shows whether memory matters. */
 export const largeMemoryBytes = 2 * 2 ** 30;

@@ -1,6 +1,6 @@
 /** Numbers of a benchmark as a person reads them; what the demo's units do not have. */
-import { formatMs } from '../demo/units.ts';
-import type { Goal } from './results.ts';
+import { formatMs } from '../../demo/units.ts';
+import type { Goal } from '../results.ts';
 
 export const formatRatio = (ratio: number): string =>
   `${ratio.toFixed(ratio < 0.1 && ratio > 0 ? 3 : 2)}×`;

@@ -1,5 +1,5 @@
 /** Columns of plain text: a heading, a rule, rows whose cells are aligned. */
-import type { Paint } from '../demo/style.ts';
+import type { Paint } from '../../demo/style.ts';
 
 export interface TextSection {
   readonly title: string;

@@ -3,7 +3,7 @@
  * through: a newer version may add some without another format.
  */
 import { z } from 'zod';
-import { arrangements, type BenchResults, jobs, resultsFormat } from './results.ts';
+import { arrangements, type BenchResults, jobs, resultsFormat } from '../results.ts';
 
 /**
  * A file may come from anywhere: control characters would move the cursor of the reader's terminal.

@@ -1,7 +1,7 @@
 /** Reads a results file, and refuses what it would misread. */
-import { asError, UnderstudyError } from '../base/errors.ts';
-import { readOperatorFile } from '../node/operator-file.ts';
-import { type BenchResults, resultsFormat } from './results.ts';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { readOperatorFile } from '../../node/operator-file.ts';
+import { type BenchResults, resultsFormat } from '../results.ts';
 import { resultsSchema } from './schema.ts';
 
 /** A full run has some thousand samples, under 1 MB. */

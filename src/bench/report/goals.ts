@@ -4,8 +4,9 @@
  * A goal that this machine is not meant for, or that the run is too noisy for, keeps its value and
  * has `null` for a verdict, with the reason in `note`.
  */
+
+import type { Arrangement, BenchResults, Goal, Job, ReplayRun } from '../results.ts';
 import { jobNames, timerName } from './names.ts';
-import type { Arrangement, BenchResults, Goal, Job, ReplayRun } from './results.ts';
 import { jobTimes, median, percentile, slowdowns, tooNoisy } from './stats.ts';
 import { largeMemoryBytes, takeoverTimes } from './takeovers.ts';
 

@@ -1,5 +1,6 @@
 /** The page's section on cuts, seeds, memory and throughput. */
-import { formatMs } from '../demo/units.ts';
+import { formatMs } from '../../demo/units.ts';
+import type { BenchResults, CutRun } from '../results.ts';
 import { barChart } from './chart-bars.ts';
 import { lineChart } from './chart-lines.ts';
 import { legend } from './chart-parts.ts';
@@ -7,7 +8,6 @@ import { formatByteRate, formatBytes, formatMemory } from './format.ts';
 import { cards, figuresBelow, named, numeric, type Section, table } from './html-parts.ts';
 import { diskName } from './names.ts';
 import { namesWidth } from './percentiles.ts';
-import type { BenchResults, CutRun } from './results.ts';
 import { median, summarize } from './stats.ts';
 
 export function copySection({ cuts, seeds, memory, throughput }: BenchResults): Section {

@@ -6,9 +6,10 @@
  * its middle half from eight samples on, all its samples from three on; of fewer samples the spread
  * is not known, and `assumedMargin` on either side of the median is taken for it.
  */
+
+import type { BenchResults } from '../results.ts';
 import { type Figure, type FigureUnit, figuresOf } from './figures.ts';
 import { formatMemory } from './format.ts';
-import type { BenchResults } from './results.ts';
 import { summarize } from './stats.ts';
 
 export const changeMin = 0.05;

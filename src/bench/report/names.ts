@@ -1,6 +1,7 @@
 /** Arrangements, jobs and loads as a reader meets them. */
+
+import type { Arrangement, Job, LogRun, TakeoverRun } from '../results.ts';
 import { formatMemory } from './format.ts';
-import type { Arrangement, Job, LogRun, TakeoverRun } from './results.ts';
 
 export const jobNames: Readonly<Record<Job | 'idle' | 'boot', string>> = {
   cpu: 'CPU-bound',

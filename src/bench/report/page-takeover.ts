@@ -1,5 +1,6 @@
 /** The page's section on takeovers: their steps, their causes, the guest's memory, the lag. */
-import { formatMs } from '../demo/units.ts';
+import { formatMs } from '../../demo/units.ts';
+import type { BenchResults, TakeoverRun } from '../results.ts';
 import { barChart } from './chart-bars.ts';
 import { lineChart } from './chart-lines.ts';
 import { legend } from './chart-parts.ts';
@@ -9,7 +10,6 @@ import { takeoverGoal } from './goals.ts';
 import { cards, figuresBelow, named, numeric, type Section } from './html-parts.ts';
 import { causeNames } from './names.ts';
 import { namesWidth } from './percentiles.ts';
-import type { BenchResults, TakeoverRun } from './results.ts';
 import { median, summarize } from './stats.ts';
 import { linearScale } from './svg.ts';
 import { type TakeoverGroup, takeoverGroups, takeoverMs, takeoverSteps } from './takeovers.ts';

@@ -1,5 +1,6 @@
 /** The page's section on whether a backup keeps up: speed of replay, and lag. */
-import { formatCount, formatMs } from '../demo/units.ts';
+import { formatCount, formatMs } from '../../demo/units.ts';
+import { type BenchResults, jobs } from '../results.ts';
 import { type BarGroup, barChart, rangeChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';
 import { formatRatio } from './format.ts';
@@ -14,7 +15,6 @@ import {
   percentileText,
   shortMs,
 } from './percentiles.ts';
-import { type BenchResults, jobs } from './results.ts';
 import { median, summarize } from './stats.ts';
 
 const slower = ' ▼ slower';

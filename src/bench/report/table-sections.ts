@@ -1,5 +1,6 @@
 /** The measurements of the terminal's report, a section for each kind. */
-import { formatCount, formatMs } from '../demo/units.ts';
+import { formatCount, formatMs } from '../../demo/units.ts';
+import { arrangements, type BenchResults, jobs } from '../results.ts';
 import { epochTable, formatInstructions, formatLength } from './epochs.ts';
 import { formatByteRate, formatBytes, formatMemory, formatPercent, formatRatio } from './format.ts';
 import {
@@ -10,7 +11,6 @@ import {
   jobNames,
   logName,
 } from './names.ts';
-import { arrangements, type BenchResults, jobs } from './results.ts';
 import { jobTimes, median, noisySpread, slowdowns, summarize } from './stats.ts';
 import { takeoverGroups, takeoverMs, takeoverSteps } from './takeovers.ts';
 import type { TextSection } from './text-table.ts';
