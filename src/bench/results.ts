@@ -189,6 +189,8 @@ export interface Goal {
   readonly value: number | null;
   readonly unit: 'ratio' | 'ms' | 'bytes/s' | 'share of a core';
   readonly goal: { readonly atMost: number } | { readonly atLeast: number };
-  /** `null`: not measured, or the machine is not one that the goal is for. */
+  /** `null`: not measured, too noisy to tell, or the machine is not one that the goal is for. */
   readonly pass: boolean | null;
+  /** Why `pass` is `null`, as a sentence without its full stop. */
+  readonly note?: string;
 }

@@ -1,0 +1,75 @@
+/** A comparison as a person reads it in a terminal. */
+import { type Colour, painter } from '../../demo/style.ts';
+import { formatMs } from '../../demo/units.ts';
+import type { ChangeVerdict, Comparison, FigureChange } from './compare.ts';
+import type { FigureUnit } from './figures.ts';
+import { formatByteRate, formatBytes, formatPercent, formatRatio } from './format.ts';
+import type { TableOptions } from './table.ts';
+import { aligned } from './text-table.ts';
+
+const verdictColours: Readonly<Record<ChangeVerdict, Colour>> = {
+  better: 'green',
+  worse: 'red',
+  'within noise': 'dim',
+  'not comparable': 'dim',
+};
+
+/** Worse figures first: they are what one looks for. */
+const order: readonly ChangeVerdict[] = ['worse', 'better', 'within noise', 'not comparable'];
+
+export function comparisonTable(comparison: Comparison, options: TableOptions = {}): string {
+  const paint = painter(options.coloured ?? false);
+  const { warnings, figures } = comparison;
+  const sorted = order.flatMap((verdict) => figures.filter((one) => one.verdict === verdict));
+  const texts = aligned([
+    ['', 'before', 'after', 'change', 'verdict'],
+    ...sorted.map((one) => [
+      one.name,
+      valueText(one.before, one.unit),
+      valueText(one.after, one.unit),
+      changeText(one),
+      one.verdict,
+    ]),
+  ]);
+  const lines = [
+    paint('bold', ' Two benchmarks compared'),
+    ...warnings.map((warning) => paint('yellow', ` ! ${warning}`)),
+    '',
+    ...texts.map((text, index) => {
+      const verdict = sorted[index - 1]?.verdict;
+      return paint(verdict === undefined ? 'dim' : verdictColours[verdict], ` ${text}`);
+    }),
+    '',
+    summaryLine(figures),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function summaryLine(figures: readonly FigureChange[]): string {
+  if (figures.length === 0) return ' Neither run measured anything.';
+  const counts = order.map(
+    (verdict) => `${figures.filter((one) => one.verdict === verdict).length} ${verdict}`,
+  );
+  return ` ${counts.join(', ')}.`;
+}
+
+function changeText({ change }: FigureChange): string {
+  if (change === null) return '–';
+  return `${change > 0 ? '+' : ''}${formatPercent(change)}`;
+}
+
+function valueText(value: number | null, unit: FigureUnit): string {
+  if (value === null) return '–';
+  switch (unit) {
+    case 'ratio':
+      return formatRatio(value);
+    case 'ms':
+      return formatMs(value);
+    case 'bytes/s':
+      return formatByteRate(value);
+    case 'bytes':
+      return formatBytes(value);
+    case 'share of a core':
+      return formatPercent(value);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The report as a person reads it in a terminal: what was measured, what was promised, and what is
+ * missing.
+ *
+ * Plain text without a terminal: the same lines, without colours.
+ */
+import { type Paint, painter } from '../../demo/style.ts';
+import type { BenchResults, Goal } from '../results.ts';
+import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
+import { goalsOf } from './goals.ts';
+import { textSections } from './table-sections.ts';
+import { sectionLines } from './text-table.ts';
+
+export interface TableOptions {
+  /** @default false */
+  readonly coloured?: boolean;
+}
+
+export function resultsTable(results: BenchResults, options: TableOptions = {}): string {
+  const paint = painter(options.coloured ?? false);
+  const goals = goalsOf(results);
+  const lines = [
+    ...headLines(results, paint),
+    ...textSections(results).flatMap((section) => sectionLines(section, paint)),
+    ...goalLines(goals, paint),
+    ...gapLines(results, paint),
+    '',
+    verdictLine(goals, paint),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function headLines({ machine, versions, ...results }: BenchResults, paint: Paint): string[] {
+  const { mode, startedAt, tookMs, guestMemoryBytes } = results;
+  const kvm = machine.hasKvm ? 'KVM' : 'no KVM';
+  const priority = machine.realTime ? 'real-time priority' : 'no real-time priority';
+  return [
+    paint('bold', ` Understudy ${versions.understudy}: a ${mode} benchmark`),
+    paint('dim', ` ${startedAt}, took ${formatDuration(tookMs)}, commit ${versions.commit}`),
+    paint('dim', ` ${machine.cpu}, ${machine.cores} cores, ${kvm}, ${priority}`),
+    paint(
+      'dim',
+      ` QEMU ${versions.qemu}, Node.js ${versions.node}, guest of ` +
+        `${formatMemory(guestMemoryBytes)} with ${versions.guestKernel}`,
+    ),
+  ];
+}
+
+function goalLines(goals: readonly Goal[], paint: Paint): string[] {
+  const nameWidth = Math.max(...goals.map(({ name }) => name.length));
+  const valueWidth = Math.max(...goals.map((goal) => formatGoalValue(goal).length));
+  return [
+    '',
+    ` ${paint('bold', 'goals')}`,
+    ...goals.flatMap((goal) => {
+      const value = formatGoalValue(goal).padStart(valueWidth);
+      const shown = goal.pass === false ? paint('red', value) : value;
+      const name = goal.name.padEnd(nameWidth);
+      const line = ` ${mark(goal, paint)} ${name}  ${shown}  ${formatBound(goal)}`;
+      const isExplained = goal.note !== undefined && goal.value !== null;
+      return isExplained ? [line, paint('dim', `     ${goal.note}`)] : [line];
+    }),
+  ];
+}
+
+function mark({ pass }: Goal, paint: Paint): string {
+  if (pass === null) return paint('dim', '–');
+  return pass ? paint('green', '✓') : paint('red', '✗');
+}
+
+function gapLines({ gaps }: BenchResults, paint: Paint): string[] {
+  if (gaps.length === 0) return [];
+  return [
+    '',
+    ` ${paint('bold', 'not measured')}`,
+    ...gaps.map(({ what, why }) => paint('yellow', `   ${what}: ${why}`)),
+  ];
+}
+
+function verdictLine(goals: readonly Goal[], paint: Paint): string {
+  const count = (pass: boolean | null): number => goals.filter((goal) => goal.pass === pass).length;
+  const text = ` Goals: ${count(true)} kept, ${count(false)} missed, ${count(null)} without a verdict.`;
+  return paint(count(false) === 0 ? 'green' : 'red', text);
+}
