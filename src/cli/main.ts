@@ -1,5 +1,6 @@
 /** The `understudy` command: one file a verb. */
 import { Command } from 'commander';
+import { benchCommand } from './bench.ts';
 import { consoleCommand } from './console.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
@@ -22,6 +23,7 @@ const program = new Command('understudy')
   .addCommand(witnessCommand())
   .addCommand(secretCommand())
   .addCommand(demoCommand())
+  .addCommand(benchCommand())
   .addCommand(doctorCommand())
   .addCommand(logCommand());
 

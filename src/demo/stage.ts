@@ -17,6 +17,8 @@ export interface StageOptions {
   readonly egressSpecs: readonly string[];
   /** @default '128M' */
   readonly memory?: string;
+  /** Added to the guest kernel's command line. @default nothing */
+  readonly append?: string;
   /** Directory of the built guest. @default build/guest of this checkout */
   readonly guestDir?: string;
   /** Where the nodes' logs go and stay. @default with the other files, removed at the end */
@@ -46,7 +48,7 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const { nodes, egressSpecs, memory = '128M' } = options;
+    const { nodes, egressSpecs, memory = '128M', append = '' } = options;
     const guestDir =
       options.guestDir ?? fileURLToPath(new URL('../../build/guest', import.meta.url));
     const guest = readGuest(guestDir);
@@ -60,7 +62,7 @@ export class Stage {
       boot: {
         kernel: path.join(guestDir, 'vmlinuz'),
         initrd: path.join(guestDir, 'initrd.img'),
-        append: guest.append,
+        append: `${guest.append} ${append}`.trim(),
       },
       disks: [{ id: 'data' }],
       nics: [{}],

@@ -27,6 +27,7 @@ import { BlobCollector } from './blob-collector.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
+import { ownMemoryBytes } from './own-memory.ts';
 import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
 import type { Reporter } from './report.ts';
 import { seedStreams } from './seeding/bulk.ts';
@@ -99,6 +100,7 @@ export class BackupRole {
   #finished = false;
   #poweringOff = false;
   #isLinkLost = false;
+  #memoryToldAt = 0;
   #drained: (() => void) | undefined;
   #end: (outcome: BackupOutcome) => void = () => undefined;
 
@@ -473,6 +475,10 @@ export class BackupRole {
     if (this.#core.state.kind === 'seeding') this.#reportProgress();
     if (this.#core.state.kind !== 'protecting') return;
     reporter.report({ type: 'lag', ms: this.#lag.ms, bytes });
+    const now = performance.now();
+    if (now - this.#memoryToldAt < limits.reportMs) return;
+    this.#memoryToldAt = now;
+    reporter.report({ type: 'memory', rssBytes: ownMemoryBytes() });
   }
 
   async #takeOver(term: Term): Promise<void> {

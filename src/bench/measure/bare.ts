@@ -9,8 +9,8 @@ import { parseEgressSpec } from '../../egress/from-spec.ts';
 import { runIp } from '../../egress/ip-command.ts';
 import { loadVmConfig, type VmConfig } from '../../hypervisor/config.ts';
 import { type OwnedProcess, spawnOwned } from '../../hypervisor/processes.ts';
-import { benchLimits } from './limits.ts';
 import type { Arrangement } from '../results.ts';
+import { benchLimits } from './limits.ts';
 
 export type BareArrangement = Exclude<Arrangement, 'record' | 'pair'>;
 

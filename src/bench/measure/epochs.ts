@@ -3,9 +3,10 @@
  * Schneider 1996, figures 2 to 4). There an epoch's end stops the processor; here it is a marker in the log,
  * and what a longer one may cost is what outputs wait and what a takeover executes again.
  */
+
+import type { Job } from '../results.ts';
 import { type JobSizes, runJob } from './jobs.ts';
 import { NodeFigures } from './node-figures.ts';
-import type { Job } from '../results.ts';
 import type { Session } from './session.ts';
 
 const epochJobs = ['cpu', 'diskread', 'diskwrite'] as const satisfies readonly Job[];

@@ -2,16 +2,18 @@
 import type { NodeProcess } from '../../demo/node-process.ts';
 import { Stage } from '../../demo/stage.ts';
 import type { World } from '../../demo/world.ts';
+import type { Arrangement } from '../results.ts';
 import { type BareArrangement, startBare } from './bare.ts';
 import { Client } from './client.ts';
 import { benchLimits } from './limits.ts';
-import type { Arrangement } from '../results.ts';
 
 export interface GuestOptions {
   readonly world: World;
   readonly memoryBytes: number;
   /** Keys of the pair file. @default none but the usual */
   readonly pairKeys?: Readonly<Record<string, unknown>>;
+  /** Added to the kernel's command line. */
+  readonly append?: string;
 }
 
 export interface Guest {
@@ -84,12 +86,13 @@ async function startBareGuest(arrangement: BareArrangement, options: GuestOption
   }
 }
 
-async function setUp({ world, memoryBytes, pairKeys = {} }: GuestOptions) {
+async function setUp({ world, memoryBytes, pairKeys = {}, append = '' }: GuestOptions) {
   const stage = await Stage.open({
     nodes: ['a', 'b'],
     egressSpecs: world.egressSpecs,
     memory: `${memoryBytes / 2 ** 20}M`,
     pairKeys,
+    append,
   });
   const client = new Client(world);
   const close = async (): Promise<void> => {

@@ -2,9 +2,10 @@
  * What the guest is given to do, and how much of it: as much as takes plain TCG the same time for
  * each job, so that none drowns in the noise of starting it.
  */
+
+import { type Job, jobs } from '../results.ts';
 import type { Client } from './client.ts';
 import { benchLimits } from './limits.ts';
-import { type Job, jobs } from '../results.ts';
 
 /** Units of each job. */
 export type JobSizes = Readonly<Record<Job, number>>;

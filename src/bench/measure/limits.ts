@@ -7,12 +7,11 @@ export const benchLimits = {
   /** An answer of a guest that is still booting never comes: ask again soon. */
   bootAnswerMs: 2_000,
   bootPollMs: 50,
+  /** CONFIG_HZ of Debian's kernels. */
+  tickHz: 250,
   pingEveryMs: 20,
   /** Requests of the HTTP job at a time: what the guest's server takes without queueing long. */
   httpConnections: 4,
-  /** A job so long that starting and ending it do not count: see jobs.ts. */
-  jobQuickMs: 700,
-  jobFullMs: 2_500,
   /** The first measure of a job's size: short, and long enough to be a hundred clock ticks. */
   jobProbeMs: 150,
   /** Load between a pair's protection and its takeover. */

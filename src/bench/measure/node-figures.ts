@@ -9,8 +9,8 @@ import { Distribution } from '../../base/distribution.ts';
 import { limits } from '../../base/limits.ts';
 import type { NodeProcess } from '../../demo/node-process.ts';
 import type { WatchEvent } from '../../observe/control-client.ts';
-import type { PairGuest } from './guest.ts';
 import type { Job, LagRun, LogRun, MemoryRun } from '../results.ts';
+import type { PairGuest } from './guest.ts';
 
 type EventOf<T extends WatchEvent['type']> = Extract<WatchEvent, { type: T }>;
 

@@ -5,10 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limits } from '../../base/limits.ts';
 import { Stage } from '../../demo/stage.ts';
+import { type Job, jobs } from '../results.ts';
 import { Client } from './client.ts';
 import { type JobSizes, runJob } from './jobs.ts';
 import { benchLimits } from './limits.ts';
-import { type Job, jobs } from '../results.ts';
 import type { Session } from './session.ts';
 import { Solo } from './solo.ts';
 import { measureThroughput } from './throughput.ts';

@@ -6,8 +6,8 @@
  */
 import { asError } from '../../base/errors.ts';
 import type { World } from '../../demo/world.ts';
-import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
 import type { Arrangement, BenchResults } from '../results.ts';
+import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
 
 /** Results while they are gathered. */
 export type Gathered = {
@@ -19,6 +19,8 @@ export type Gathered = {
 export interface SessionOptions {
   readonly world: World;
   readonly memoryBytes: number;
+  /** Milliseconds that the whole run takes, for the time left. */
+  readonly expectedMs: number;
   /** Something happened: a line for people. */
   readonly tell: (text: string) => void;
   readonly status: (text: string) => void;
@@ -45,18 +47,14 @@ export class Session {
   };
   readonly #status: (text: string) => void;
   readonly #begunAt = performance.now();
-  #plannedMs = 0;
+  readonly #expectedMs: number;
 
   constructor(options: SessionOptions) {
     this.world = options.world;
     this.memoryBytes = options.memoryBytes;
     this.tell = options.tell;
     this.#status = options.status;
-  }
-
-  /** Milliseconds that the whole run is expected to take; for the time left. */
-  plan(ms: number): void {
-    this.#plannedMs = ms;
+    this.#expectedMs = options.expectedMs;
   }
 
   get tookMs(): number {
@@ -64,9 +62,14 @@ export class Session {
   }
 
   status(text: string): void {
-    const leftS = Math.max(0, Math.round((this.#plannedMs - this.tookMs) / 1000));
-    const left = leftS === 0 ? 'nearly done' : `some ${leftS} s left`;
-    this.#status(`${text} (${left})`);
+    const leftS = Math.round((this.#expectedMs - this.tookMs) / 1000);
+    const left = leftS > 90 ? `some ${Math.round(leftS / 60)} min left` : `some ${leftS} s left`;
+    this.#status(leftS > 0 ? `${text} (${left})` : `${text} (longer than expected)`);
+  }
+
+  /** Says that something is not in the results, and why. */
+  gap(what: string, why: string): void {
+    this.results.gaps.push({ what, why });
   }
 
   guest(arrangement: Arrangement, options: Partial<GuestOptions> = {}): Promise<Guest> {
@@ -88,7 +91,7 @@ export class Session {
     } catch (thrown) {
       const { message, cause } = asError(thrown);
       const why = cause instanceof Error ? `${message}: ${cause.message}` : message;
-      this.results.gaps.push({ what, why: why.slice(0, 500) });
+      this.gap(what, why.slice(0, 500));
       this.tell(`not measured: ${what}: ${why.slice(0, 200)}`);
     }
   }

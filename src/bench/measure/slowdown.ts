@@ -1,10 +1,10 @@
 /** Section: every job in every arrangement, round by round; and what the pair's nodes told meanwhile. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Arrangement, type Job, jobs } from '../results.ts';
 import type { Guest, PairGuest } from './guest.ts';
 import { type JobSizes, runJob, sizeJobs } from './jobs.ts';
 import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
-import { type Arrangement, type Job, jobs } from '../results.ts';
 import type { Session } from './session.ts';
 
 /** Sizes the jobs on plain TCG, so that each takes it `ms`. */

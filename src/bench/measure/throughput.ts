@@ -9,8 +9,8 @@ import { EventLogReader } from '../../rrlog/reader.ts';
 import { dial } from '../../wire/dial.ts';
 import type { Identity } from '../../wire/hello.ts';
 import { listen } from '../../wire/listener.ts';
-import { benchLimits } from './limits.ts';
 import type { ThroughputRun } from '../results.ts';
+import { benchLimits } from './limits.ts';
 import type { Session } from './session.ts';
 
 export async function measureThroughput(

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../../base/distribution.ts';
 import { LoadProcess } from '../../demo/load-process.ts';
+import type { Arrangement } from '../results.ts';
 import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
-import type { Arrangement } from '../results.ts';
 import type { Session } from './session.ts';
 
 /** Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load. */
@@ -48,6 +48,22 @@ async function measurePairWaits(session: Session, seconds: number): Promise<void
   await measureLoadedHold(session, seconds);
 }
 
+/** The idle log of a guest whose timer goes on ticking when it is idle. */
+export async function measureTimerRate(session: Session, seconds: number): Promise<void> {
+  const guest = await session.pair({ append: 'nohz=off' });
+  const figures = new NodeFigures(guest);
+  try {
+    await sleep(benchLimits.settleMs);
+    session.status('an idle guest with a ticking timer');
+    const { tickHz } = benchLimits;
+    const stretch = await figures.during('idle', () => sleep(seconds * 1000), tickHz);
+    if (stretch !== undefined) session.results.logs.push(stretch.log);
+  } finally {
+    figures.close();
+    await guest.close();
+  }
+}
+
 /** A pair of its own: a node's holds are told since it is protected. */
 async function measureLoadedHold(session: Session, seconds: number): Promise<void> {
   const guest = await session.pair();
@@ -75,7 +91,7 @@ async function latencies(
   const { results } = session;
   const ping = await client.ping((seconds * 1000) / 2);
   if (ping === undefined) {
-    results.gaps.push({ what: `ping (${arrangement})`, why: 'this world cannot ping the guest' });
+    session.gap(`ping (${arrangement})`, 'the guest cannot be pinged in this world');
   } else results.latencies.push({ arrangement, what: 'ping', ...ping });
   const http = new Distribution();
   const until = performance.now() + (seconds * 1000) / 2;
