@@ -4,7 +4,13 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
+import {
+  type LogPosition,
+  logPosition,
+  millis,
+  type Term,
+  icount as toIcount,
+} from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
@@ -24,6 +30,7 @@ import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
 import { BlobCollector } from './blob-collector.ts';
+import { DurableLog } from './durable-log.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
@@ -46,6 +53,8 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'o
   readonly remains: SeedRemains;
   /** Where log waits that cannot be executed yet. */
   readonly spool: SpoolOptions;
+  /** Where log is kept that is acknowledged; `undefined`: in memory is enough (`ack: received`). */
+  readonly durableLog?: SpoolOptions | undefined;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -72,6 +81,7 @@ export type BackupOutcome =
 interface Seed {
   readonly offer: SeedOffer;
   readonly early: EarlyLog;
+  readonly durable: DurableLog | undefined;
   readonly requests: RequestTracker;
   readonly tail: LogTail;
   readonly unpacker: SegmentUnpacker;
@@ -81,7 +91,7 @@ export class BackupRole {
   /** Resolves when this link's story is over; nothing of the copy is left unless it took over. */
   readonly ended: Promise<BackupOutcome>;
   readonly #options: BackupRoleOptions;
-  readonly #core = new BackupCore();
+  readonly #core: BackupCore;
   readonly #lag: LagMeter;
   readonly #watch: LinkWatch;
   #discardReason = '';
@@ -104,6 +114,9 @@ export class BackupRole {
 
   constructor(options: BackupRoleOptions) {
     this.#options = options;
+    this.#core = new BackupCore({
+      ack: options.durableLog === undefined ? 'received' : 'durable',
+    });
     this.#pauses = new PauseFilter(options.layout);
     this.#behindMarker = encodeBehindMarker(options.layout);
     this.ended = new Promise((resolve) => {
@@ -293,10 +306,13 @@ export class BackupRole {
     const receiver = this.#receiver;
     if (receiver === undefined) throw new Error('a cut arrived before its seed began');
     receiver.takeOffer(offer);
+    const durable = this.#beginDurableLog(offer);
+    if (this.#finished) return;
     const requests = new RequestTracker(offer.blockRequestId ?? 0);
     this.#seed = {
       offer,
       early: new EarlyLog(spool),
+      durable,
       requests,
       unpacker: new SegmentUnpacker(layout),
       tail: new LogTail({
@@ -317,6 +333,24 @@ export class BackupRole {
         this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
       });
     });
+  }
+
+  #beginDurableLog(offer: SeedOffer): DurableLog | undefined {
+    const { durableLog, layout, link, term } = this.#options;
+    if (durableLog === undefined) return undefined;
+    const { pair, vmFingerprint } = link.peer;
+    const { seedId, logPosition: position, icount, blockRequestId = 0 } = offer;
+    const base = { pair, vmFingerprint, term, seedId, position, icount, blockRequestId };
+    const events = {
+      onDurable: (to: LogPosition) => this.#step({ type: 'durable', to }),
+      onFailure: (error: Error) => this.#durableLogFailed(error),
+    };
+    try {
+      return new DurableLog(durableLog, { ...base, layout: layout.qemu }, events);
+    } catch (thrown) {
+      this.#durableLogFailed(asError(thrown));
+      return undefined;
+    }
   }
 
   async #bringUp(deviceState: Buffer, early: EarlyLog, settled: Promise<void>): Promise<void> {
@@ -371,7 +405,13 @@ export class BackupRole {
     this.#sendControl({ type: 'seedSpool', usedBytes, budgetBytes });
   }
 
-  /** The budget is used up although the primary was slowed down: a seed later is better. */
+  /** Without acknowledgements a copy protects nothing, but a lost primary needs none any more. */
+  #durableLogFailed(error: Error): void {
+    if (['seeding', 'ready', 'protecting'].includes(this.state)) this.#abandon(error);
+    else this.#options.log.warn({ error: error.message }, 'the durable log ends here');
+  }
+
+  /** What arrives cannot be kept, by budget or by the disk: a seed later is better. */
   #abandon(error: Error): void {
     const { remains, reporter } = this.#options;
     const pauseMs = remains.abandoned();
@@ -379,7 +419,7 @@ export class BackupRole {
     reporter.report({ type: 'seedAbandoned', reason: error.message, pauseMs });
     this.#sendControl({
       type: 'seedFailed',
-      seedId: this.#seed?.offer.seedId ?? '',
+      seedId: this.#receiver?.begin.seedId ?? '',
       reason: error.message,
     });
     this.#step({ type: 'replicaFailed', reason: error.message });
@@ -399,6 +439,8 @@ export class BackupRole {
     const events = isMarkerLast
       ? Buffer.concat([segment.bytes, this.#behindMarker])
       : segment.bytes;
+    seed.durable?.push(frame);
+    if (this.#finished) return;
     this.#feed(this.#pauses.push(events));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
@@ -519,6 +561,8 @@ export class BackupRole {
     clearInterval(this.#timer);
     this.#lag.stop();
     this.#drained?.();
+    // Not awaited: a takeover must not wait for a disk that is slow.
+    this.#seed?.durable?.close().catch(() => undefined);
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
     // A copy that was just being started would still have its files mapped.

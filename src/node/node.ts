@@ -30,6 +30,7 @@ import type { LinkSecurity } from '../wire/tls.ts';
 import { type BackupOutcome, BackupRole } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
+import { prepareDurableDir } from './durable-log.ts';
 import { loadLinkSecurity } from './link-security.ts';
 import { parseListenAddress } from './listen-address.ts';
 import type { Logger } from './logger.ts';
@@ -134,6 +135,7 @@ export class UnderstudyNode {
       }
     }
     parseEgressSpec(config.self.egress); // a takeover is no time to find a mistake in it
+    if (config.ack === 'durable') await prepareDurableDir(config.self.durableLogDir);
     const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
@@ -430,6 +432,17 @@ export class UnderstudyNode {
         ),
         budgetBytes: config.spoolBudget,
       },
+      durableLog:
+        config.ack === 'received'
+          ? undefined
+          : {
+              path: path.join(
+                config.self.durableLogDir,
+                `${config.pair}-${config.self.name}.durable-log`,
+              ),
+              budgetBytes: config.durableLogBudget,
+              budgetKey: 'durableLogBudget',
+            },
       recorderHandlers: this.#recorderHandlers,
       prepareToSpeak: async () => {
         this.#egress ??= egressFromSpec(config.self.egress);

@@ -177,6 +177,12 @@ const cases: readonly BadInput[] = [
     says: ["Node 'a' has no image for 'root'", 'try: add it under nodes.a.disks'],
   },
   {
+    row: 'with `ack: durable`, a `durableLogDir` in memory',
+    code: 2,
+    args: () => node(pair({ a: 'runDir: rd, durableLogDir: /dev/shm', more: 'ack: durable' })),
+    says: ['would lie in memory', "'/dev/shm'", 'try: set durableLogDir'],
+  },
+  {
     row: 'egress that is none',
     code: 2,
     args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),
