@@ -10,7 +10,7 @@ import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
-import { egressFromSpec, parseEgressSpec } from '../egress/from-spec.ts';
+import { CardEgresses, cardSpecs } from '../egress/cards.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
 import { endStale, livingOwned } from '../hypervisor/processes.ts';
 import { createRamFile } from '../hypervisor/ram.ts';
@@ -18,7 +18,6 @@ import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
 import { Storage } from '../hypervisor/storage.ts';
 import { startRecorder } from '../hypervisor/successor.ts';
 import { qemuVersion } from '../hypervisor/version.ts';
-import type { Egress } from '../ports/egress.ts';
 import type { Link, Standing } from '../ports/link.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
@@ -80,7 +79,7 @@ export class UnderstudyNode {
   #control: ControlServer | undefined;
   #role: PrimaryRole | BackupRole | undefined;
   #term: Term = toTerm(0);
-  #egress: Egress | undefined;
+  #egress: CardEgresses | undefined;
   #nextMachine = 1;
   /** What a node without a machine waits for. */
   #waitsFor: string | undefined;
@@ -134,7 +133,9 @@ export class UnderstudyNode {
         });
       }
     }
-    parseEgressSpec(config.self.egress); // a takeover is no time to find a mistake in it
+    const specs = cardSpecs(config.self.egress, vm.nics.length); // in a takeover it would be late
+    const mute = specs.filter((spec) => spec === 'none').length;
+    if (mute > 0) log.info({ cards: mute }, 'cards without an egress: their frames go nowhere');
     if (config.ack === 'durable') await prepareDurableDir(config.self.durableLogDir);
     const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
@@ -350,11 +351,17 @@ export class UnderstudyNode {
     return this.#options.config.self.disks;
   }
 
+  /** The one that was prepared, if there is one. */
+  #cardEgresses(): CardEgresses {
+    const { egress } = this.#options.config.self;
+    this.#egress ??= CardEgresses.fromSpecs(cardSpecs(egress, this.#vm.nics.length));
+    return this.#egress;
+  }
+
   /** The primary's life. */
   async #serve(machine: Machine): Promise<PrimaryOutcome> {
     const { config, log } = this.#options;
-    const egress = this.#egress ?? egressFromSpec(config.self.egress);
-    this.#egress = egress;
+    const egress = this.#cardEgresses();
     const role = new PrimaryRole({
       vm: this.#vm,
       layout: this.#layout,
@@ -426,8 +433,7 @@ export class UnderstudyNode {
             },
       recorderHandlers: this.#recorderHandlers,
       prepareToSpeak: async () => {
-        this.#egress ??= egressFromSpec(config.self.egress);
-        await this.#egress.prepare();
+        await this.#cardEgresses().prepare();
       },
       reporter: this.reporter,
       log,

@@ -35,7 +35,13 @@ const nodeSchema = z.strictObject({
     .describe('where this node waits for its peer'),
   /** Image of each disk on this node, by the id in the VM file. Overwritten when it is a backup. */
   disks: z.record(z.string(), z.string()).default({}),
-  egress: z.string().default('none'),
+  /** Of the first card, or a list with one for each. */
+  egress: z
+    .union(
+      [z.string(), z.array(z.string())],
+      'must be one egress, or a list with one for each card',
+    )
+    .default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
   runDir: z.string().min(1).optional(),
   /** Directory on a disk for what a node must still know after a loss of power. */
@@ -110,7 +116,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly listen: string;
   readonly disks: Readonly<Record<string, string>>;
-  readonly egress: string;
+  /** Of the first card, or one for each. */
+  readonly egress: string | readonly string[];
   readonly runDir: string;
   readonly stateDir: string;
   readonly spoolDir: string | undefined;

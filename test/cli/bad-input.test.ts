@@ -190,6 +190,12 @@ const cases: readonly BadInput[] = [
     says: ["'tip:us0'", 'try:'],
   },
   {
+    row: 'list of egresses for another number of cards',
+    code: 2,
+    args: () => node(pair({ a: "runDir: re2, egress: ['none', 'none']" })),
+    says: ["it has 0 network cards, and 'egress' lists 2", 'try: list one egress for each'],
+  },
+  {
     row: 'plain link off loopback',
     code: 2,
     args: () => node(pair({ listen: ['ws://10.0.0.1:1', 'ws://10.0.0.2:1'] })),

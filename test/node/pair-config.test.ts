@@ -80,6 +80,13 @@ describe('a pair file', () => {
     expect(error.message).toContain('silenceMs must be at least 2 heartbeats of 200 ms');
   });
 
+  it('each card may have an egress of its own', () => {
+    const list = good.replace("'tap:us0'", "['tap:us0', none]");
+    expect(load(list, 'b').self.egress).toEqual(['tap:us0', 'none']);
+    const { message } = refusal(good.replace("'tap:us0'", '[7]'));
+    expect(message).toContain('nodes.b.egress: must be one egress, or a list with one for each');
+  });
+
   it('acknowledgements may wait for the disk', () => {
     const keys = 'ack: durable\ndurableLogBudget: 2GB\n';
     const config = load(`${good.replace('b: {', 'b: { durableLogDir: logs,')}${keys}`, 'b');
