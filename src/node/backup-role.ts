@@ -81,7 +81,6 @@ export type BackupOutcome =
 interface Seed {
   readonly offer: SeedOffer;
   readonly early: EarlyLog;
-  readonly durable: DurableLog | undefined;
   readonly requests: RequestTracker;
   readonly tail: LogTail;
   readonly unpacker: SegmentUnpacker;
@@ -98,6 +97,7 @@ export class BackupRole {
   readonly #timer: NodeJS.Timeout;
   #receiver: SeedReceiver | undefined;
   #seed: Seed | undefined;
+  #durable: DurableLog | undefined;
   #replica: Replica | undefined;
   #bringingUp: Promise<void> = Promise.resolve();
   #spoolToldAt = 0;
@@ -306,13 +306,12 @@ export class BackupRole {
     const receiver = this.#receiver;
     if (receiver === undefined) throw new Error('a cut arrived before its seed began');
     receiver.takeOffer(offer);
-    const durable = this.#beginDurableLog(offer);
+    this.#durable = this.#beginDurableLog(offer);
     if (this.#finished) return;
     const requests = new RequestTracker(offer.blockRequestId ?? 0);
     this.#seed = {
       offer,
       early: new EarlyLog(spool),
-      durable,
       requests,
       unpacker: new SegmentUnpacker(layout),
       tail: new LogTail({
@@ -439,7 +438,7 @@ export class BackupRole {
     const events = isMarkerLast
       ? Buffer.concat([segment.bytes, this.#behindMarker])
       : segment.bytes;
-    seed.durable?.push(frame);
+    this.#durable?.push(frame);
     if (this.#finished) return;
     this.#feed(this.#pauses.push(events));
     this.#step({ type: 'log', to: segment.to });
@@ -562,7 +561,7 @@ export class BackupRole {
     this.#lag.stop();
     this.#drained?.();
     // Not awaited: a takeover must not wait for a disk that is slow.
-    this.#seed?.durable?.close().catch(() => undefined);
+    this.#durable?.close().catch(() => undefined);
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
     // A copy that was just being started would still have its files mapped.
