@@ -16,7 +16,8 @@ export async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-async function flushDirectory(directory: string): Promise<void> {
+/** What was made or renamed in it survives the power. */
+export async function flushDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();

@@ -5,7 +5,15 @@
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { Credentials } from './credentials.ts';
-import { createAgent, type HttpAgent, type HttpAnswer, httpCall, quoted } from './http-call.ts';
+import {
+  callMayPass,
+  createAgent,
+  type HttpAgent,
+  type HttpAnswer,
+  httpCall,
+  quoted,
+  statusMayPass,
+} from './http-call.ts';
 import { arbiterLimits } from './limits.ts';
 
 export interface EtcdGatewayOptions {
@@ -137,8 +145,9 @@ export class EtcdGateway {
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (thrown) {
-      const { message } = asError(thrown);
-      throw this.#failure(`does not answer: ${message}`, 'Check that it runs and can be reached.');
+      const error = asError(thrown);
+      const hint = 'Check that it runs and can be reached.';
+      throw this.#failure(`does not answer: ${error.message}`, hint, callMayPass(error));
     }
   }
 
@@ -149,11 +158,12 @@ export class EtcdGateway {
       if (value.success) return value.data;
     }
     const said = errorSchema.safeParse(document).data?.message ?? body.toString();
-    throw this.#failure(`refused (${status}): ${quoted(said)}`, hintFor(status, said));
+    const refused = `refused (${status}): ${quoted(said)}`;
+    throw this.#failure(refused, hintFor(status, said), statusMayPass(status));
   }
 
-  #failure(what: string, hint: string): UnderstudyError {
-    return new UnderstudyError('arbiter', `etcd at ${this.url} ${what}`, { hint });
+  #failure(what: string, hint: string, mayPass: boolean): UnderstudyError {
+    return new UnderstudyError('arbiter', `etcd at ${this.url} ${what}`, { hint, mayPass });
   }
 }
 

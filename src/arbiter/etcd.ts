@@ -158,5 +158,7 @@ function noneAnswered(thrown: unknown): Error {
   const all = errors.map(({ message }) => message).join('; ');
   return new UnderstudyError('arbiter', `No etcd endpoint is of use: ${all}`, {
     hint: 'Check that a majority of its members runs, and that one can be reached.',
+    // One that refuses for good tells what is wrong with all of them: they share the credentials.
+    mayPass: errors.every((error) => error instanceof UnderstudyError && error.mayPass),
   });
 }

@@ -77,10 +77,10 @@ export class FaultyArbiter implements Arbiter {
         return answer;
       }
       case 'unreachable':
-        throw new UnderstudyError('arbiter', 'The arbiter is unreachable (a fault on purpose)');
+        throw failure('The arbiter is unreachable');
       case 'replyLost':
         await ask();
-        throw new UnderstudyError('arbiter', 'The answer was lost (a fault on purpose)');
+        throw failure('The answer was lost');
       case 'duplicate':
         await ask();
         return ask();
@@ -90,6 +90,9 @@ export class FaultyArbiter implements Arbiter {
     }
   }
 }
+
+const failure = (what: string): UnderstudyError =>
+  new UnderstudyError('arbiter', `${what} (a fault on purpose)`, { mayPass: true });
 
 /** These faults in this order, then none. */
 export function faultsInOrder(faults: readonly ArbiterFault[]): () => ArbiterFault {

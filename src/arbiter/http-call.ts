@@ -48,11 +48,13 @@ export function httpCall(call: HttpCall): Promise<HttpAnswer> {
       clearTimeout(deadline);
       reject(error);
     };
-    const giveUp = (reason: string): void => {
-      fail(new Error(reason)); // first: what the destroyed request says is less clear
+    const giveUp = (error: Error): void => {
+      fail(error); // first: what the destroyed request says is less clear
       sent.destroy();
     };
-    const deadline = setTimeout(() => giveUp(`no answer within ${deadlineMs} ms`), deadlineMs);
+    const deadline = setTimeout(() => {
+      giveUp(Object.assign(new Error(`no answer within ${deadlineMs} ms`), { code: 'ETIMEDOUT' }));
+    }, deadlineMs);
     sent.on('error', fail);
     sent.on('response', (response) => {
       const chunks: Buffer[] = [];
@@ -62,7 +64,7 @@ export function httpCall(call: HttpCall): Promise<HttpAnswer> {
         chunks.push(chunk);
         bytes += chunk.length;
         const bytesMax = arbiterLimits.answerBytes;
-        if (bytes > bytesMax) giveUp(`an answer of more than ${bytesMax} bytes`);
+        if (bytes > bytesMax) giveUp(new Error(`an answer of more than ${bytesMax} bytes`));
       });
       response.on('end', () => {
         clearTimeout(deadline);
@@ -72,6 +74,29 @@ export function httpCall(call: HttpCall): Promise<HttpAnswer> {
     });
     sent.end(body);
   });
+}
+
+/** Nobody there, no way there, or nobody knows the way now. Not: a wrong name, or a refused TLS. */
+const passing = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/** Whether a call that failed so may succeed later, with nothing changed here. */
+export function callMayPass(error: NodeJS.ErrnoException): boolean {
+  return passing.has(error.code ?? '');
+}
+
+/** Whether a refusal is the server's own trouble, and not what it was asked. */
+export function statusMayPass(status: number): boolean {
+  return status >= 500;
 }
 
 /** What a server said, fit to stand in an error of ours: one line, of bounded length. */

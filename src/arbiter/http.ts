@@ -10,7 +10,15 @@ import type { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
 import type { TlsFiles } from './credentials.ts';
-import { createAgent, type HttpAgent, type HttpAnswer, httpCall, quoted } from './http-call.ts';
+import {
+  callMayPass,
+  createAgent,
+  type HttpAgent,
+  type HttpAnswer,
+  httpCall,
+  quoted,
+  statusMayPass,
+} from './http-call.ts';
 import { arbiterLimits } from './limits.ts';
 import { checkNext } from './state.ts';
 import {
@@ -86,8 +94,9 @@ export class HttpArbiter implements Arbiter {
         ...(method === 'GET' ? {} : { body }),
       });
     } catch (thrown) {
-      const { message } = asError(thrown);
-      throw this.#failure(`does not answer: ${message}`, 'Check that it runs and can be reached.');
+      const error = asError(thrown);
+      const hint = 'Check that it runs and can be reached.';
+      throw this.#failure(`does not answer: ${error.message}`, hint, callMayPass(error));
     }
     if (answer.status !== 200) throw this.#refusal(answer);
     if (secret !== undefined && mac !== undefined && !isAuthentic(secret, mac, answer)) {
@@ -111,13 +120,14 @@ export class HttpArbiter implements Arbiter {
       status === 401
         ? 'Give the witness and both nodes the same secret file.'
         : 'See the log of the witness.';
-    return this.#failure(`refused (${status}): ${quoted(said)}`, hint);
+    return this.#failure(`refused (${status}): ${quoted(said)}`, hint, statusMayPass(status));
   }
 
-  #failure(what: string, hint: string): UnderstudyError {
+  #failure(what: string, hint: string, mayPass = false): UnderstudyError {
     const { url, pair } = this.#options;
     return new UnderstudyError('arbiter', `The witness at ${url} (pair '${pair}') ${what}`, {
       hint,
+      mayPass,
     });
   }
 }

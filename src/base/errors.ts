@@ -26,17 +26,21 @@ export interface ErrorDetails {
   /** What the operator can do about it, as one imperative sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** It may pass by itself: the same may succeed later, with nothing changed here. @default false */
+  readonly mayPass?: boolean;
 }
 
 export class UnderstudyError extends Error {
   override readonly name = 'UnderstudyError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly mayPass: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.mayPass = details.mayPass ?? false;
   }
 
   /** The message, the causes below it and the hint, one line each, for a terminal. */

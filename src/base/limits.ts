@@ -99,6 +99,8 @@ export const limits = {
   spoolBudgetMinBytes: 1_000_000,
   /** Log since the cut that waits for a copy: minutes of a busy machine, seconds of a flooded one. */
   spoolBudgetBytes: 1024 * 1024 * 1024,
+  /** Log since the cut on the backup's disk: eight hours of a busy machine's, packed. */
+  durableLogBudgetBytes: 16 * 1024 * 1024 * 1024,
   /** Far above a segment: a longer record is damage. */
   spoolRecordBytesMax: 64 * 1024 * 1024,
   /** From the spool to the replayer at once: more would be memory, less would let it run dry. */

@@ -52,8 +52,8 @@ async function watch({ pair, name, json = false }: Options): Promise<void> {
   });
 }
 
-const statusLine = ({ pair, node, role, state, term }: NodeStatus): string =>
-  `${pair}/${node}: ${role}, ${state}, term ${term}`;
+const statusLine = ({ pair, node, role, state, term, reason }: NodeStatus): string =>
+  `${pair}/${node}: ${role}, ${state}, term ${term}${reason === undefined ? '' : `: ${reason}`}`;
 
 /** What happened, in a line for people; figures that come many times a second are left out. */
 function eventLine(event: WatchEvent): string | undefined {

@@ -4,7 +4,13 @@
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { logPosition, millis, type Term, icount as toIcount } from '../base/units.ts';
+import {
+  type LogPosition,
+  logPosition,
+  millis,
+  type Term,
+  icount as toIcount,
+} from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
 import { padNetId } from '../hypervisor/command-line.ts';
@@ -24,6 +30,7 @@ import { RequestTracker } from '../rrlog/inflight.ts';
 import { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
 import { BlobCollector } from './blob-collector.ts';
+import { DurableLog } from './durable-log.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
@@ -47,6 +54,8 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'o
   readonly remains: SeedRemains;
   /** Where log waits that cannot be executed yet. */
   readonly spool: SpoolOptions;
+  /** Where log is kept that is acknowledged; `undefined`: in memory is enough (`ack: received`). */
+  readonly durableLog?: SpoolOptions | undefined;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -82,13 +91,14 @@ export class BackupRole {
   /** Resolves when this link's story is over; nothing of the copy is left unless it took over. */
   readonly ended: Promise<BackupOutcome>;
   readonly #options: BackupRoleOptions;
-  readonly #core = new BackupCore();
+  readonly #core: BackupCore;
   readonly #lag: LagMeter;
   readonly #watch: LinkWatch;
   #discardReason = '';
   readonly #timer: NodeJS.Timeout;
   #receiver: SeedReceiver | undefined;
   #seed: Seed | undefined;
+  #durable: DurableLog | undefined;
   #replica: Replica | undefined;
   #bringingUp: Promise<void> = Promise.resolve();
   #spoolToldAt = 0;
@@ -106,6 +116,9 @@ export class BackupRole {
 
   constructor(options: BackupRoleOptions) {
     this.#options = options;
+    this.#core = new BackupCore({
+      ack: options.durableLog === undefined ? 'received' : 'durable',
+    });
     this.#pauses = new PauseFilter(options.layout);
     this.#behindMarker = encodeBehindMarker(options.layout);
     this.ended = new Promise((resolve) => {
@@ -295,6 +308,8 @@ export class BackupRole {
     const receiver = this.#receiver;
     if (receiver === undefined) throw new Error('a cut arrived before its seed began');
     receiver.takeOffer(offer);
+    this.#durable = this.#beginDurableLog(offer);
+    if (this.#finished) return;
     const requests = new RequestTracker(offer.blockRequestId ?? 0);
     this.#seed = {
       offer,
@@ -319,6 +334,24 @@ export class BackupRole {
         this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
       });
     });
+  }
+
+  #beginDurableLog(offer: SeedOffer): DurableLog | undefined {
+    const { durableLog, layout, link, term } = this.#options;
+    if (durableLog === undefined) return undefined;
+    const { pair, vmFingerprint } = link.peer;
+    const { seedId, logPosition: position, icount, blockRequestId = 0 } = offer;
+    const base = { pair, vmFingerprint, term, seedId, position, icount, blockRequestId };
+    const events = {
+      onDurable: (to: LogPosition) => this.#step({ type: 'durable', to }),
+      onFailure: (error: Error) => this.#durableLogFailed(error),
+    };
+    try {
+      return new DurableLog(durableLog, { ...base, layout: layout.qemu }, events);
+    } catch (thrown) {
+      this.#durableLogFailed(asError(thrown));
+      return undefined;
+    }
   }
 
   async #bringUp(deviceState: Buffer, early: EarlyLog, settled: Promise<void>): Promise<void> {
@@ -373,7 +406,13 @@ export class BackupRole {
     this.#sendControl({ type: 'seedSpool', usedBytes, budgetBytes });
   }
 
-  /** The budget is used up although the primary was slowed down: a seed later is better. */
+  /** Without acknowledgements a copy protects nothing, but a lost primary needs none any more. */
+  #durableLogFailed(error: Error): void {
+    if (['seeding', 'ready', 'protecting'].includes(this.state)) this.#abandon(error);
+    else this.#options.log.warn({ error: error.message }, 'the durable log ends here');
+  }
+
+  /** What arrives cannot be kept, by budget or by the disk: a seed later is better. */
   #abandon(error: Error): void {
     const { remains, reporter } = this.#options;
     const pauseMs = remains.abandoned();
@@ -381,7 +420,7 @@ export class BackupRole {
     reporter.report({ type: 'seedAbandoned', reason: error.message, pauseMs });
     this.#sendControl({
       type: 'seedFailed',
-      seedId: this.#seed?.offer.seedId ?? '',
+      seedId: this.#receiver?.begin.seedId ?? '',
       reason: error.message,
     });
     this.#step({ type: 'replicaFailed', reason: error.message });
@@ -401,6 +440,8 @@ export class BackupRole {
     const events = isMarkerLast
       ? Buffer.concat([segment.bytes, this.#behindMarker])
       : segment.bytes;
+    this.#durable?.push(frame);
+    if (this.#finished) return;
     this.#feed(this.#pauses.push(events));
     this.#step({ type: 'log', to: segment.to });
     if (!this.#isFull()) return;
@@ -525,6 +566,8 @@ export class BackupRole {
     clearInterval(this.#timer);
     this.#lag.stop();
     this.#drained?.();
+    // Not awaited: a takeover must not wait for a disk that is slow.
+    this.#durable?.close().catch(() => undefined);
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
     // A copy that was just being started would still have its files mapped.

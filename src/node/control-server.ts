@@ -15,6 +15,8 @@ export interface NodeStatus {
   readonly pair: string;
   readonly role: 'starting' | 'primary' | 'backup';
   readonly state: string;
+  /** What a node that is `waiting` waits for. */
+  readonly reason?: string;
   readonly term: number;
   readonly pid: number;
 }

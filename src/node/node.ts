@@ -10,8 +10,7 @@ import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
-import { choose } from '../core/membership.ts';
-import { egressFromSpec, parseEgressSpec } from '../egress/from-spec.ts';
+import { CardEgresses, cardSpecs } from '../egress/cards.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
 import { endStale, livingOwned } from '../hypervisor/processes.ts';
 import { createRamFile } from '../hypervisor/ram.ts';
@@ -19,8 +18,6 @@ import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
 import { Storage } from '../hypervisor/storage.ts';
 import { startRecorder } from '../hypervisor/successor.ts';
 import { qemuVersion } from '../hypervisor/version.ts';
-import type { ArbiterState } from '../ports/arbiter.ts';
-import type { Egress } from '../ports/egress.ts';
 import type { Link, Standing } from '../ports/link.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
@@ -30,6 +27,8 @@ import type { LinkSecurity } from '../wire/tls.ts';
 import { type BackupOutcome, BackupRole } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
+import { prepareDurableDir } from './durable-log.ts';
+import { findPlace, nothing, type Place } from './find-place.ts';
 import { loadLinkSecurity } from './link-security.ts';
 import { parseListenAddress } from './listen-address.ts';
 import type { Logger } from './logger.ts';
@@ -41,7 +40,7 @@ import { Bandwidth } from './seeding/bandwidth.ts';
 import { refuseMarked } from './seeding/image-marker.ts';
 import { SeedRemains } from './seeding/remains.ts';
 import { SpokenTerm } from './spoken.ts';
-import { holderNode, Terms } from './terms.ts';
+import { Terms } from './terms.ts';
 
 export interface NodeOptions {
   readonly config: PairConfig;
@@ -53,7 +52,6 @@ export interface NodeOptions {
 export type NodeOutcome = 'poweredOff' | 'stopped';
 
 const notPrimary = 'this node is not primary';
-const nothing: Standing = { role: 'none', isGranted: false, spoken: toTerm(0) };
 
 /** A machine that runs here, however it came to. */
 interface Machine {
@@ -81,10 +79,12 @@ export class UnderstudyNode {
   #control: ControlServer | undefined;
   #role: PrimaryRole | BackupRole | undefined;
   #term: Term = toTerm(0);
-  #egress: Egress | undefined;
+  #egress: CardEgresses | undefined;
   #nextMachine = 1;
   /** A term is being claimed, or was won, and no role stands for it yet: the peer must not claim. */
   #isComing = false;
+  /** What a node without a machine waits for. */
+  #waitsFor: string | undefined;
   /** The operator's word holds for the first machine only. */
   #startAnew: boolean;
 
@@ -135,7 +135,10 @@ export class UnderstudyNode {
         });
       }
     }
-    parseEgressSpec(config.self.egress); // a takeover is no time to find a mistake in it
+    const specs = cardSpecs(config.self.egress, vm.nics.length); // in a takeover it would be late
+    const mute = specs.filter((spec) => spec === 'none').length;
+    if (mute > 0) log.info({ cards: mute }, 'cards without an egress: their frames go nowhere');
+    if (config.ack === 'durable') await prepareDurableDir(config.self.durableLogDir);
     const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
@@ -183,11 +186,13 @@ export class UnderstudyNode {
 
   status(): NodeStatus {
     const { config } = this.#options;
+    const waitsFor = this.#waitsFor;
     return {
       node: config.self.name,
       pair: config.pair,
       role: this.#role === undefined ? 'starting' : roleName(this.#role),
-      state: this.#role?.state ?? 'starting',
+      state: this.#role?.state ?? (waitsFor === undefined ? 'starting' : 'waiting'),
+      ...(waitsFor === undefined ? {} : { reason: waitsFor }),
       term: this.#currentTerm,
       pid: process.pid,
     };
@@ -254,7 +259,13 @@ export class UnderstudyNode {
         continue;
       }
       const place = await this.#findPlace();
-      if (place?.type === 'boot') machine = await this.#boot();
+      if (place?.type === 'boot') {
+        // Known after a loss of power, before the machine speaks in it.
+        await this.#remember(place.term);
+        this.#term = place.term;
+        this.#startAnew = false;
+        machine = await this.#boot();
+      }
       if (place?.type !== 'join') continue;
       const outcome = await this.#protect(place.link);
       if (outcome.kind === 'stopped' || outcome.kind === 'poweredOff') return outcome.kind;
@@ -264,54 +275,28 @@ export class UnderstudyNode {
     return 'stopped';
   }
 
-  /**
-   * Looks at the arbiter, then at the peer, until membership says what to do; `undefined` when the
-   * node is to stop. Throws `arbiter` when it does not even answer the first question.
-   */
-  async #findPlace(): Promise<{ type: 'boot' } | { type: 'join'; link: Link } | undefined> {
+  /** Where this node belongs now; `undefined` when it is to stop. Throws `arbiter`. */
+  #findPlace(): Promise<Place | undefined> {
     const { config, log } = this.#options;
-    const since = performance.now();
-    let told = '';
-    let state: ArbiterState | undefined = await this.#terms.read();
-    while (!this.#isStopping) {
-      const link = await this.#dialPeer().catch(() => undefined);
-      const choice = choose({
-        term: state?.term ?? toTerm(0),
-        isOurs: state !== undefined && holderNode(state) === config.self.name,
-        spoken: this.#spoken.term,
-        peer: link && { ...(link.peer.standing ?? nothing), term: link.peer.term },
-        waitedMs: performance.now() - since,
-        startAnew: this.#startAnew,
-      });
-      if (choice.type === 'join' && link !== undefined) return { type: 'join', link };
-      link?.close('only looking');
-      if (choice.type === 'claim' && (await this.#claimToBoot(choice.expected))) {
-        return { type: 'boot' };
-      }
-      if (choice.type === 'wait' && choice.reason !== told) {
-        log.info({ reason: choice.reason, term: state?.term ?? 0 }, 'waiting');
-        told = choice.reason;
-      }
-      await this.#pause(limits.dialRetryMs);
-      state = await this.#terms.read().catch(() => state);
-    }
-    return undefined;
-  }
-
-  /** True when the term is ours, and this node will know it after a loss of power. */
-  async #claimToBoot(expected: Term): Promise<boolean> {
-    refuseMarked(Object.values(this.#diskImages));
-    this.#isComing = true;
-    const claim = await this.#terms.claim(expected);
-    this.#isComing = claim.type === 'termWon';
-    if (claim.type === 'arbiterUnreachable') {
-      throw new UnderstudyError('arbiter', `The arbiter does not answer: ${claim.reason}`);
-    }
-    if (claim.type !== 'termWon') return false;
-    await this.#remember(claim.term);
-    this.#term = claim.term;
-    this.#startAnew = false;
-    return true;
+    return findPlace({
+      node: config.self.name,
+      terms: this.#terms,
+      spoken: this.#spoken.term,
+      startAnew: this.#startAnew,
+      dialPeer: () => this.#dialPeer().catch(() => undefined),
+      checkImages: () => refuseMarked(Object.values(this.#diskImages)),
+      onClaiming: (isClaiming) => {
+        this.#isComing = isClaiming;
+      },
+      onWaiting: (reason) => {
+        this.#waitsFor = reason;
+        if (reason === undefined) return;
+        log.info({ reason }, 'waiting');
+        this.reporter.report({ type: 'state', state: 'waiting', detail: reason });
+      },
+      pause: (ms) => this.#pause(ms),
+      isStopping: () => this.#isStopping,
+    });
   }
 
   /** Nobody may speak in a term before it is remembered; so this is tried until it works. */
@@ -371,11 +356,17 @@ export class UnderstudyNode {
     return this.#options.config.self.disks;
   }
 
+  /** The one that was prepared, if there is one. */
+  #cardEgresses(): CardEgresses {
+    const { egress } = this.#options.config.self;
+    this.#egress ??= CardEgresses.fromSpecs(cardSpecs(egress, this.#vm.nics.length));
+    return this.#egress;
+  }
+
   /** The primary's life. */
   async #serve(machine: Machine): Promise<PrimaryOutcome> {
     const { config, log } = this.#options;
-    const egress = this.#egress ?? egressFromSpec(config.self.egress);
-    this.#egress = egress;
+    const egress = this.#cardEgresses();
     const role = new PrimaryRole({
       vm: this.#vm,
       layout: this.#layout,
@@ -435,10 +426,20 @@ export class UnderstudyNode {
         ),
         budgetBytes: config.spoolBudget,
       },
+      durableLog:
+        config.ack === 'received'
+          ? undefined
+          : {
+              path: path.join(
+                config.self.durableLogDir,
+                `${config.pair}-${config.self.name}.durable-log`,
+              ),
+              budgetBytes: config.durableLogBudget,
+              budgetKey: 'durableLogBudget',
+            },
       recorderHandlers: this.#recorderHandlers,
       prepareToSpeak: async () => {
-        this.#egress ??= egressFromSpec(config.self.egress);
-        await this.#egress.prepare();
+        await this.#cardEgresses().prepare();
       },
       reporter: this.reporter,
       log,

@@ -35,13 +35,21 @@ const nodeSchema = z.strictObject({
     .describe('where this node waits for its peer'),
   /** Image of each disk on this node, by the id in the VM file. Overwritten when it is a backup. */
   disks: z.record(z.string(), z.string()).default({}),
-  egress: z.string().default('none'),
+  /** Of the first card, or a list with one for each. */
+  egress: z
+    .union(
+      [z.string(), z.array(z.string())],
+      'must be one egress, or a list with one for each card',
+    )
+    .default('none'),
   /** Directory on a tmpfs for RAM, log and sockets. */
   runDir: z.string().min(1).optional(),
   /** Directory on a disk for what a node must still know after a loss of power. */
   stateDir: z.string().min(1).optional(),
   /** Directory for the log of a seed, when it should not lie in the run directory. */
   spoolDir: z.string().min(1).optional(),
+  /** Directory on a disk for the log that is acknowledged with `ack: durable`. */
+  durableLogDir: z.string().min(1).optional(),
   /** What differs from the pair's `tls` on this node. */
   tls: tlsSchema.optional(),
 });
@@ -72,6 +80,7 @@ const pairSchema = z
       .min(1, 'must be a number from 1 to 1000')
       .max(1000, 'must be a number from 1 to 1000')
       .default(limits.epochMs),
+    ack: z.enum(['received', 'durable'], 'must be received or durable').default('received'),
     onBackupLost: z.enum(['runAlone', 'hold'], 'must be runAlone or hold').default('runAlone'),
     silenceMs: z
       .number('must be a number up to 60000')
@@ -80,6 +89,7 @@ const pairSchema = z
     heartbeatMs: z.number('must be a number').optional(),
     seedBandwidth: seedRateField.default(Number.POSITIVE_INFINITY),
     spoolBudget: spoolSizeField.default(limits.spoolBudgetBytes),
+    durableLogBudget: spoolSizeField.default(limits.durableLogBudgetBytes),
   })
   .superRefine(refuseBadAuth);
 
@@ -106,10 +116,12 @@ export interface NodeConfig {
   readonly name: string;
   readonly listen: string;
   readonly disks: Readonly<Record<string, string>>;
-  readonly egress: string;
+  /** Of the first card, or one for each. */
+  readonly egress: string | readonly string[];
   readonly runDir: string;
   readonly stateDir: string;
   readonly spoolDir: string | undefined;
+  readonly durableLogDir: string;
   readonly tls?: CertificateFiles;
 }
 
@@ -119,6 +131,8 @@ export interface PairConfig {
   readonly arbiter: ArbiterSpec;
   readonly arbiterAuth: ArbiterAuth;
   readonly epochMs: number;
+  /** What a backup acknowledges: log that it holds in memory, or on disk. */
+  readonly ack: 'received' | 'durable';
   readonly onBackupLost: 'runAlone' | 'hold';
   /** Silence of the peer that is suspicious, and how often a node breaks its own. */
   readonly silenceMs: number;
@@ -127,6 +141,8 @@ export interface PairConfig {
   readonly seedBandwidth: number;
   /** Bytes of log that may wait for a copy that is being seeded. */
   readonly spoolBudget: number;
+  /** Bytes of log that a backup may keep on disk from one seed to the next, with `ack: durable`. */
+  readonly durableLogBudget: number;
   readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
@@ -154,28 +170,35 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   const problems = [...pairProblems(data), ...(unfit === undefined ? [] : [unfit])];
   if (problems.length > 0) throw problem(problems);
   const baseDir = path.dirname(path.resolve(file));
-  const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => ({
-    name: nodeName,
-    listen: node.listen,
-    disks: Object.fromEntries(
-      Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
-    ),
-    egress: node.egress,
-    stateDir: path.resolve(baseDir, node.stateDir ?? '.understudy'),
-    runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
-    ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
-    spoolDir: node.spoolDir === undefined ? undefined : path.resolve(baseDir, node.spoolDir),
-  });
+  const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => {
+    const stateDir = path.resolve(baseDir, node.stateDir ?? '.understudy');
+    return {
+      name: nodeName,
+      listen: node.listen,
+      disks: Object.fromEntries(
+        Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
+      ),
+      egress: node.egress,
+      stateDir,
+      runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),
+      ...tlsFiles({ ...data.tls, ...node.tls }, baseDir),
+      spoolDir: node.spoolDir === undefined ? undefined : path.resolve(baseDir, node.spoolDir),
+      durableLogDir:
+        node.durableLogDir === undefined ? stateDir : path.resolve(baseDir, node.durableLogDir),
+    };
+  };
   return {
     pair: data.pair,
     vmFile: path.resolve(baseDir, data.vm),
     arbiter: parseArbiterSpec(data.arbiter, baseDir),
     arbiterAuth: withAbsolutePaths(data.arbiterAuth, baseDir),
     epochMs: data.epochMs,
+    ack: data.ack,
     onBackupLost: data.onBackupLost,
     ...detector,
     seedBandwidth: data.seedBandwidth,
     spoolBudget: data.spoolBudget,
+    durableLogBudget: data.durableLogBudget,
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),

@@ -12,10 +12,10 @@ import type { DetectorOptions } from '../core/failure-detector.ts';
 import { FlowControl } from '../core/flow-control.ts';
 import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../core/primary.ts';
 import { spoolShare } from '../core/spool-share.ts';
+import type { CardEgresses } from '../egress/cards.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
-import type { Egress } from '../ports/egress.ts';
 import type { Control, Link, LinkMessage } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
@@ -50,7 +50,7 @@ export interface PrimaryRoleOptions {
   readonly diskImages: Readonly<Record<string, string>>;
   /** Bounds what a seed sends. */
   readonly bandwidth: Bandwidth;
-  readonly egress: Egress;
+  readonly egress: CardEgresses;
   readonly console: ConsoleHub;
   readonly reporter: Reporter;
   readonly log: Logger;
@@ -284,7 +284,7 @@ export class PrimaryRole {
       this.#enqueue({ kind: 'console' }, bytes);
       this.#step({ type: 'outputs', count: 1 });
     });
-    egress.onFrame((frame) => recorder.sendFrame(0, encodeStreamFrame(frame)));
+    egress.onFrame((card, frame) => recorder.sendFrame(card, encodeStreamFrame(frame)));
     hub.onInput((bytes) => recorder.instance.console.write(bytes));
   }
 
@@ -345,14 +345,16 @@ export class PrimaryRole {
   }
 
   #release(through: number): void {
-    const frames: Buffer[] = [];
+    const frames: Buffer[][] = this.#options.vm.nics.map(() => []);
     const now = performance.now();
     for (const { channel, bytes, arrivedAt } of this.#queue.take(through)) {
-      if (channel.kind === 'nic') frames.push(bytes);
+      if (channel.kind === 'nic') frames[channel.index]?.push(bytes);
       else this.#options.console.output(bytes);
       this.#holdMs.add(now - arrivedAt);
     }
-    if (frames.length > 0) this.#options.egress.send(frames);
+    for (const [card, ofCard] of frames.entries()) {
+      if (ofCard.length > 0) this.#options.egress.send(card, ofCard);
+    }
     if (!this.#firstOutputReported) {
       this.#firstOutputReported = true;
       this.#options.reporter.report({ type: 'firstOutput', at: performance.timeOrigin + now });

@@ -23,8 +23,10 @@
  *  4. The file is readable for its owner only: it holds the guest's packets and random numbers.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
+import { flushDirectory } from '../arbiter/directory.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { punchHole } from '../hypervisor/libc.ts';
@@ -37,11 +39,17 @@ const recordHeadBytes = 8;
 export interface SpoolOptions {
   readonly path: string;
   readonly budgetBytes: number;
+  /** Key of the pair file that the budget came from. @default 'spoolBudget' */
+  readonly budgetKey?: string;
+  /** Puts the data of an open file on the disk. @default fdatasync(2) */
+  readonly flush?: (fd: number) => Promise<void>;
 }
 
 export class Spool {
   readonly #path: string;
   readonly #budgetBytes: number;
+  readonly #budgetKey: string;
+  readonly #flush: (fd: number) => Promise<void>;
   readonly #fd: number;
   #end: number;
   #readAt: number;
@@ -50,12 +58,16 @@ export class Spool {
   /** As far as the file system has its pages back. */
   #punchedTo: number;
   #durableTo: number;
+  /** The file itself will be found after a loss of power. */
+  #isNameDurable = false;
   #syncing: Promise<void> | undefined;
   #isClosed = false;
 
   private constructor(options: SpoolOptions, fd: number, at: { released: number; end: number }) {
     this.#path = options.path;
     this.#budgetBytes = options.budgetBytes;
+    this.#budgetKey = options.budgetKey ?? 'spoolBudget';
+    this.#flush = options.flush ?? promisify(fs.fdatasync);
     this.#fd = fd;
     this.#end = at.end;
     this.#readAt = at.released;
@@ -122,7 +134,7 @@ export class Spool {
       throw new UnderstudyError(
         'resources',
         `Cannot spool ${bytes.length} bytes of log: ${this.usedBytes} of ${this.#budgetBytes} are used`,
-        { hint: 'give a larger spoolBudget in the pair file' },
+        { hint: `give a larger ${this.#budgetKey} in the pair file` },
       );
     }
     return reaching(this.#path, () => {
@@ -174,7 +186,9 @@ export class Spool {
   async #syncNow(): Promise<void> {
     const to = this.#end;
     try {
-      await promisify(fs.fdatasync)(this.#fd);
+      await this.#flush(this.#fd);
+      if (!this.#isNameDurable) await flushDirectory(path.dirname(this.#path));
+      this.#isNameDurable = true;
       this.#durableTo = to;
     } finally {
       this.#syncing = undefined;

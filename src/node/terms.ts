@@ -9,7 +9,8 @@ import type { Arbiter, ArbiterState } from '../ports/arbiter.ts';
 export type ClaimOutcome =
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
-  | { readonly type: 'arbiterUnreachable'; readonly reason: string };
+  /** `mayPass`: it only does not answer now. */
+  | { readonly type: 'arbiterUnreachable'; readonly reason: string; readonly mayPass: boolean };
 
 export class Terms {
   readonly #arbiter: Arbiter;
@@ -39,9 +40,9 @@ export class Terms {
       return outcomeOf(judgeLoss(result.current, expected, this.#holder));
     } catch (thrown) {
       // With cause and hint: a full disk and a missing right look alike without them.
-      const reason =
-        thrown instanceof UnderstudyError ? thrown.describe() : asError(thrown).message;
-      return { type: 'arbiterUnreachable', reason };
+      const isKnown = thrown instanceof UnderstudyError;
+      const reason = isKnown ? thrown.describe() : asError(thrown).message;
+      return { type: 'arbiterUnreachable', reason, mayPass: isKnown && thrown.mayPass };
     }
   }
 }

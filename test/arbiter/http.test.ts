@@ -92,6 +92,12 @@ describe.skipIf(!hasOpenssl())('a witness with TLS', () => {
       await expect(refused.read()).rejects.toMatchObject({ code: 'arbiter' });
       await refused.close();
     }
+    // A certificate that we refuse is no outage.
+    for (const auth of [strange, {}]) {
+      const refusing = await openWith(witness.url, auth);
+      await expect(refusing.read()).rejects.toMatchObject({ mayPass: false });
+      await refusing.close();
+    }
     expect(await arbiter.read()).toEqual(state(1, 'a'));
     await arbiter.close();
     await witness.close();
@@ -171,6 +177,27 @@ describe('the client of a witness', () => {
       response.writeHead(answer.status, altered.headers).end(altered.body);
     });
   const macOf = (headers: Headers) => ({ 'understudy-mac': headers.get('understudy-mac') ?? '' });
+
+  it('tells what may pass by itself from what will not', async () => {
+    // Goal: a node waits for an arbiter that is away, and ends over one that is misconfigured.
+    const { url } = await witness();
+    const free = await freePort();
+    const broken = await listen((_request, response) => response.writeHead(503).end('restarting'));
+    const strange = await listen((_request, response) => response.end('<html>'));
+    const mute = await listen(() => undefined);
+    for (const [where, mayPass] of [
+      [`http://127.0.0.1:${free}`, true],
+      [broken, true],
+      [mute, true],
+      [strange, false],
+      [url.replace('http:', 'https:'), false],
+    ] as const) {
+      const answer = client(where, undefined).read();
+      await expect(answer, where).rejects.toMatchObject({ code: 'arbiter', mayPass });
+    }
+    const other = Buffer.from('another secret, as long as the first');
+    await expect(client(url, other).read()).rejects.toMatchObject({ mayPass: false });
+  });
 
   it('takes an untouched answer through a relay', async () => {
     const { url } = await witness();

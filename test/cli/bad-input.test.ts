@@ -1,11 +1,11 @@
 // Whatever an operator gets wrong is said once, clearly, with an exit code: the table "Bad input, and
 // what is said" of docs/errors.md. Each case here is a row there, and starts the real program. None of
 // them gets as far as a machine; QEMU is a script that only tells its version.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
 import { processStartTime } from '../../src/hypervisor/pid-files.ts';
@@ -59,6 +59,7 @@ nodes:
 
 interface Ended {
   readonly code: number;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
@@ -67,9 +68,9 @@ function run(args: readonly string[], as: readonly string[] = []): Promise<Ended
   const env = { ...process.env, NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' };
   return new Promise((resolve) => {
     const [file = '', ...rest] = command;
-    execFile(file, rest, { cwd: root, env, timeout: 30_000 }, (error, _stdout, stderr) => {
+    execFile(file, rest, { cwd: root, env, timeout: 30_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stderr });
+      resolve({ code, stdout, stderr });
     });
   });
 }
@@ -177,10 +178,22 @@ const cases: readonly BadInput[] = [
     says: ["Node 'a' has no image for 'root'", 'try: add it under nodes.a.disks'],
   },
   {
+    row: 'with `ack: durable`, a `durableLogDir` in memory',
+    code: 2,
+    args: () => node(pair({ a: 'runDir: rd, durableLogDir: /dev/shm', more: 'ack: durable' })),
+    says: ['would lie in memory', "'/dev/shm'", 'try: set durableLogDir'],
+  },
+  {
     row: 'egress that is none',
     code: 2,
     args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),
     says: ["'tip:us0'", 'try:'],
+  },
+  {
+    row: 'list of egresses for another number of cards',
+    code: 2,
+    args: () => node(pair({ a: "runDir: re2, egress: ['none', 'none']" })),
+    says: ["it has 0 network cards, and 'egress' lists 2", 'try: list one egress for each'],
   },
   {
     row: 'plain link off loopback',
@@ -348,6 +361,26 @@ describe.concurrent('bad input: one clear message, and the exit code of the tabl
     expectDocumented(bad);
     expectEnded(await run(bad.args()), bad);
   });
+});
+
+it('arbiter that does not answer: the node waits and says so, until it is told to stop', async () => {
+  const file = pair({ arbiter: 'http://127.0.0.1:9' });
+  const args = ['--import', 'tsx', `${root}/src/cli/main.ts`, ...node(file)];
+  const child = spawn(process.execPath, args, { cwd: root });
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: 15_000 });
+  const status = ['status', '--pair', file, '--name', 'a'];
+  const says = (await run(status)).stdout;
+  expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter does not answer: /);
+  expect(says).toContain('http://127.0.0.1:9');
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+  expect(log.split('the arbiter does not answer')).toHaveLength(2);
+  expect(errorsPage).toContain('| arbiter that does not answer |');
 });
 
 describe.skipIf(!isRoot)('as somebody with few rights', () => {

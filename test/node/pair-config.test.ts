@@ -42,11 +42,13 @@ describe('a pair file', () => {
       arbiter: { kind: 'file', directory: path.join(dir, 'terms') },
       arbiterAuth: {},
       epochMs: limits.epochMs,
+      ack: 'received',
       onBackupLost: 'runAlone',
       silenceMs: limits.silenceMs,
       heartbeatMs: limits.silenceMs / 3,
       seedBandwidth: Number.POSITIVE_INFINITY,
       spoolBudget: limits.spoolBudgetBytes,
+      durableLogBudget: limits.durableLogBudgetBytes,
       self: {
         name: 'a',
         listen: 'ws://127.0.0.1:7001',
@@ -55,6 +57,7 @@ describe('a pair file', () => {
         runDir: '/dev/shm/understudy/web-a',
         stateDir: path.join(dir, '.understudy'),
         spoolDir: undefined,
+        durableLogDir: path.join(dir, '.understudy'),
       },
       peer: {
         name: 'b',
@@ -64,6 +67,7 @@ describe('a pair file', () => {
         runDir: path.join(dir, 'run-b'),
         stateDir: path.join(dir, '.understudy'),
         spoolDir: undefined,
+        durableLogDir: path.join(dir, '.understudy'),
       },
     });
     const b = load(good, 'b');
@@ -74,6 +78,24 @@ describe('a pair file', () => {
     // Goal: such a pair would take over for nothing, again and again.
     const error = refusal(`${good}silenceMs: 300\nheartbeatMs: 200\n`);
     expect(error.message).toContain('silenceMs must be at least 2 heartbeats of 200 ms');
+  });
+
+  it('each card may have an egress of its own', () => {
+    const list = good.replace("'tap:us0'", "['tap:us0', none]");
+    expect(load(list, 'b').self.egress).toEqual(['tap:us0', 'none']);
+    const { message } = refusal(good.replace("'tap:us0'", '[7]'));
+    expect(message).toContain('nodes.b.egress: must be one egress, or a list with one for each');
+  });
+
+  it('acknowledgements may wait for the disk', () => {
+    const keys = 'ack: durable\ndurableLogBudget: 2GB\n';
+    const config = load(`${good.replace('b: {', 'b: { durableLogDir: logs,')}${keys}`, 'b');
+    expect(config).toMatchObject({ ack: 'durable', durableLogBudget: 2e9 });
+    expect(config.self.durableLogDir).toBe(path.join(dir, 'logs'));
+    expect(config.peer.durableLogDir).toBe(path.join(dir, '.understudy'));
+    const { message } = refusal(`${good}ack: disk\ndurableLogBudget: 1kB\n`);
+    expect(message).toContain('ack: must be received or durable: current value is "disk"');
+    expect(message).toContain('durableLogBudget: must be a size such as 512MiB, at least 1MB');
   });
 
   it('everything is wrong: everything is named at once', () => {

@@ -528,7 +528,8 @@ export interface PairFile {
   silenceMs?: number;
   seedBandwidth?: string;
   spoolBudget?: string;
-  nodes: Record<string, { listen: string; disks: Record<string, string> }>;
+  ack?: 'received' | 'durable';
+  nodes: Record<string, { listen: string; disks: Record<string, string>; durableLogDir?: string }>;
 }
 
 /** Two nodes with a guest, and the world around them. */

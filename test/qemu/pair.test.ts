@@ -1,11 +1,14 @@
 // Two nodes, and everything that can happen to one of them while the guest works. Each test says
 // who may speak, what the clients of the guest see, and what must not be left behind.
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { judge } from '../../src/demo/judge.ts';
 import type { LoadStats } from '../../src/demo/load-record.ts';
 import type { NodeProcess } from '../../src/demo/node-process.ts';
+import { DurableLogReader } from '../../src/node/durable-log.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 
@@ -106,6 +109,39 @@ test('no output leaves before its acknowledgement', async () => {
   expect(record.requestsFailed).toBe(0);
   expect(record.echo?.lost).toBe(0);
   expect(types('b')).not.toContain('replicaDiscarded');
+});
+
+test('acknowledgements wait for the disk, and what was acknowledged is on it', async () => {
+  const dir = fs.mkdtempSync('/var/tmp/understudy-qemu-test-'); // on a disk, unlike /tmp here and there
+  try {
+    pair.configure((file) => {
+      file.ack = 'durable';
+      for (const node of Object.values(file.nodes)) node.durableLogDir = dir;
+    });
+    const { a, b } = await pair.protect();
+    let answered = 0;
+    const load = pair.load((latest) => {
+      answered = latest.requestsOk;
+    });
+    await waitFor('answers', () => answered > 200 || undefined);
+    await a.killWithMachine();
+    await b.until('alone');
+    await waitFor('answers after the takeover', () => pair.read('/read'));
+    const record = await load.stop();
+    expect(record.failures).toEqual([]);
+    expect(record.requestsFailed).toBe(0);
+    expect(record.echo?.lost).toBe(0);
+
+    const file = fs.readdirSync(dir).find((name) => name.endsWith('-b.durable-log')) ?? '';
+    const reader = new DurableLogReader(path.join(dir, file));
+    let records = 0;
+    while (reader.read() !== undefined) records += 1;
+    expect(reader.base.term).toBe((await b.status()).term - 1);
+    expect(records).toBeGreaterThan(50);
+    await reader.close();
+  } finally {
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 test('the guest prints faster than its console is read', async () => {

@@ -1,11 +1,12 @@
-// A seed that cannot keep up with the log is given up by the backup, says why, and is not tried again
-// at once; the primary hears of it in time.
+// A seed whose log cannot be kept is given up by the backup, says why, and is not tried again at
+// once; the primary hears of it in time.
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { logPosition, term } from '../../../src/base/units.ts';
 import type { VmConfig } from '../../../src/hypervisor/config.ts';
-import { BackupRole } from '../../../src/node/backup-role.ts';
+import { BackupRole, type BackupRoleOptions } from '../../../src/node/backup-role.ts';
+import { DurableLogReader } from '../../../src/node/durable-log.ts';
 import { LogShipper } from '../../../src/node/log-shipper.ts';
 import type { Logger } from '../../../src/node/logger.ts';
 import { type NodeEvent, Reporter } from '../../../src/node/report.ts';
@@ -15,6 +16,7 @@ import type { Control, SeedBegin } from '../../../src/ports/link.ts';
 import { encodeEvent } from '../../../src/rrlog/events.ts';
 import { layoutFor } from '../../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
+import { SegmentUnpacker } from '../../../src/rrlog/packer.ts';
 import { memoryLinkPair } from '../../../src/wire/memory-pair.ts';
 import { scratchDir } from '../scratch.ts';
 
@@ -36,11 +38,14 @@ function segments(count: number): Segment[] {
   });
 }
 
-it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
+/** A backup role at one end of a link, what it says on it, and what it reports. */
+function backup(logs: Pick<BackupRoleOptions, 'spool' | 'durableLog'>) {
   const { a, b } = memoryLinkPair();
   const heard: Control[] = [];
+  const acks: number[] = [];
   a.onMessage((message) => {
     if (message.kind === 'control') heard.push(message.control);
+    if (message.kind === 'ack') acks.push(message.received);
   });
   const reporter = new Reporter();
   const events: NodeEvent[] = [];
@@ -58,7 +63,7 @@ it('a spool that is full: the primary is told how full it gets, then that the se
     detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
     terms: {} as Terms,
     remains: new SeedRemains(),
-    spool: { path: path.join(dir, 'spool'), budgetBytes: 20_000 },
+    ...logs,
     recorderHandlers: { onSegment: silent, onError: silent },
     prepareToSpeak: () => Promise.resolve(),
     reporter,
@@ -68,7 +73,13 @@ it('a spool that is full: the primary is told how full it gets, then that the se
   send(begin);
   const cut = { deviceStateBytes: 1, logPosition: from, icount: 0 as never };
   send({ ...begin, ...cut, type: 'seedOffer' });
-  const shipper = new LogShipper(a, layout, term(1), from);
+  return { role, heard, acks, events, shipper: new LogShipper(a, layout, term(1), from) };
+}
+
+it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
+  const { role, heard, events, shipper } = backup({
+    spool: { path: path.join(dir, 'spool'), budgetBytes: 20_000 },
+  });
   const log = segments(20);
   for (const segment of log.slice(0, 8)) shipper.ship(segment);
   await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'));
@@ -82,4 +93,51 @@ it('a spool that is full: the primary is told how full it gets, then that the se
   const abandoned = events.find(({ type }) => type === 'seedAbandoned');
   expect(abandoned).toMatchObject({ pauseMs: 2000 });
   expect(fs.existsSync(path.join(dir, 'spool'))).toBe(false);
+});
+
+const spool = { path: path.join(dir, 'spool'), budgetBytes: 1e9 };
+
+it('a disk that fails a flush: the copy is given up, and the primary is told why', async () => {
+  const durableLog = {
+    path: path.join(dir, 'durable-log'),
+    budgetBytes: 1e9,
+    flush: () => Promise.reject(new Error('EIO: i/o error, fdatasync')),
+  };
+  const { role, heard, shipper } = backup({ spool, durableLog });
+  for (const segment of segments(1)) shipper.ship(segment);
+  const outcome = await role.ended;
+  const reason = 'Cannot make log durable: EIO: i/o error, fdatasync';
+  expect(outcome).toMatchObject({ kind: 'discarded', reason, pauseMs: 2000 });
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1', reason });
+});
+
+it('a durable log that cannot be begun: the same, before any log was taken', async () => {
+  const durableLog = { path: path.join(dir, 'not-there/durable-log'), budgetBytes: 1e9 };
+  const { role, heard } = backup({ spool, durableLog });
+  expect(await role.ended).toMatchObject({ kind: 'discarded', pauseMs: 2000 });
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  expect(JSON.stringify(heard.at(-1))).toContain("Cannot keep log in '");
+});
+
+it('the durable log has what the primary shipped, and where it begins', async () => {
+  const durableLog = { path: path.join(dir, 'durable-log'), budgetBytes: 1e9 };
+  const { role, shipper, acks } = backup({ spool, durableLog });
+  const shipped = segments(5);
+  for (const segment of shipped) shipper.ship(segment);
+  await vi.waitUntil(() => {
+    const reader = new DurableLogReader(durableLog.path);
+    const unpacker = new SegmentUnpacker(layout);
+    const found: Buffer[] = [];
+    for (let next = reader.read(); next !== undefined; next = reader.read()) {
+      found.push(unpacker.unpack(next.payload));
+    }
+    void reader.close();
+    if (found.length < shipped.length) return false;
+    expect(reader.base).toMatchObject({ term: 1, seedId: '1.1', position: from, layout: '7.2' });
+    expect(found).toEqual(shipped.map(({ bytes }) => bytes));
+    return true;
+  });
+  expect(acks.filter((position) => position > 0)).toEqual([]); // it executes nothing yet
+  await role.stop();
 });
