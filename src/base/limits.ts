@@ -8,7 +8,7 @@ export const limits = {
   /** Epoch boundaries at least this often: bounds what a takeover may have to re-execute blindly. */
   epochMs: 20,
   /** Guest-invisible tick on both sides (R3): shorter costs log, longer delays markers at idle. */
-  tickUs: 1000,
+  tickUs: 5000,
   /** Markers on their way through QEMU: one covers what waits, one what arrives meanwhile. */
   markersInFlightMax: 2,
   /**
@@ -70,7 +70,7 @@ export const limits = {
   /** Reads of icount and requests in flight that must agree before a halted machine is stopped. */
   haltSteadyReads: 3,
   /** How long a marker or a frame may wait in QEMU before its vCPU is woken to record it. */
-  wakeMs: 3,
+  wakeMs: 1,
   /** Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1. */
   pokeMs: 5,
   /** QEMU works for a moment on what it has read already. */

@@ -48,6 +48,7 @@ export class QemuInstance {
   readonly exited: Promise<ExitInfo>;
   readonly #dir: string;
   #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
+  #traced = false;
 
   private constructor(
     options: InstanceOptions,
@@ -129,19 +130,18 @@ export class QemuInstance {
       return;
     }
     this.#wakesVcpu = 'busy';
-    // On and off again: code is translated for each set of traced events, and it is to stay the same.
-    const switched = [true, false].map((enable) =>
-      this.monitor.execute('trace-event-set-state', { name: 'guest_cpu_enter', enable, vcpu: 0 }),
-    );
-    Promise.all(switched).then(
-      () => {
-        this.#wakesVcpu = 'idle';
-      },
-      (thrown: unknown) => {
-        const isRefused = thrown instanceof UnderstudyError && thrown.code === 'qemu';
-        this.#wakesVcpu = isRefused ? 'never' : 'idle';
-      },
-    );
+    this.#traced = !this.#traced;
+    this.monitor
+      .execute('trace-event-set-state', { name: 'guest_cpu_enter', enable: this.#traced, vcpu: 0 })
+      .then(
+        () => {
+          this.#wakesVcpu = 'idle';
+        },
+        (thrown: unknown) => {
+          const isRefused = thrown instanceof UnderstudyError && thrown.code === 'qemu';
+          this.#wakesVcpu = isRefused ? 'never' : 'idle';
+        },
+      );
   }
 
   /** Stops the machine: a protocol event, see R5. */
