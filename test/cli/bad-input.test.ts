@@ -12,6 +12,7 @@ import { processStartTime } from '../../src/hypervisor/pid-files.ts';
 import { SeedRemains } from '../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { hasOpenssl } from '../arbiter/certificates.ts';
+import { fullResults } from '../bench/fixture.ts';
 import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
 
@@ -131,6 +132,37 @@ const certificates = (a: string): Pair => ({
 });
 
 const cases: readonly BadInput[] = [
+  {
+    row: 'results of a benchmark that are not there',
+    code: 2,
+    args: () => ['bench', 'report', at('nowhere.json')],
+    says: [at('nowhere.json'), 'try: give a file that `understudy bench` wrote'],
+  },
+  {
+    row: 'results of a benchmark in another format',
+    code: 2,
+    args: () => {
+      fs.writeFileSync(at('old.json'), '{"format":0}');
+      return ['bench', 'compare', at('old.json'), at('old.json')];
+    },
+    says: [at('old.json'), 'their format is 0, and this version reads 1'],
+  },
+  {
+    row: 'README without the markers for the table of figures',
+    code: 2,
+    args: () => {
+      fs.writeFileSync(at('results.json'), JSON.stringify(fullResults()));
+      fs.writeFileSync(at('README.md'), 'nothing here');
+      return ['bench', 'report', at('results.json'), '--readme', at('README.md')];
+    },
+    says: ["'<!-- bench-table -->' is missing"],
+  },
+  {
+    row: 'folder for the results that cannot be written',
+    code: 3,
+    args: () => ['bench', '--quick', '--out', '/dev/null/results'],
+    says: ["Cannot write to '/dev/null/results'", 'try: give another folder with --out'],
+  },
   {
     row: 'pair file is no YAML',
     code: 2,

@@ -38,14 +38,9 @@ async function restartBoth(
 const term = (node: NodeProcess) => node.stop();
 const kill = (node: NodeProcess) => node.killWithMachine();
 
-test('both are told to end; the one with the newest disks is started first', () =>
-  restartBoth(thePair(), term, 'newest'));
-
+// Each way to end and each order once: the other two pairings found nothing that these do not.
 test('both are told to end; the one with the newest disks is started last', () =>
   restartBoth(thePair(), term, 'oldest'));
 
 test('both are killed; the one with the newest disks is started first', () =>
   restartBoth(thePair(), kill, 'newest'));
-
-test('both are killed; the one with the newest disks is started last', () =>
-  restartBoth(thePair(), kill, 'oldest'));

@@ -7,7 +7,7 @@ import { resultsSchema } from './schema.ts';
 /** A full run has some thousand samples, under 1 MB. */
 const fileBytesMax = 64 * 2 ** 20;
 
-const hint = 'give a file that `understudy bench --json` wrote';
+const hint = 'give a file that `understudy bench` wrote';
 
 /**
  * Throws `config` when the file is missing, is not JSON, has another format, or has a wrong field
