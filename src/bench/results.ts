@@ -182,6 +182,29 @@ export interface BenchResults {
   readonly gaps: readonly Gap[];
 }
 
+/** The samples of a run while they are gathered. */
+export type Samples = {
+  -readonly [Key in keyof BenchResults as BenchResults[Key] extends readonly unknown[]
+    ? Key
+    : never]: BenchResults[Key] extends readonly (infer Item)[] ? Item[] : never;
+};
+
+export const noSamples = (): Samples => ({
+  jobRuns: [],
+  epochRuns: [],
+  takeovers: [],
+  holds: [],
+  latencies: [],
+  logs: [],
+  replays: [],
+  lags: [],
+  cuts: [],
+  seeds: [],
+  memory: [],
+  throughput: [],
+  gaps: [],
+});
+
 /** One promise about the figures, and whether this run kept it. */
 export interface Goal {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** A benchmark's results with plausible figures, the same in every run. */
-import type { BenchResults, Job } from '../../src/bench/results.ts';
+import { type BenchResults, type Job, noSamples } from '../../src/bench/results.ts';
 
 const MiB = 2 ** 20;
 
@@ -26,19 +26,7 @@ export function emptyResults(given: Partial<BenchResults> = {}): BenchResults {
       guestKernel: '6.1.0-guest',
     },
     guestMemoryBytes: 512 * MiB,
-    jobRuns: [],
-    epochRuns: [],
-    takeovers: [],
-    holds: [],
-    latencies: [],
-    logs: [],
-    replays: [],
-    lags: [],
-    cuts: [],
-    seeds: [],
-    memory: [],
-    throughput: [],
-    gaps: [],
+    ...noSamples(),
     ...given,
   };
 }

@@ -6,15 +6,8 @@
  */
 import { asError } from '../../base/errors.ts';
 import type { World } from '../../demo/world.ts';
-import type { Arrangement, BenchResults } from '../results.ts';
+import { type Arrangement, noSamples } from '../results.ts';
 import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
-
-/** Results while they are gathered. */
-export type Gathered = {
-  -readonly [Key in keyof BenchResults as BenchResults[Key] extends readonly unknown[]
-    ? Key
-    : never]: BenchResults[Key] extends readonly (infer Item)[] ? Item[] : never;
-};
 
 export interface SessionOptions {
   readonly world: World;
@@ -30,21 +23,7 @@ export class Session {
   readonly world: World;
   readonly memoryBytes: number;
   readonly tell: (text: string) => void;
-  readonly results: Gathered = {
-    jobRuns: [],
-    epochRuns: [],
-    takeovers: [],
-    holds: [],
-    latencies: [],
-    logs: [],
-    replays: [],
-    lags: [],
-    cuts: [],
-    seeds: [],
-    memory: [],
-    throughput: [],
-    gaps: [],
-  };
+  readonly results = noSamples();
   readonly #status: (text: string) => void;
   readonly #begunAt = performance.now();
   readonly #expectedMs: number;

@@ -1,9 +1,8 @@
 /** A comparison as a person reads it in a terminal. */
 import { type Colour, painter } from '../../demo/style.ts';
-import { formatMs } from '../../demo/units.ts';
 import type { ChangeVerdict, Comparison, FigureChange } from './compare.ts';
 import type { FigureUnit } from './figures.ts';
-import { formatByteRate, formatBytes, formatPercent, formatRatio } from './format.ts';
+import { formatPercent, formatUnit } from './format.ts';
 import type { TableOptions } from './table.ts';
 import { aligned } from './text-table.ts';
 
@@ -59,17 +58,5 @@ function changeText({ change }: FigureChange): string {
 }
 
 function valueText(value: number | null, unit: FigureUnit): string {
-  if (value === null) return '–';
-  switch (unit) {
-    case 'ratio':
-      return formatRatio(value);
-    case 'ms':
-      return formatMs(value);
-    case 'bytes/s':
-      return formatByteRate(value);
-    case 'bytes':
-      return formatBytes(value);
-    case 'share of a core':
-      return formatPercent(value);
-  }
+  return value === null ? '–' : formatUnit(value, unit);
 }

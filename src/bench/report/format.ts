@@ -36,7 +36,7 @@ export function formatBytes(bytes: number): string {
 export const formatByteRate = (bytesPerSecond: number): string =>
   `${formatBytes(bytesPerSecond)}/s`;
 
-export function formatUnit(value: number, unit: Goal['unit']): string {
+export function formatUnit(value: number, unit: Goal['unit'] | 'bytes'): string {
   switch (unit) {
     case 'ratio':
       return formatRatio(value);
@@ -44,6 +44,8 @@ export function formatUnit(value: number, unit: Goal['unit']): string {
       return formatMs(value);
     case 'bytes/s':
       return formatByteRate(value);
+    case 'bytes':
+      return formatBytes(value);
     case 'share of a core':
       return formatPercent(value);
   }
