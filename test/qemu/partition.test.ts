@@ -5,7 +5,9 @@ import { Ordeal } from './hosts/ordeal.ts';
 import type { PairOnHosts } from './hosts/pair-on-hosts.ts';
 import { sharedPair } from './hosts/shared-pair.ts';
 
-const thePair = sharedPair();
+// Silence is judged patiently: two busy processors hold a cable up for 300 ms now and then, and a
+// takeover because of that would be one speaker more than the test is about.
+const thePair = sharedPair({ silenceMs: 1000 });
 
 /** Cuts while the guest works, sees one node go on, mends, and sees both protect it again. */
 async function outlive(pair: PairOnHosts, cut: () => Promise<void>): Promise<void> {
@@ -17,7 +19,7 @@ async function outlive(pair: PairOnHosts, cut: () => Promise<void>): Promise<voi
   const holders = pair.terms();
   expect(holders).toHaveLength(termsBefore + 1);
   const speakers = await ordeal.speakers();
-  expect(speakers.length).toBeLessThanOrEqual(2);
+  expect(speakers.length, await pair.speakersInTime()).toBeLessThanOrEqual(2);
   expect(speakers.at(-1)).toBe(holders.at(-1));
   await pair.network.heal();
   await pair.protection();

@@ -82,6 +82,14 @@ export class PairOnHosts extends PairUnderTest {
     return runs.flatMap(({ uplink }) => hostNames.filter((host) => uplinkOf(host) === uplink));
   }
 
+  /** The same in words, each with its time: for a message. */
+  async speakersInTime(): Promise<string> {
+    const runs = await this.#capture.runs();
+    return runs
+      .map((run) => `${run.uplink} ${run.firstAtMs}-${run.lastAtMs} (${run.frames} frames)`)
+      .join('; ');
+  }
+
   /** Frames of the guest that the world has seen so far. */
   async framesSeen(): Promise<number> {
     const runs = await this.#capture.runs();
