@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../../base/distribution.ts';
 import { LoadProcess } from '../../demo/load-process.ts';
 import type { Arrangement } from '../results.ts';
+import type { Guest } from './guest.ts';
 import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
 import type { Session } from './session.ts';
@@ -84,7 +85,7 @@ async function measureLoadedHold(session: Session, seconds: number): Promise<voi
 
 async function latencies(
   session: Session,
-  { arrangement, client }: { arrangement: Arrangement; client: import('./client.ts').Client },
+  { arrangement, client }: Guest,
   seconds: number,
 ): Promise<void> {
   session.status(`ping and HTTP in arrangement ${arrangement}`);
