@@ -71,6 +71,10 @@ export const limits = {
   haltSteadyReads: 3,
   /** How long a marker or a frame may wait in QEMU before its vCPU is woken to record it. */
   wakeMs: 1,
+  /** A vCPU that sleeps longer than the tick is behind a clock that is ahead: what waits for it is unknown. */
+  vcpuSleepMs: 8,
+  /** Looks at a vCPU after a frame: QEMU may not have read it at the first one. */
+  wakesForFrame: 2,
   /** Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1. */
   pokeMs: 5,
   /** QEMU works for a moment on what it has read already. */
@@ -113,8 +117,8 @@ export const limits = {
   seedPauseMaxMs: 120_000,
   /** What may be sent at once under `seedBandwidth`: 10 ms at 1 Gbit/s. */
   seedBurstBytes: 1024 * 1024,
-  /** How often the core is told the time: a quarter of the shortest sensible epoch. */
-  coreTimerMs: 5,
+  /** How often the core is told the time: half of the usual epoch; each time is a wake-up of the node. */
+  coreTimerMs: 10,
   /** Figures for people and the demo; not on any path of the protocol. */
   reportMs: 250,
   /** How often the backup asks its replayer how far it is. */

@@ -65,7 +65,8 @@ export type PrimaryEvent =
   | { readonly type: 'timer' };
 
 export type PrimaryEffect =
-  | { readonly type: 'sendMarker'; readonly epoch: Epoch }
+  /** `isAwaited`: an output or the grant waits for it. */
+  | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
   /** All outputs up to and including this number may leave. */
   | { readonly type: 'release'; readonly through: number }
   | { readonly type: 'seed'; readonly backup: string }
@@ -416,7 +417,7 @@ export class PrimaryCore {
     this.#nextEpoch += 1;
     this.#lastMarkerAt = now;
     this.#gate.markerSent(epoch);
-    this.#effects.push({ type: 'sendMarker', epoch });
+    this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
     if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
   }
 

@@ -46,6 +46,8 @@ export class QemuInstance {
   readonly console: Duplex;
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
+  /** Of a recorder's vCPU, as the kernel numbers it. */
+  readonly vcpuThread: number | undefined;
   readonly #dir: string;
   #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
   #traced = false;
@@ -61,8 +63,10 @@ export class QemuInstance {
       console: Duplex;
       nics: Stream[];
     },
+    vcpuThread: number | undefined,
   ) {
     this.#dir = options.dir;
+    this.vcpuThread = vcpuThread;
     this.process = child;
     this.monitor = monitor;
     this.pad = streams.pad;
@@ -103,7 +107,9 @@ export class QemuInstance {
       const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
       const streams = { pad, wake, echo, console: consolePipe, nics };
-      return new QemuInstance(options, child, qmp, streams);
+      // A replayer answers only while log flows (R1), and is never asked to wake.
+      const vcpu = options.mode === 'record' ? await vcpuThread(qmp) : undefined;
+      return new QemuInstance(options, child, qmp, streams, vcpu);
     } catch (error) {
       consolePipe.destroy();
       await child.kill();
@@ -223,6 +229,12 @@ export class QemuInstance {
     await this.process.kill('SIGKILL');
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+/** The thread that executes the guest; there is one vCPU. */
+async function vcpuThread(monitor: Monitor): Promise<number | undefined> {
+  const cpus = await monitor.execute<{ 'thread-id': number }[]>('query-cpus-fast');
+  return cpus[0]?.['thread-id'];
 }
 
 /** Sockets that QEMU connects to while it starts; each takes one connection. */

@@ -18,6 +18,7 @@ import { parseDeviceState, type ReplaySection, replaySection } from './device-st
 import type { QemuInstance } from './instance.ts';
 import { LogFollower } from './log-follower.ts';
 import { Throttle } from './throttle.ts';
+import { VcpuWaker } from './vcpu-waker.ts';
 import { requestsInFlight } from './virtio.ts';
 
 export interface RecorderOptions {
@@ -72,8 +73,7 @@ export class Recorder {
   readonly #splits: number[] = [];
   /** Markers that QEMU was given and that did not come back yet. */
   #markersUnseen = 0;
-  #frameWaits = false;
-  #waker: NodeJS.Timeout | undefined;
+  readonly #waker: VcpuWaker;
   /** A cut that waits for the log after it. */
   #judgement: Judgement | undefined;
 
@@ -95,6 +95,14 @@ export class Recorder {
       onChunk: (chunk) => this.#push(chunk),
       onError: options.onError,
     });
+    const { instance } = options;
+    this.#waker = new VcpuWaker({
+      pid: instance.process.pid,
+      threadId: instance.vcpuThread,
+      waits: () => this.#markersUnseen > 0,
+      mayWake: () => !this.#follower.isPaused,
+      wake: () => instance.wakeVcpu(),
+    });
   }
 
   /** End of the last whole event that was handed on. */
@@ -106,18 +114,25 @@ export class Recorder {
     return this.#tail.icount;
   }
 
-  /** Puts a marker into the log; it comes back in a segment and pushes out what is before it. */
-  sendMarker(epoch: Epoch): void {
+  /**
+   * Puts a marker into the log; it comes back in a segment and pushes out what is before it.
+   * `isUrgent`: somebody waits for that, so that an idle guest is woken for it at once.
+   */
+  sendMarker(epoch: Epoch, isUrgent = true): void {
     this.instance.pad.write(encodeStreamFrame(encodeMarkerFrame(epoch, limits.markerFrameBytes)));
     this.#markersUnseen += 1;
-    this.#keepAwake();
+    if (isUrgent) this.#waker.markerGiven();
   }
 
   /** Gives a frame to the guest, length prefix included. */
   sendFrame(nic: number, bytes: Buffer): void {
     this.instance.nics[nic]?.write(bytes);
-    this.#frameWaits = true;
-    this.#keepAwake();
+    this.#waker.frameGiven();
+  }
+
+  /** To be called often: the vCPU of an idle guest may have something to record. */
+  tick(): void {
+    this.#waker.tick();
   }
 
   /** Looks for new log now instead of waiting to be told. */
@@ -317,27 +332,8 @@ export class Recorder {
     }
   }
 
-  /**
-   * Wakes the vCPU as long as a marker waits in QEMU, and once for a frame. An idle guest whose clock
-   * is ahead of the real one sleeps until that has caught up, and records nothing meanwhile.
-   */
-  #keepAwake(): void {
-    this.#waker ??= setInterval(() => {
-      // Stopped for a cut: its monitor is busy, and nothing would be recorded.
-      if (this.#follower.isPaused) return;
-      if (this.#markersUnseen <= 0 && !this.#frameWaits) this.#letSleep();
-      else this.instance.wakeVcpu();
-      this.#frameWaits = false;
-    }, limits.wakeMs);
-  }
-
-  #letSleep(): void {
-    clearInterval(this.#waker);
-    this.#waker = undefined;
-  }
-
   close(): void {
-    this.#letSleep();
+    this.#waker.close();
     this.#follower.close();
   }
 }

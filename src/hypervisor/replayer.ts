@@ -91,6 +91,7 @@ export class Replayer {
   #filter: StartFilter | 'none' | undefined;
   /** The frame behind the last event came back. */
   #lastEchoed = false;
+  #isHalting = false;
   #pokesLeft = 0;
   #poker: NodeJS.Timeout | undefined;
 
@@ -179,6 +180,7 @@ export class Replayer {
    * not prove that it was.
    */
   async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
+    this.#isHalting = true;
     const { layout, diskIds } = this.#options;
     // A request that was never made leaves its completion unconsumed, and with it all that follow:
     // feeding more of them than can be in flight is harmless and saves asking one by one.
@@ -286,6 +288,11 @@ export class Replayer {
       }
       this.instance.wake();
     }, limits.pokeMs);
+  }
+
+  /** All that was fed is known to be executed: QEMU may sleep until there is more. */
+  rest(): void {
+    if (!this.#isHalting) this.#pokesLeft = 0;
   }
 
   async destroy(): Promise<void> {

@@ -106,6 +106,8 @@ export class BackupRole {
   #cutState: BlobCollector | undefined;
   readonly #pauses: PauseFilter;
   readonly #behindMarker: Buffer;
+  /** Nothing came behind the last marker. */
+  #endsWithMarker = false;
   #lostAt = 0;
   #finished = false;
   #poweringOff = false;
@@ -361,7 +363,10 @@ export class BackupRole {
     const replica = await Replica.start({
       ...this.#options,
       onFailure,
-      onEpoch: (epoch) => this.#lag.echoed(epoch),
+      onEpoch: (epoch) => {
+        this.#lag.echoed(epoch);
+        if (this.#endsWithMarker && this.#lag.isCaughtUp) this.#replica?.rest();
+      },
     });
     if (this.#finished) {
       await replica.destroy();
@@ -436,8 +441,8 @@ export class BackupRole {
       this.#poweringOff = true;
       this.#step({ type: 'guestShutdownLogged' });
     }
-    const isMarkerLast = segment.markers.at(-1)?.end === segment.to;
-    const events = isMarkerLast
+    this.#endsWithMarker = segment.markers.at(-1)?.end === segment.to;
+    const events = this.#endsWithMarker
       ? Buffer.concat([segment.bytes, this.#behindMarker])
       : segment.bytes;
     this.#durable?.push(frame);

@@ -60,6 +60,11 @@ export class LagMeter {
     return oldest === undefined ? 0 : performance.now() - oldest.at;
   }
 
+  /** Every marker that arrived was executed. */
+  get isCaughtUp(): boolean {
+    return this.#awaited.length === 0;
+  }
+
   start(icount: number): void {
     this.#applied = icount;
     this.#lastIcount = icount;

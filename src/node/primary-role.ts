@@ -248,6 +248,7 @@ export class PrimaryRole {
 
   #tick(): void {
     this.#step({ type: 'timer' });
+    this.#options.recorder.tick();
     this.#backup?.watch.tick();
     this.#control();
   }
@@ -300,7 +301,7 @@ export class PrimaryRole {
   #perform(effect: PrimaryEffect): void {
     switch (effect.type) {
       case 'sendMarker':
-        this.#options.recorder.sendMarker(effect.epoch);
+        this.#options.recorder.sendMarker(effect.epoch, effect.isAwaited);
         return;
       case 'release':
         this.#release(effect.through);

@@ -128,6 +128,11 @@ export class Replica {
     else this.#replayer.feed(bytes);
   }
 
+  /** All that was fed is known to be executed. */
+  rest(): void {
+    this.#replayer.rest();
+  }
+
   /** Why a copy that has stalled does not go on; it is of no use afterwards. */
   diagnose(): Promise<string> {
     return this.#replayer.diagnose();

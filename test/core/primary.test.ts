@@ -22,7 +22,11 @@ describe('a primary', () => {
     rig.pass(limits.epochMs);
     const early = rig.lastMarker;
     const ready = rig.step({ type: 'backupReady' });
-    expect(ready).toContainEqual({ type: 'sendMarker', epoch: rig.lastMarker });
+    expect(ready).toContainEqual({
+      type: 'sendMarker',
+      epoch: rig.lastMarker,
+      isAwaited: true,
+    });
     expect(rig.step({ type: 'outputs', count: 1 }).map(({ type }) => type)).not.toContain(
       'release',
     );

@@ -194,6 +194,7 @@ export class Recording implements SoloLog {
     this.#egress.onDown(() => undefined); // the jobs notice
     await this.#egress.open();
     this.#markers = setInterval(() => {
+      recorder.tick();
       recorder.sendMarker(epoch(this.#nextEpoch));
       this.#nextEpoch += 1;
     }, limits.epochMs);

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { limits } from '../../src/base/limits.ts';
+import { VcpuWaker } from '../../src/hypervisor/vcpu-waker.ts';
+
+/** The thread that runs this test: whoever asks for its state finds it running. */
+const running = process.pid;
+
+describe('waking the vCPU', () => {
+  const ends: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ends.splice(0)) end();
+  });
+
+  function waker(
+    threadId: number | undefined,
+    { waits = (): boolean => false, mayWake = (): boolean => true } = {},
+  ) {
+    const woken = { times: 0 };
+    const pid = threadId ?? process.pid;
+    const wake = () => {
+      woken.times += 1;
+    };
+    const made = new VcpuWaker({ pid, threadId, waits, mayWake, wake });
+    ends.push(() => made.close());
+    return { waker: made, woken };
+  }
+
+  /** A process that sleeps as long as the test runs. */
+  async function sleeping(): Promise<number> {
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    ends.push(() => child.kill('SIGKILL'));
+    await sleep(100);
+    return child.pid ?? 0;
+  }
+
+  it('wakes a sleeping one at once for a frame, and stops looking soon', async () => {
+    const { waker: made, woken } = waker(await sleeping());
+    made.frameGiven();
+    expect(woken.times).toBe(1);
+    await sleep(50);
+    expect(woken.times).toBe(limits.wakesForFrame);
+  });
+
+  it('leaves one that executes alone', async () => {
+    const { waker: made, woken } = waker(running);
+    made.frameGiven();
+    made.markerGiven();
+    await sleep(30);
+    expect(woken.times).toBe(0);
+  });
+
+  it('goes on as long as a marker waits', async () => {
+    let waits = true;
+    const { waker: made, woken } = waker(await sleeping(), { waits: () => waits });
+    made.markerGiven();
+    await sleep(40);
+    expect(woken.times).toBeGreaterThan(3);
+    waits = false;
+    await sleep(10);
+    const before = woken.times;
+    await sleep(30);
+    expect(woken.times).toBe(before);
+  });
+
+  it('wakes one that did not run between two ticks, and none that did', async () => {
+    const asleep = waker(await sleeping());
+    const awake = waker(running);
+    for (const { waker: made } of [asleep, awake]) made.tick();
+    // The first look tells nothing.
+    const before = [asleep.woken.times, awake.woken.times];
+    await sleep(limits.vcpuSleepMs + 5);
+    for (const { waker: made } of [asleep, awake]) made.tick();
+    expect([asleep.woken.times, awake.woken.times]).toEqual([1, before[1]]);
+    asleep.waker.tick();
+    expect(asleep.woken.times, 'too soon after the last look').toBe(1);
+  });
+
+  it('wakes nobody while the machine is stopped, and makes up for it', async () => {
+    let mayWake = false;
+    const { waker: made, woken } = waker(await sleeping(), { mayWake: () => mayWake });
+    made.frameGiven();
+    await sleep(20);
+    expect(woken.times).toBe(0);
+    mayWake = true;
+    await sleep(20);
+    expect(woken.times).toBe(limits.wakesForFrame);
+  });
+
+  it('wakes a thread that it cannot look at', () => {
+    const { waker: made, woken } = waker(undefined);
+    made.frameGiven();
+    expect(woken.times).toBe(1);
+  });
+});
