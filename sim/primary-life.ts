@@ -1,6 +1,6 @@
 /** A simulated primary: the core of src/core/primary.ts with a machine, a gate's queue and a link. */
 import { limits } from '../src/base/limits.ts';
-import { epoch, logPosition, type Term } from '../src/base/units.ts';
+import { epoch, icount, logPosition, type Term } from '../src/base/units.ts';
 import { FailureDetector } from '../src/core/failure-detector.ts';
 import type { PrimaryCore, PrimaryEffect, PrimaryEvent } from '../src/core/primary.ts';
 import { eventBytes } from './guest.ts';
@@ -151,7 +151,9 @@ export class PrimaryLife {
     for (const event of events) {
       if (event.kind === 'marker') {
         const at = logPosition(position);
-        this.#step({ type: 'markerSeen', epoch: epoch(event.epoch), position: at });
+        // The simulated guest's log grows as it works.
+        const work = icount(position * limits.idleInstructionsPerMs);
+        this.#step({ type: 'markerSeen', epoch: epoch(event.epoch), position: at, icount: work });
       }
       position += eventBytes(event);
     }

@@ -7,8 +7,12 @@ export const limits = {
   markerFrameBytes: 4200,
   /** Epoch boundaries at least this often: bounds what a takeover may have to re-execute blindly. */
   epochMs: 20,
+  /** The same for a guest that does nothing: its log is not worth fifty wake-ups a second on four processes. */
+  idleEpochMs: 60,
+  /** Below this a guest does nothing: an idle Linux executes 0.3 million a second, a busy one 100 and more. */
+  idleInstructionsPerMs: 2_000,
   /** Guest-invisible tick on both sides (R3): shorter costs log, longer delays markers at idle. */
-  tickUs: 5000,
+  tickUs: 6000,
   /** Markers on their way through QEMU: one covers what waits, one what arrives meanwhile. */
   markersInFlightMax: 2,
   /**

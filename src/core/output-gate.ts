@@ -52,6 +52,11 @@ export class OutputGate {
     return this.#mode;
   }
 
+  /** Outputs that have reached the gate so far. */
+  get arrived(): number {
+    return this.#arrived;
+  }
+
   /** Outputs that wait at the gate. */
   get held(): number {
     return this.#arrived - this.#released;

@@ -14,7 +14,7 @@
  *  4. Losing a backup that has no grant needs no term: it could not have taken over.
  *  5. A backup is seeded one at a time; a second one is refused.
  *  6. A marker is sent at once when an output waits uncovered, and at least every `epochMs`, while
- *     there is a backup that could acknowledge it.
+ *     there is a backup that could acknowledge it; every `idleEpochMs` if the guest is idle.
  *  7. A guest that powered itself off ends the machine when its last outputs have left.
  *  8. After `ended` nothing is emitted any more.
  *  9. `onBackupLost: hold`: the term is claimed all the same, because it shuts out the backup that was
@@ -31,7 +31,7 @@
  * 14. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
  */
 import { limits } from '../base/limits.ts';
-import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
+import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
 import { epoch as toEpoch } from '../base/units.ts';
 import { OutputGate } from './output-gate.ts';
 
@@ -39,7 +39,12 @@ export type PrimaryEvent =
   /** Outputs of the guest reached the gate, over all channels. */
   | { readonly type: 'outputs'; readonly count: number }
   /** A marker came back at this position; everything before it has been given to the link. */
-  | { readonly type: 'markerSeen'; readonly epoch: Epoch; readonly position: LogPosition }
+  | {
+      readonly type: 'markerSeen';
+      readonly epoch: Epoch;
+      readonly position: LogPosition;
+      readonly icount: Icount;
+    }
   | { readonly type: 'backupJoined'; readonly backup: string }
   /** The backup holds the state of a cut and the log after it, and executes. */
   | { readonly type: 'backupReady' }
@@ -145,6 +150,11 @@ export class PrimaryCore {
   #term: Term;
   #nextEpoch = 1;
   #lastMarkerAt = Number.NEGATIVE_INFINITY;
+  /** When the last marker came back, and the guest's instructions up to it. */
+  #lastSeen = { at: 0, icount: 0 };
+  /** Neither outputs nor many instructions between the last two markers. */
+  #isIdle = false;
+  #outputsSeen = 0;
   #lastStepAt = Number.POSITIVE_INFINITY;
   #releasedBefore = 0;
   #guestStands: 'drill' | 'heldOutputs' | undefined;
@@ -186,11 +196,13 @@ export class PrimaryCore {
     switch (event.type) {
       case 'outputs':
         this.#gate.outputsArrived(event.count);
+        this.#isIdle = false;
         // The guest stands or is off; what led to its last outputs is in the log, too.
         if ('logEnd' in state && state.logEnd !== undefined) this.#gate.logEnded(state.logEnd);
         return;
       case 'markerSeen':
         this.#gate.markerSeen(event.epoch, event.position);
+        this.#judgeIdle(now, event.icount);
         if (state.kind === 'granting' && event.epoch === state.marker) {
           this.#become({ kind: 'protected', backup: state.backup });
           this.#effects.push({ type: 'grant' });
@@ -409,7 +421,10 @@ export class PrimaryCore {
     const state = this.#state;
     if (!marking.includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
-    const due = now - this.#lastMarkerAt >= this.#options.epochMs;
+    const { epochMs } = this.#options;
+    const isIdle = this.#isIdle && state.kind === 'protected';
+    const due =
+      now - this.#lastMarkerAt >= (isIdle ? Math.max(epochMs, limits.idleEpochMs) : epochMs);
     const room = this.#gate.markersUnseen < limits.markersInFlightMax;
     const held = this.#gate.mode === 'holding' && this.#gate.needsMarker;
     if (!(wantsGrant || (room && (due || held)))) return;
@@ -419,6 +434,14 @@ export class PrimaryCore {
     this.#gate.markerSent(epoch);
     this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
     if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
+  }
+
+  #judgeIdle(now: Millis, icount: number): void {
+    const { at, icount: before } = this.#lastSeen;
+    this.#lastSeen = { at: now, icount };
+    const outputs = this.#gate.arrived !== this.#outputsSeen;
+    this.#outputsSeen = this.#gate.arrived;
+    this.#isIdle = !outputs && icount - before < (now - at) * limits.idleInstructionsPerMs;
   }
 
   #emitRelease(): void {

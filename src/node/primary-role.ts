@@ -152,8 +152,8 @@ export class PrimaryRole {
       this.#backup.flow.step(shipped, millis(performance.now()));
     }
     this.#epochs += segment.markers.length;
-    for (const { epoch, position } of segment.markers) {
-      this.#step({ type: 'markerSeen', epoch, position });
+    for (const { epoch, position, icount } of segment.markers) {
+      this.#step({ type: 'markerSeen', epoch, position, icount });
     }
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#poweringOff = true;
   }

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
 import {
   type Epoch,
+  icount,
   type LogPosition,
   logPosition,
   type Millis,
@@ -62,6 +63,10 @@ export class PrimaryRig {
     expect(rig.core.state).toEqual({ kind: 'protected', backup: 'b' });
     return rig;
   }
+
+  /** Whether the guest executes anything between two markers. */
+  works = true;
+  #executed = 0;
 
   get lastMarker(): Epoch {
     return this.#sent.at(-1)?.epoch as Epoch;
@@ -121,8 +126,14 @@ export class PrimaryRig {
     const marker = this.#sent.find((sent) => sent.epoch === epoch);
     if (marker === undefined || marker.position !== undefined) return [];
     this.#position += 100;
+    if (this.works) this.#executed += 1_000_000_000;
     marker.position = this.#position;
-    return this.step({ type: 'markerSeen', epoch, position: logPosition(this.#position) });
+    return this.step({
+      type: 'markerSeen',
+      epoch,
+      position: logPosition(this.#position),
+      icount: icount(this.#executed),
+    });
   }
 
   seeAll(): PrimaryEffect[] {

@@ -61,6 +61,40 @@ describe('a primary', () => {
     expect(rig.lastMarker).toBe(before + 1);
   });
 
+  it('an idle guest: markers are rarer, and the first output gets one at once (6)', () => {
+    const rig = PrimaryRig.protected();
+    rig.works = false;
+    const idle = (epochs: number): void => {
+      for (let ms = 0; ms < epochs * limits.idleEpochMs; ms += limits.coreTimerMs) {
+        rig.pass(limits.coreTimerMs);
+        rig.seeAll();
+      }
+    };
+    idle(2);
+    const before = rig.lastMarker;
+    idle(10);
+    expect(rig.lastMarker - before).toBeLessThanOrEqual(10);
+    expect(rig.lastMarker - before).toBeGreaterThanOrEqual(8);
+    const rare = rig.lastMarker;
+    rig.seeAll();
+    rig.step({ type: 'outputs', count: 1 });
+    expect(rig.lastMarker).toBe(rare + 1);
+    rig.seeAll();
+    rig.pass(limits.epochMs);
+    expect(rig.lastMarker, 'as often as before').toBe(rare + 2);
+  });
+
+  it('a guest that computes without a word is not idle (6)', () => {
+    const rig = PrimaryRig.protected();
+    for (let epochs = 0; epochs < 3; epochs += 1) {
+      rig.pass(limits.epochMs);
+      rig.seeAll();
+    }
+    const before = rig.lastMarker;
+    rig.pass(limits.epochMs * 4);
+    expect(rig.lastMarker).toBeGreaterThanOrEqual(before + 2);
+  });
+
   it('granted backup dies: outputs wait for the term, then leave', () => {
     // Goal: losing a backup opens nothing by itself.
     const rig = PrimaryRig.protected();

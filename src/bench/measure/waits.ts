@@ -8,6 +8,9 @@ import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
 import type { Session } from './session.ts';
 
+/** The example guest writes a ledger line 16 times a second, each to the disk: an idle one does not. */
+const idleGuest = 'understudy.ledger_ms=3600000';
+
 /** Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load. */
 export async function measureWaits(
   session: Session,
@@ -18,7 +21,7 @@ export async function measureWaits(
     await measurePairWaits(session, seconds);
     return;
   }
-  const guest = await session.guest(arrangement);
+  const guest = await session.guest(arrangement, { append: idleGuest });
   try {
     await latencies(session, guest, seconds);
   } finally {
@@ -28,10 +31,10 @@ export async function measureWaits(
 
 async function measurePairWaits(session: Session, seconds: number): Promise<void> {
   const { results } = session;
-  const guest = await session.pair();
+  const guest = await session.pair({ append: idleGuest });
   const figures = new NodeFigures(guest);
   try {
-    await sleep(benchLimits.settleMs);
+    await sleep(benchLimits.idleSettleMs);
     session.status('an idle pair');
     const idle = await figures.during('idle', () => sleep(seconds * 1000));
     if (idle !== undefined) {
@@ -51,10 +54,10 @@ async function measurePairWaits(session: Session, seconds: number): Promise<void
 
 /** The idle log of a guest whose timer goes on ticking when it is idle. */
 export async function measureTimerRate(session: Session, seconds: number): Promise<void> {
-  const guest = await session.pair({ append: 'nohz=off' });
+  const guest = await session.pair({ append: `nohz=off ${idleGuest}` });
   const figures = new NodeFigures(guest);
   try {
-    await sleep(benchLimits.settleMs);
+    await sleep(benchLimits.idleSettleMs);
     session.status('an idle guest with a ticking timer');
     const { tickHz } = benchLimits;
     const stretch = await figures.during('idle', () => sleep(seconds * 1000), tickHz);
