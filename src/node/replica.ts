@@ -119,6 +119,11 @@ export class Replica {
     return this.#replayer.readBytes;
   }
 
+  /** The disks, for who copies them while they are used. */
+  get storage(): Storage {
+    return this.#storage;
+  }
+
   get comparing(): boolean {
     return this.#waiting !== undefined;
   }
@@ -145,14 +150,17 @@ export class Replica {
   /**
    * Halts the copy after everything given so far, at `icount`, and goes on in a fresh replayer
    * (R9). Returns what differs from the primary's state, which may arrive later; empty if equal.
+   * `whileStill` is called while RAM and disks stand still at the cut; a takeover waits for it, and it
+   * must not reject.
    */
   async compare(
     icount: number,
     ram: RamDigest,
     primaryState: Promise<Buffer>,
+    whileStill: () => Promise<void> = () => Promise.resolve(),
   ): Promise<readonly string[]> {
     this.#waiting = [];
-    const halting = this.#haltAndGoOn(icount);
+    const halting = this.#haltAndGoOn(icount, whileStill);
     this.#comparing = halting.catch(() => undefined);
     const { deviceState, digest } = await halting;
     const differences = compareDeviceStates(
@@ -166,11 +174,16 @@ export class Replica {
     ];
   }
 
-  async #haltAndGoOn(icount: number): Promise<{ deviceState: Buffer; digest: RamDigest }> {
+  async #haltAndGoOn(
+    icount: number,
+    whileStill: () => Promise<void>,
+  ): Promise<{ deviceState: Buffer; digest: RamDigest }> {
     this.prepareSpare();
     const old = this.#replayer;
     const { deviceState } = await old.halt(icount, () => []);
+    const still = whileStill(); // the storage daemon works while RAM is read here
     const digest = digestRam(this.#options.ramFile);
+    await still;
     const next = await (this.#spare as Promise<Replayer>);
     this.#spare = undefined;
     this.#replayer = next;
