@@ -233,6 +233,10 @@ export class UnderstudyNode {
         if (this.#role instanceof PrimaryRole) return this.#role.verify();
         return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
       },
+      takeSnapshot: (label) => {
+        if (this.#role instanceof PrimaryRole) return this.#role.takeSnapshot(label);
+        return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
+      },
       drill: () => {
         if (this.#role instanceof PrimaryRole) this.#role.drill();
         else throw new UnderstudyError('takeover', 'This node is not primary');
@@ -374,6 +378,7 @@ export class UnderstudyNode {
       terms: this.#terms,
       epochMs: config.epochMs,
       onBackupLost: config.onBackupLost,
+      snapshotEveryMs: config.snapshots?.everyMs,
       detector: config,
       remember: (term) => this.#spoken.save(term),
       ...machine,
