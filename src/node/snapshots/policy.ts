@@ -1,18 +1,8 @@
 /** What the pair file says about snapshots: where, how often, and which of them stay. */
 import { z } from 'zod';
+import type { Keep } from '../../store/retention.ts';
 import { spoolSizeField } from '../pair-amounts.ts';
 import { snapshotLimits } from './limits.ts';
-
-/** Which snapshots stay; the newest one always does. */
-export interface KeepPolicy {
-  /** The newest so many. */
-  readonly last?: number | undefined;
-  /** One for each of the last so many hours, and days. */
-  readonly hourly?: number | undefined;
-  readonly daily?: number | undefined;
-  /** Of the machine's snapshots and log; the oldest go first. */
-  readonly budgetBytes?: number | undefined;
-}
 
 export interface SnapshotPolicy {
   /** Directory of the store. */
@@ -20,7 +10,7 @@ export interface SnapshotPolicy {
   /** `undefined`: a cut is kept only when somebody asks for it. */
   readonly everyMs: number | undefined;
   /** `undefined`: all stay. */
-  readonly keep: KeepPolicy | undefined;
+  readonly keep: Keep | undefined;
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
@@ -33,16 +23,24 @@ function duration(text: string): number {
 const { everyMsMin, everyMsMax } = snapshotLimits;
 const everyWords = `must be a time such as 4s, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h`;
 const countWords = 'must be a whole number from 0 to 100000';
-const count = z.int(countWords).min(0, countWords).max(100_000, countWords).optional();
+const count = z.int(countWords).min(0, countWords).max(100_000, countWords).exactOptional();
 
 export const keepSchema = z
-  .strictObject({ last: count, hourly: count, daily: count, budget: spoolSizeField.optional() })
+  .strictObject({
+    last: count,
+    hourly: count,
+    daily: count,
+    budget: spoolSizeField.exactOptional(),
+  })
   .refine(
     ({ last, hourly, daily, budget }) =>
       budget !== undefined || [last, hourly, daily].some((some) => some !== undefined && some > 0),
     'would keep nothing: give last, hourly, daily or budget',
   )
-  .transform(({ budget, ...counts }) => ({ ...counts, budgetBytes: budget }));
+  .transform(({ budget, ...counts }) => ({
+    ...counts,
+    ...(budget === undefined ? {} : { budgetBytes: budget }),
+  }));
 
 export const snapshotsSchema = z.strictObject({
   store: z

@@ -135,6 +135,7 @@ class Run {
   /** Returns whether the instant was reached. */
   async #takePiece(piece: LogPiece): Promise<boolean> {
     const { layout, until } = this.#options;
+    if (piece.to <= this.#tail.position) return false; // known already
     const { events, marks } = decodeLogPayload(layout, piece.payload);
     let at = this.#startIn(piece, marks);
     const end =
