@@ -141,8 +141,8 @@ export interface LogArchive {
   /** What is there, in the order of its positions, without reading it. */
   list(run: RunName): Promise<LogPieceFacts[]>;
   /**
-   * The pieces behind a cut, one adjoining the other, to the end of the run. The first may begin before
-   * the cut. A gap throws `store` and names it, when it is reached.
+   * The pieces behind a cut, without a gap, to the end of the run. A piece may begin before the cut, or before
+   * the end of the one before it: skip what is known. A gap throws `store` and names it, when it is reached.
    */
   follow(cut: RunName & { readonly position: LogPosition }): AsyncIterable<LogPiece>;
 }
@@ -175,6 +175,16 @@ export interface VerifyReport {
   readonly damaged: readonly Damage[];
 }
 
+/** What a snapshot takes up. */
+export interface SnapshotUsage {
+  readonly id: string;
+  /**
+   * What `collect` gives back when this snapshot and all older ones were removed, and not when only the
+   * older ones were: its chunks, and the log up to the next snapshot.
+   */
+  readonly bytes: number;
+}
+
 export interface SnapshotStore {
   readonly log: LogArchive;
   /** Begins a snapshot; images of the parent that have the same name and size are inherited. */
@@ -186,6 +196,8 @@ export interface SnapshotStore {
   /** Also one whose manifest is damaged. Throws `store` when there is none with this id. */
   remove(id: string): Promise<void>;
   collect(): Promise<Collected>;
+  /** Oldest first. */
+  usage(): Promise<SnapshotUsage[]>;
   /** Reads and hashes everything. */
   verify(): Promise<VerifyReport>;
   /** Aborts what was begun. Another process may open the store then. */
