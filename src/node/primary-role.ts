@@ -86,8 +86,12 @@ interface Comparing {
 /** A cut that the backup stores, which may take longer than the compare. */
 interface Storing {
   readonly cutId: string;
+  /** The snapshot's id. */
+  readonly stored: Promise<string>;
+  /** Resolves whatever becomes of it. */
+  readonly settled: Promise<void>;
   readonly resolve: (snapshot: string) => void;
-  readonly reject: (error: UnderstudyError) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class PrimaryRole {
@@ -248,18 +252,17 @@ export class PrimaryRole {
     // In an object: the next cut need not wait until this one is stored.
     const { stored } = await this.#exclusively(async () => {
       const backup = this.#comparableBackup();
-      if (backup.storing !== undefined) {
-        throw new UnderstudyError('store', 'No snapshot: the one before is still being stored');
-      }
+      // One that is kept by policy may be on its way.
+      while (backup.storing !== undefined) await backup.storing.settled;
       const cutId = this.#newCutId();
-      const result = new Promise<string>((resolve, reject) => {
-        backup.storing = { cutId, resolve, reject };
-      });
-      result.catch(() => undefined); // the cut itself may fail before
+      const storing = beginStoring(cutId);
+      backup.storing = storing;
       try {
         await this.#compareAt(backup, cutId, label === undefined ? {} : { label });
-        return { stored: result };
-      } catch (error) {
+        return { stored: storing.stored };
+      } catch (thrown) {
+        const error = asError(thrown);
+        storing.reject(error);
         backup.storing = undefined;
         throw error;
       }
@@ -604,6 +607,16 @@ export class PrimaryRole {
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);
   }
+}
+
+function beginStoring(cutId: string): Storing {
+  let resolve: Storing['resolve'] = () => undefined;
+  let reject: Storing['reject'] = () => undefined;
+  const stored = new Promise<string>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  const over = (): void => undefined;
+  return { cutId, stored, settled: stored.then(over, over), resolve, reject };
 }
 
 function takeKept(backup: Backup, { cutId, snapshot, problem }: Kept): void {

@@ -538,6 +538,7 @@ export interface PairFile {
   seedBandwidth?: string;
   spoolBudget?: string;
   ack?: 'received' | 'durable';
+  snapshots?: { store: string; every?: string; keep?: Record<string, number | string> };
   nodes: Record<string, { listen: string; disks: Record<string, string>; durableLogDir?: string }>;
 }
 

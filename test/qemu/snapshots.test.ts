@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { differingBlocks, digestRam } from '../../src/hypervisor/ram.ts';
 import type { Instant } from '../../src/node/snapshots/instant.ts';
 import { rollForward } from '../../src/node/snapshots/roll-forward.ts';
-import { diskImage, ramImage } from '../../src/ports/snapshot-store.ts';
-import { MemoryStore } from '../node/snapshots/memory-store.ts';
+import { diskImage, ramImage, type SnapshotStore } from '../../src/ports/snapshot-store.ts';
+import { openStore } from '../../src/store/store.ts';
 import { Lab } from './harness.ts';
 import { KeptPair } from './snapshot-rig.ts';
 
@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => lab.close());
 
 test('cuts of a busy machine are kept, each with what changed since the one before', async () => {
-  const store = new MemoryStore();
+  const store = await openLabStore();
   const pair = await KeptPair.open(lab, store);
   const { machine } = pair;
   await machine.console.run('echo first > /data/first; sync');
@@ -40,8 +40,11 @@ test('cuts of a busy machine are kept, each with what changed since the one befo
   expect([...machine.errors, ...pair.failures]).toEqual([]);
 });
 
+/** The keeper closes a store that it wrote to: it is opened anew to be read. */
+const openLabStore = (): Promise<SnapshotStore> => openStore({ directory: `${lab.dir}/store` });
+
 /** A machine rolled forward from a snapshot: its files, and where it stands. */
-async function past(store: MemoryStore, id: string, until: Instant) {
+async function past(store: SnapshotStore, id: string, until: Instant) {
   const snapshot = await store.open(id);
   const [ramFile, image] = [lab.fresh('ram'), lab.fresh('image')];
   await snapshot.materialize(ramImage, ramFile);
@@ -68,8 +71,7 @@ const areEqual = (a: string, b: string): boolean => {
 };
 
 test('any instant between two cuts is the same machine each time, and a cut is itself', async () => {
-  const store = new MemoryStore();
-  const pair = await KeptPair.open(lab, store);
+  const pair = await KeptPair.open(lab, await openLabStore());
   const { machine } = pair;
   await pair.keeper.settled();
   const first = await pair.cut({ keep: true });
@@ -80,6 +82,7 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   await machine.console.run('echo late > /data/late; sync');
   const last = await pair.cut({ keep: true });
   await pair.keeper.close();
+  const store = await openLabStore();
   expect([...machine.errors, ...pair.failures]).toEqual([]);
   await machine.kill();
 

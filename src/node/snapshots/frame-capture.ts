@@ -1,8 +1,8 @@
 /**
  * Captures what a machine of the past sends and receives, into one pcap file.
  *
- * QEMU's own capture (`filter-dump`) is put in front of each card's replay filter, which would drop
- * what the guest sends. It stamps frames with the guest's clock, counted from a second that QEMU does not
+ * QEMU's own capture (`filter-dump`) is put behind each card's replay filter, seen from outside: so it is
+ * there before that drops what the guest sends, and gets what comes from the log. It stamps frames with the guest's clock, counted from a second that QEMU does not
  * tell. So the pad is captured, too: it gets the markers, whose epochs the kept log knows the time of.
  *
  *  file     magic a1b2c3d4 | 2 | 4 | 0 | 0 | 262144 | 1 (Ethernet), then records     little-endian
@@ -51,7 +51,6 @@ export class FrameCapture {
         id: `capture-${netdev}`,
         netdev,
         queue: 'all',
-        position: 'head',
         file: this.#part(this.#machines, netdev),
       });
     }

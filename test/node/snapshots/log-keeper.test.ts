@@ -4,13 +4,27 @@ import { icount, logPosition, term } from '../../../src/base/units.ts';
 import { snapshotLimits } from '../../../src/node/snapshots/limits.ts';
 import { LogKeeper } from '../../../src/node/snapshots/log-keeper.ts';
 import { decodeLogPayload } from '../../../src/node/snapshots/log-payload.ts';
+import type { LogPiece } from '../../../src/ports/snapshot-store.ts';
 import { encodeEvent } from '../../../src/rrlog/events.ts';
 import { layoutFor } from '../../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
-import { MemoryStore } from './memory-store.ts';
 
 const layout = layoutFor('7.2');
-let store: MemoryStore;
+/** An archive that takes what it is given, or not. */
+class Archive {
+  readonly pieces: LogPiece[] = [];
+  /** What the next `append` throws, once. */
+  failure: Error | undefined;
+
+  async append(piece: LogPiece): Promise<void> {
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    this.pieces.push(piece);
+  }
+}
+
+let store: Archive;
 let tail: LogTail;
 let broken: Error[];
 let refused: Error[];
@@ -18,12 +32,12 @@ let keeper: LogKeeper;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  store = new MemoryStore();
+  store = new Archive();
   tail = new LogTail({ layout, input: 'stripped', expectHeader: false, markerNetId: 0 });
   broken = [];
   refused = [];
   keeper = new LogKeeper({
-    ...{ vm: 'web', run: '1.1', layout, term: term(1), archive: store.log },
+    ...{ vm: 'web', run: '1.1', layout, term: term(1), archive: store },
     onBroken: (error) => broken.push(error),
     onRefused: (error) => refused.push(error),
     now: () => 1_000_000 + Math.round(performance.now()),
