@@ -157,7 +157,8 @@ export class UnderstudyNode {
     const stale = await endStale(runDir.pids);
     if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
     runDir.clear();
-    requireRoom(runDir.path, vm.memoryBytes);
+    // A kept cut is held against a shadow of the memory.
+    requireRoom(runDir.path, vm.memoryBytes * (config.snapshots === undefined ? 1 : 2));
     const arbiter = await openArbiter(config.arbiter, {
       pair: config.pair,
       auth: config.arbiterAuth,

@@ -32,6 +32,8 @@ export interface CaptureOptions {
 
 /** RAM and disks of one cut, here and not yet in the store. */
 export interface Captured {
+  /** RAM of the cut, until the next capture. */
+  readonly ramFile: string;
   /** How long RAM was compared, and how long the copies of the disks then were waited for. */
   readonly ramMs: number;
   readonly disksMs: number;
@@ -61,6 +63,7 @@ export class Capturer {
   readonly #storage: Storage;
   readonly #disks: TrackedDisk[] = [];
   readonly #shadow: RamShadow;
+  readonly #shadowFile: string;
   /** By block: 1 when the store's last snapshot has something else. */
   readonly #changed: Uint8Array;
   /** Nodes of the copies that the next capture will begin. */
@@ -70,7 +73,8 @@ export class Capturer {
 
   private constructor({ storage, ramFile }: CaptureOptions) {
     this.#storage = storage;
-    this.#shadow = new RamShadow(ramFile, `${ramFile}.kept`, snapshotLimits.blockBytes);
+    this.#shadowFile = `${ramFile}.kept`;
+    this.#shadow = new RamShadow(ramFile, this.#shadowFile, snapshotLimits.blockBytes);
     this.#changed = new Uint8Array(this.#shadow.blocks);
   }
 
@@ -132,7 +136,7 @@ export class Capturer {
     const { done } = await starting;
     this.#prepared = undefined;
     const disksMs = performance.now() - begun - ramMs;
-    const captured = { ramMs, disksMs, disks, copied: done };
+    const captured = { ramFile: this.#shadowFile, ramMs, disksMs, disks, copied: done };
     if (failure === undefined) return captured;
     await this.drop(captured);
     throw failure;

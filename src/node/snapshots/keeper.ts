@@ -8,7 +8,8 @@
  *  2. While the copy stands still only memory is compared and copies of disks are begun; all else is done
  *     behind it.
  *  3. A cut is kept when the compare found the copy equal to the primary, and only then. What is kept is the
- *     primary's device state, with the RAM and the disks of the copy, which are equal to the primary's.
+ *     primary's device state, with the RAM and the disks of the copy. It is the captured RAM that was
+ *     compared.
  *  4. One cut at a time: one that comes while another is still shipped is not kept, and that is told.
  *  5. After `close` the storage daemon has nothing of it any more, and the store may be opened by others.
  */
@@ -65,7 +66,7 @@ export type KeepResult = { readonly snapshot: string } | { readonly problem: str
 /** A compare whose cut is to be kept. */
 export interface Keeping {
   /** For `Replica.compare`; never rejects. */
-  readonly whileStill: () => Promise<void>;
+  readonly whileStill: () => Promise<string | undefined>;
   /**
    * The compare is over. With the primary's device state the copy was found equal to it, and the
    * snapshot is stored; without it what was captured is dropped.
@@ -143,9 +144,12 @@ export class SnapshotKeeper {
     const facts = this.#factsOf(cut, cut.keep, following);
     let captured: Promise<Captured> | undefined;
     return {
-      whileStill: async () => {
+      whileStill: () => {
         captured = following.capturer.capture();
-        await captured.catch(() => undefined); // told by `settle`
+        return captured.then(
+          ({ ramFile }) => ramFile,
+          () => undefined, // told by `settle`
+        );
       },
       settle: (deviceState) => {
         this.#storing = this.#settle(following, captured, deviceState, facts).then(tell);
