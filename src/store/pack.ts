@@ -9,10 +9,10 @@
  *           u32 bytes, u8 codec, 3 zeros
  *   tail    "USPI"  u32 chunks  u32 offset of the index  u32 0  SHA-256 of the index (32)
  *
- * All numbers are big-endian. The name of the file is the first 32 hex digits of the index's SHA-256, so a
- * pack is named by what is in it.
+ * All numbers are big-endian. The name of the file is random: were it made of what is in the pack, a pack
+ * could be written again while `collect` is about to remove it.
  */
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { hashBytes, type StoredChunk } from './chunk.ts';
 import { damaged } from './failure.ts';
 import { discard, type Places, settle, temporaryName } from './file-names.ts';
@@ -23,7 +23,6 @@ const headMagic = Buffer.from('USPK\0\0\0\x01', 'latin1');
 const tailMagic = 0x55535049; // "USPI"
 const entryBytes = 48;
 const tailBytes = 48;
-const idDigits = 32;
 
 /** One chunk of a pack. */
 export interface PackEntry {
@@ -100,7 +99,7 @@ export class PackWriter {
     this.#push(index);
     this.#push(tail);
     await this.flush();
-    const id = sum.toString('hex').slice(0, idDigits);
+    const id = randomBytes(16).toString('hex');
     const { handle, path } = await this.#open();
     await settle(this.#files, handle, path, this.#places.pack(id));
     return { id, bytes: this.#bytes, entries: this.#entries };
@@ -144,14 +143,14 @@ export async function readPackIndex(files: Files, places: Places, id: string): P
     const indexBytes = count * entryBytes;
     if (
       tail.readUInt32BE(0) !== tailMagic ||
+      tail.readUInt32BE(12) !== 0 ||
       indexBytes > storeLimits.packIndexBytesMax ||
       offset + indexBytes + tailBytes !== bytes
     ) {
       throw wrong('its end is none');
     }
     const index = await handle.read(offset, indexBytes);
-    const sum = hash('sha256', index, 'buffer');
-    if (!sum.equals(tail.subarray(16)) || sum.toString('hex').slice(0, idDigits) !== id) {
+    if (!hash('sha256', index, 'buffer').equals(tail.subarray(16))) {
       throw wrong('its index has another checksum');
     }
     return { id, bytes, entries: decodeIndex(index) };
