@@ -518,7 +518,7 @@ export class UnderstudyNode {
         facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
         layout: this.#layout,
         openStore: () => openStore({ directory: snapshots.store }),
-        afterKept: retention(snapshots.keep),
+        afterKept: retention(config.pair, snapshots.keep),
         reporter: this.reporter,
         log,
       });

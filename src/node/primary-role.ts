@@ -115,6 +115,8 @@ export class PrimaryRole {
   #nextSeed = 1;
   #shippedTo = 0;
   #nextCut = 1;
+  /** Of the last snapshot by policy. */
+  #whyNotKept = '';
 
   constructor(options: PrimaryRoleOptions) {
     this.#options = options;
@@ -273,9 +275,17 @@ export class PrimaryRole {
   /** By policy; one that is due while the one before is not stored is left out. */
   #keepOne(): void {
     if (this.#core.state.kind !== 'protected' || this.#backup?.storing !== undefined) return;
-    this.takeSnapshot().catch((thrown: unknown) => {
-      this.#options.log.warn({ reason: asError(thrown).message }, 'no snapshot was kept');
-    });
+    this.takeSnapshot().then(
+      () => {
+        this.#whyNotKept = '';
+      },
+      (thrown: unknown) => {
+        const reason = asError(thrown).message;
+        // It is due again soon: the same reason is said once.
+        if (reason !== this.#whyNotKept) this.#options.log.warn({ reason }, 'no snapshot was kept');
+        this.#whyNotKept = reason;
+      },
+    );
   }
 
   #newCutId(): string {

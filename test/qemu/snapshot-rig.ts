@@ -84,6 +84,7 @@ export class KeptPair {
       reporter,
       log: createLogger('test'),
     });
+    lab.onClose(() => keeper.close());
     const tail = new LogTail({
       layout,
       input: 'stripped',

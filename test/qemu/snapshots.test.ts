@@ -1,6 +1,7 @@
 // A backup keeps cuts of its machine: what is in the store is the primary's state, byte for byte, and
 // protection goes on meanwhile.
 import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { differingBlocks, digestRam } from '../../src/hypervisor/ram.ts';
 import type { Instant } from '../../src/node/snapshots/instant.ts';
@@ -41,7 +42,11 @@ test('cuts of a busy machine are kept, each with what changed since the one befo
 });
 
 /** The keeper closes a store that it wrote to: it is opened anew to be read. */
-const openLabStore = (): Promise<SnapshotStore> => openStore({ directory: `${lab.dir}/store` });
+async function openLabStore(): Promise<SnapshotStore> {
+  const store = await openStore({ directory: `${lab.dir}/store` });
+  lab.onClose(() => store.close());
+  return store;
+}
 
 /** A machine rolled forward from a snapshot: its files, and where it stands. */
 async function past(store: SnapshotStore, id: string, until: Instant) {
@@ -77,6 +82,10 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   const first = await pair.cut({ keep: true });
   await machine.console.run('work syncwrite 3; echo early > /data/early; sync');
   const between = machine.recorder.icount;
+  await sleep(200);
+  const betweenAt = Date.now();
+  await sleep(200);
+  const behind = machine.recorder.icount;
   await machine.console.run('work fork 2; echo more > /data/more; sync');
   await pair.cut({ keep: false });
   await machine.console.run('echo late > /data/late; sync');
@@ -94,9 +103,16 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   expect(areEqual(twins[0].ramFile, twins[1].ramFile)).toBe(true);
   expect(areEqual(twins[0].image, twins[1].image)).toBe(true);
 
+  const timed = await past(store, first.id, { kind: 'time', ms: betweenAt });
+  expect(timed.icount).toBeGreaterThan(between);
+  expect(timed.icount).toBeLessThan(behind);
+
   const end = await past(store, first.id, { kind: 'icount', icount: last.icount });
   expect(differingBlocks(last.ram, digestRam(end.ramFile))).toEqual([]);
   const kept = lab.fresh('image');
   await (await store.open(last.id)).materialize(diskImage('data'), kept);
   expect(areEqual(end.image, kept)).toBe(true);
+
+  const beyond = past(store, last.id, { kind: 'icount', icount: last.icount * 2 });
+  await expect(beyond).rejects.toThrow(/The kept log ends before icount/);
 });

@@ -95,6 +95,7 @@ export class SnapshotKeeper {
   /** The last snapshot of this copy. */
   #parent: string | undefined;
   #dropped = 0;
+  #whyDropped = '';
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
@@ -285,7 +286,11 @@ export class SnapshotKeeper {
     this.#dropped += 1;
     const reason = oneLine(error);
     const dropped = this.#dropped;
-    this.#options.log.warn({ reason, dropped }, 'a snapshot was dropped');
+    // One is due every so often: the same reason is said once.
+    if (reason !== this.#whyDropped) {
+      this.#options.log.warn({ reason, dropped }, 'a snapshot was dropped');
+    }
+    this.#whyDropped = reason;
     this.#options.reporter.report({ type: 'snapshotDropped', reason, dropped });
     return reason;
   }

@@ -82,12 +82,32 @@ function isLater({ icount, epoch, takenAtMs }: SnapshotManifest, until: Instant)
 
 /**
  * Throws `store` when something of the snapshot or the log is missing or damaged, `config` when this
- * host cannot run it, `stall` and `takeover` when it cannot be executed to the instant.
+ * host cannot run it, `stall` and `takeover` when it cannot be executed to the instant. The directory
+ * is empty then.
  */
 export async function prepareMachine(options: PrepareOptions): Promise<Prepared> {
-  const { store, snapshot: manifest, until, dir } = options;
+  const { snapshot: manifest, until, dir } = options;
+  if (until !== undefined && isLater(manifest, until)) {
+    throw new UnderstudyError(
+      'config',
+      `${describeInstant(until)} is before snapshot ${manifest.id}: icount ${manifest.icount}, epoch ${manifest.epoch}`,
+      { hint: 'name an earlier snapshot, or none' },
+    );
+  }
   const vm = await machineOf(manifest);
   makeEmpty(dir);
+  try {
+    return await fill(options, vm);
+  } catch (error) {
+    for (const name of fs.readdirSync(dir)) {
+      fs.rmSync(path.join(dir, name), { recursive: true, force: true });
+    }
+    throw error;
+  }
+}
+
+async function fill(options: PrepareOptions, vm: VmConfig): Promise<Prepared> {
+  const { store, snapshot: manifest, until, dir } = options;
   const paths = preparedPaths(dir);
   await fs.promises.writeFile(paths.vmFile, manifest.vmFile, { mode: 0o600 });
   const snapshot = await store.open(manifest.id);

@@ -3,6 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { epoch, icount, logPosition } from '../../../src/base/units.ts';
+import { vmFingerprint as fingerprintOf, parseVmConfig } from '../../../src/hypervisor/config.ts';
+import { findFirmware } from '../../../src/hypervisor/firmware.ts';
+import { qemuVersion } from '../../../src/hypervisor/version.ts';
 import type { Instant } from '../../../src/node/snapshots/instant.ts';
 import { findSnapshot, prepareMachine } from '../../../src/node/snapshots/prepare.ts';
 import { PreparedMachine, preparedPaths } from '../../../src/node/snapshots/prepared.ts';
@@ -11,6 +14,11 @@ import { openStore } from '../../../src/store/store.ts';
 import { facts, noise, scratchDirectory } from '../../store/rig.ts';
 
 const megabyte = 1024 * 1024;
+
+const hasQemu = await qemuVersion('qemu-system-x86_64').then(
+  () => true,
+  () => false,
+);
 
 async function storeWith(...all: Partial<SnapshotFacts>[]) {
   const directory = scratchDirectory();
@@ -95,6 +103,66 @@ describe('preparing', () => {
     const preparing = prepareMachine({ store, snapshot, until: undefined, dir, runDir: bin });
     await expect(preparing).rejects.toThrow(/was recorded by QEMU 7.2.22 .*, this is 9.1.0/);
     expect(fs.existsSync(dir)).toBe(false);
+    await store.close();
+  });
+});
+
+describe.skipIf(!hasQemu)('preparing with this QEMU', () => {
+  const text = 'name: web\nmemory: 32M\nboot: { disk: true }\ndisks: [{ id: d0 }]\n';
+
+  async function stored() {
+    const description = parseVmConfig(text, { file: 'vm.yaml', baseDir: '/' });
+    const vm = { ...description, firmware: await findFirmware(description.qemu) };
+    const vmFingerprint = await fingerprintOf(vm);
+    const { text: version } = await qemuVersion(vm.qemu);
+    return storeWith({ vmFile: text, vmFingerprint, qemuVersion: version });
+  }
+
+  it('a snapshot as it is: memory, disks and state are there, sparse', async () => {
+    const { store } = await stored();
+    const snapshot = await findSnapshot(store, {});
+    const dir = path.join(scratchDirectory(), 'out');
+    const { machine } = await prepareMachine({
+      ...{ store, snapshot, dir, until: undefined, runDir: dir },
+    });
+    expect(machine.facts).toMatchObject({ snapshot: snapshot.id, icount: snapshot.icount });
+    const ram = fs.statSync(preparedPaths(dir).ram);
+    expect(ram.size).toBe(32 * megabyte);
+    expect(ram.blocks * 512).toBeLessThan(megabyte);
+    expect(fs.readFileSync(preparedPaths(dir).state, 'utf8')).toBe('state');
+    expect(fs.statSync(preparedPaths(dir).disk('d0')).size).toBe(megabyte);
+    await store.close();
+  });
+
+  it('a damaged chunk is named, and nothing half is left', async () => {
+    const { store, directory } = await stored();
+    const snapshot = await findSnapshot(store, {});
+    await store.close();
+    const packs = path.join(directory, 'packs');
+    for (const name of fs.readdirSync(packs)) {
+      const file = path.join(packs, name);
+      const bytes = fs.readFileSync(file);
+      bytes[200] = (bytes[200] ?? 0) ^ 1;
+      fs.chmodSync(file, 0o600);
+      fs.writeFileSync(file, bytes);
+    }
+    const damaged = await openStore({ directory, mode: 'read' });
+    const dir = path.join(scratchDirectory(), 'out');
+    const preparing = prepareMachine({
+      ...{ store: damaged, snapshot, dir, until: undefined, runDir: dir },
+    });
+    await expect(preparing).rejects.toMatchObject({ code: 'store' });
+    expect(fs.readdirSync(dir)).toEqual([]);
+    await damaged.close();
+  });
+
+  it('an instant before the snapshot is refused', async () => {
+    const { store } = await stored();
+    const snapshot = await findSnapshot(store, {});
+    const dir = path.join(scratchDirectory(), 'out');
+    const until = { kind: 'icount', icount: snapshot.icount - 1 } as const;
+    const preparing = prepareMachine({ store, snapshot, dir, until, runDir: dir });
+    await expect(preparing).rejects.toThrow(/is before snapshot/);
     await store.close();
   });
 });
