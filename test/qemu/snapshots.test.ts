@@ -116,3 +116,49 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   const beyond = past(store, last.id, { kind: 'icount', icount: last.icount * 2 });
   await expect(beyond).rejects.toThrow(/The kept log ends before icount/);
 });
+
+test('a snapshot that the store refuses costs nothing but itself', async () => {
+  const directory = await openLabStore();
+  let fails = false;
+  const failing: SnapshotStore = {
+    ...{ log: directory.log, open: (id) => directory.open(id), list: () => directory.list() },
+    ...{ remove: (id) => directory.remove(id), collect: () => directory.collect() },
+    ...{ usage: () => directory.usage(), verify: () => directory.verify() },
+    close: () => directory.close(),
+    begin: async (facts, parent) => {
+      const writer = await directory.begin(facts, parent);
+      const commit = () =>
+        fails ? Promise.reject(new Error('the disk is full')) : writer.commit();
+      return {
+        ...{ id: writer.id, chunkBytes: writer.chunkBytes, commit },
+        put: (image, offset, bytes) => writer.put(image, offset, bytes),
+        deviceState: (bytes) => writer.deviceState(bytes),
+        abort: () => writer.abort(),
+      };
+    },
+  };
+  const pair = await KeptPair.open(lab, failing);
+  const { machine } = pair;
+  await pair.keeper.settled();
+  const first = await pair.cut({ keep: true });
+  await machine.console.run('work syncwrite 2; echo refused > /data/refused; sync');
+  fails = true;
+  await expect(pair.cut({ keep: true })).rejects.toThrow('the disk is full');
+  fails = false;
+  await machine.console.run('echo kept > /data/kept; sync');
+  const last = await pair.cut({ keep: true });
+  expect(pair.events.filter(({ type }) => type === 'snapshotDropped')).toHaveLength(1);
+  expect([...machine.errors, ...pair.failures]).toEqual([]);
+  await pair.keeper.close();
+  await machine.kill();
+
+  // What had changed up to the refused one is in the next one.
+  const store = await openLabStore();
+  const kept = { ramFile: lab.fresh('ram'), image: lab.fresh('image') };
+  const snapshot = await store.open(last.id);
+  await snapshot.materialize(ramImage, kept.ramFile);
+  await snapshot.materialize(diskImage('data'), kept.image);
+  expect(differingBlocks(last.ram, digestRam(kept.ramFile))).toEqual([]);
+  const executed = await past(store, first.id, { kind: 'icount', icount: last.icount });
+  expect(areEqual(executed.image, kept.image)).toBe(true);
+});
