@@ -101,8 +101,11 @@ function consoleTo(target: string | undefined) {
   return { write: (bytes: Buffer) => void fs.writeSync(fd, bytes), close: () => fs.closeSync(fd) };
 }
 
-/** Between two pieces of log an epoch ended, at a time that is known. */
+/** Where a piece of log begins and ends, the time of an epoch is known. */
 async function epochTimes(store: SnapshotStore, snapshot: SnapshotManifest): Promise<EpochTime[]> {
   const pieces = await store.log.list(snapshot);
-  return pieces.map(({ lastEpoch, toTimeMs }) => ({ epoch: lastEpoch, timeMs: toTimeMs }));
+  return pieces.flatMap(({ firstEpoch, fromTimeMs, lastEpoch, toTimeMs }) => [
+    { epoch: firstEpoch, timeMs: fromTimeMs },
+    { epoch: lastEpoch, timeMs: toTimeMs },
+  ]);
 }

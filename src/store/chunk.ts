@@ -44,6 +44,11 @@ export function keyOf(name: Buffer): string {
   return name.toString('latin1');
 }
 
+/** As it is: for what does not shrink, such as names of chunks. */
+export function plainChunk(bytes: Uint8Array): StoredChunk {
+  return { codec: codecs.stored, rawBytes: bytes.length, bytes };
+}
+
 export function encodeChunk(bytes: Uint8Array): StoredChunk {
   const packed = brotliCompressSync(bytes, {
     params: {
@@ -53,7 +58,7 @@ export function encodeChunk(bytes: Uint8Array): StoredChunk {
   });
   return packed.length < bytes.length
     ? { codec: codecs.brotli, rawBytes: bytes.length, bytes: packed }
-    : { codec: codecs.stored, rawBytes: bytes.length, bytes };
+    : plainChunk(bytes);
 }
 
 /** The chunk itself, checked. Throws `store` when it is not what its name says. */
@@ -71,7 +76,7 @@ function unpack(name: Buffer, { codec, rawBytes, bytes }: StoredChunk): Buffer {
     throw damaged(`Chunk ${shortName(name)} is damaged: codec ${codec}, ${rawBytes} bytes`);
   }
   try {
-    return brotliDecompressSync(bytes, { maxOutputLength: rawBytes });
+    return brotliDecompressSync(bytes, { maxOutputLength: rawBytes, chunkSize: rawBytes + 64 });
   } catch (thrown) {
     throw damaged(`Chunk ${shortName(name)} is damaged: it cannot be unpacked`, thrown);
   }

@@ -176,3 +176,12 @@ export async function walkTree(
 export function isNode(bytes: Buffer): boolean {
   return bytes.length === nodeBytes;
 }
+
+/** True for a node that has hardly room left: its names do not compress. */
+export function isFull(node: Buffer): boolean {
+  let zeroNames = 0;
+  for (let at = 0; at < node.length; at += hashBytes) {
+    if (zeroHash.compare(node, at, at + hashBytes) === 0) zeroNames += 1;
+  }
+  return zeroNames * 4 < node.length / hashBytes;
+}

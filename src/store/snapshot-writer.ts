@@ -14,10 +14,10 @@ import type {
   SnapshotManifest,
   SnapshotWriter,
 } from '../ports/snapshot-store.ts';
-import { encodeChunk, keyOf, nameOf, zeroHash } from './chunk.ts';
+import { encodeChunk, keyOf, nameOf, plainChunk, zeroHash } from './chunk.ts';
 import { failure, isMissing } from './failure.ts';
 import { writeWhole } from './file-names.ts';
-import { changeTree, chunkCount, levelsOf, TreeChanges } from './image-tree.ts';
+import { changeTree, chunkCount, isFull, levelsOf, TreeChanges } from './image-tree.ts';
 import { storeLimits } from './limits.ts';
 import {
   encodeManifest,
@@ -180,13 +180,13 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
   }
 
   readonly #saveNode = async (node: Buffer): Promise<Buffer> => {
-    const name = await this.#keep(node);
+    const name = await this.#keep(node, isFull(node) ? plainChunk : encodeChunk);
     this.#parts.rememberNode(name, node);
     return name;
   };
 
   /** The name of a chunk that is in the store now, or will be with our pack. */
-  async #keep(bytes: Uint8Array): Promise<Buffer> {
+  async #keep(bytes: Uint8Array, encode = encodeChunk): Promise<Buffer> {
     await this.#pace.breathe();
     const name = nameOf(bytes);
     if (name === zeroHash) return name;
@@ -194,7 +194,7 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
     this.pins.add(key); // before anything is awaited: see above
     if (this.#ownNew.has(key) || this.#parts.catalogue.findChunk(name) !== undefined) return name;
     this.#ownNew.add(key);
-    const chunk = encodeChunk(bytes);
+    const chunk = encode(bytes);
     // What waits to be written must not change with the caller's buffer.
     this.#pack.add(name, chunk.bytes === bytes ? { ...chunk, bytes: Buffer.from(bytes) } : chunk);
     if (this.#pack.wantsFlush) await this.#pack.flush();

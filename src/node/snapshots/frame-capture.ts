@@ -24,7 +24,7 @@ interface Frame {
   readonly bytes: Buffer;
 }
 
-/** When an epoch ended, by the clock on the wall. */
+/** When an epoch ended, by the clock on the wall; ascending where there are several. */
 export interface EpochTime {
   readonly epoch: Epoch;
   readonly timeMs: number;
@@ -59,9 +59,11 @@ export class FrameCapture {
   /** Writes what was captured, when the machines are gone. Returns how many frames. Throws `resources`. */
   write(path: string, epochs: readonly EpochTime[]): number {
     const frames: Frame[] = [];
+    let offsetUs = 0;
     for (let machine = 1; machine <= this.#machines; machine += 1) {
       const markers = readFrames(this.#part(machine, 'pad'));
-      const offsetUs = wallOffsetUs(markers, epochs);
+      // A stretch too short for a marker is stamped about like the one before.
+      offsetUs = wallOffsetUs(markers, epochs) ?? offsetUs;
       for (let card = 0; card < this.#cards; card += 1) {
         for (const { us, bytes } of readFrames(this.#part(machine, `net${card}`))) {
           frames.push({ us: us + offsetUs, bytes });
@@ -82,15 +84,27 @@ export class FrameCapture {
   }
 }
 
-/** From the capture's clock to the one on the wall; 0 when no epoch is known to both. */
-function wallOffsetUs(markers: readonly Frame[], epochs: readonly EpochTime[]): number {
-  const times = new Map(epochs.map(({ epoch, timeMs }) => [epoch, timeMs * 1000]));
+/** From the capture's clock to the one on the wall; `undefined` when no epoch is known to both. */
+export function wallOffsetUs(
+  markers: readonly Frame[],
+  epochs: readonly EpochTime[],
+): number | undefined {
   for (const { us, bytes } of markers) {
     const epoch = decodeMarkerHead(bytes)?.epoch;
-    const wallUs = epoch === undefined ? undefined : times.get(epoch);
-    if (wallUs !== undefined) return wallUs - us;
+    const timeMs = epoch === undefined ? undefined : timeOf(epoch, epochs);
+    if (timeMs !== undefined) return timeMs * 1000 - us;
   }
-  return 0;
+  return undefined;
+}
+
+/** Epochs are about equally long: between two that are known the time is in proportion. */
+function timeOf(epoch: Epoch, epochs: readonly EpochTime[]): number | undefined {
+  const after = epochs.findIndex((known) => known.epoch >= epoch);
+  const [a, b] = [epochs[after - 1], epochs[after]];
+  if (b === undefined || b.epoch === epoch || a === undefined) {
+    return b?.epoch === epoch ? b.timeMs : undefined;
+  }
+  return a.timeMs + ((b.timeMs - a.timeMs) * (epoch - a.epoch)) / (b.epoch - a.epoch);
 }
 
 /** The frames of a file that QEMU wrote; a torn one at its end is left out. */
