@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'link' // the connection between the nodes failed or broke protocol
   | 'arbiter' // the arbiter did not answer or refused
   | 'rights' // the operating system refused; says which right is missing
+  | 'store' // a snapshot is unknown, damaged or incomplete, or its store cannot be used
   | 'resources' // memory, disk space or a port is missing
   | 'environment'; // a program or feature that is needed is not there
 

@@ -8,7 +8,10 @@ import { drillCommand } from './drill.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
+import { replayCommand } from './replay.ts';
+import { restoreCommand } from './restore.ts';
 import { secretCommand } from './secret.ts';
+import { snapshotCommand } from './snapshot.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { witnessCommand } from './witness.ts';
@@ -20,6 +23,9 @@ const program = new Command('understudy')
   .addCommand(drillCommand())
   .addCommand(stopCommand())
   .addCommand(consoleCommand())
+  .addCommand(snapshotCommand())
+  .addCommand(restoreCommand())
+  .addCommand(replayCommand())
   .addCommand(witnessCommand())
   .addCommand(secretCommand())
   .addCommand(demoCommand())

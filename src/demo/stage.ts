@@ -130,7 +130,7 @@ function readGuest(dir: string): { append: string } {
 }
 
 /** URLs of ports of loopback that were free a moment ago. */
-async function freeAddresses(count: number): Promise<string[]> {
+export async function freeAddresses(count: number): Promise<string[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, () => {
       const server = net.createServer();

@@ -26,6 +26,8 @@ export const hypervisorLimits = {
   nbdStatusBytes: 1024 * 1024 * 1024,
   /** An answer about the above has 8 bytes for each run, and a run at least one block of 64 KiB. */
   nbdReplyBytes: 1024 * 1024,
+  /** Of a memory dump that is read and written at once: what is zero in it stays a hole. */
+  dumpPieceBytes: 256 * 1024,
   /** Between two looks whether a process that is not our child is gone. */
   killPollMs: 5,
 } as const;

@@ -36,6 +36,10 @@ export interface DiskCopy {
   readonly node: string;
   /** Copies only what this tracker saw written since its last round; all of the disk without it. */
   readonly tracker?: WriteTracker;
+  /** The tracker begins its next round at the instant of the copy. @default false: it ends */
+  readonly goesOn?: boolean;
+  /** Copies all of the disk all the same. @default false */
+  readonly whole?: boolean;
 }
 
 export class Storage {
@@ -107,30 +111,36 @@ export class Storage {
 
   /**
    * The copies show the disks as they are at this call; writes after it are copied around. A copy
-   * with a tracker ends its last round: the tracker records nothing after this call.
+   * with a tracker ends its round: what is written after this call is in the next one, or, when the
+   * tracker does not go on, in none.
    *
    * The copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it starts
    * to copy at full speed, and the machine is stopped now.
    */
   async startCopies(copies: readonly DiskCopy[]): Promise<{ readonly done: Promise<void> }> {
     const done = copies.map(({ node }) => this.#jobDone(node));
-    const actions = copies.flatMap(({ id, node, tracker }) => [
-      ...(tracker === undefined ? [] : [tracker.freezeAction()]),
-      {
-        type: 'blockdev-backup',
-        data: {
-          'job-id': node,
-          device: id,
-          target: node,
-          // 'never': the bitmap stays as it was frozen, so that it can be read afterwards.
-          ...(tracker === undefined
-            ? { sync: 'full' }
-            : { sync: 'bitmap', bitmap: tracker.bitmap, 'bitmap-mode': 'never' }),
-          speed: 1,
-          'auto-dismiss': false,
+    const actions = copies.flatMap(({ id, node, tracker, goesOn, whole }) => {
+      // 'never': the bitmap stays as it was frozen, so that it can be read afterwards.
+      const what =
+        tracker === undefined || whole === true
+          ? { sync: 'full' }
+          : { sync: 'bitmap', bitmap: tracker.bitmap, 'bitmap-mode': 'never' };
+      const end = goesOn === true ? tracker?.turnActions() : tracker && [tracker.freezeAction()];
+      return [
+        ...(end ?? []),
+        {
+          type: 'blockdev-backup',
+          data: {
+            'job-id': node,
+            device: id,
+            target: node,
+            ...what,
+            speed: 1,
+            'auto-dismiss': false,
+          },
         },
-      },
-    ]);
+      ];
+    });
     if (actions.length > 0) await this.#monitor.execute('transaction', { actions });
     const all = Promise.all(done).then(() => undefined);
     all.catch(() => undefined); // whoever needs the copies waits for them

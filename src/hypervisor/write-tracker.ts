@@ -7,8 +7,10 @@
  * Contract
  *  1. Every write, discard or write of zeros that ends after `begin` is in exactly one round.
  *  2. `nextRound` ends a round and begins the next one in one step of the daemon.
- *  3. A copy that was started with the tracker (`Storage.startCopies`) ends the last round; its
- *     extents can be read once that copy is done.
+ *  3. A copy that was started with the tracker (`Storage.startCopies`) ends the last round, or, when the
+ *     tracker goes on, the present one; its extents can be read once that copy is done.
+ *  4. A round that was ended by a copy is either forgotten or taken back: then it is part of the
+ *     present round, as if it had not ended.
  */
 import type { Extent } from './libc.ts';
 import { hypervisorLimits } from './limits.ts';
@@ -48,10 +50,7 @@ export class WriteTracker {
   async nextRound(): Promise<Extent[]> {
     const { monitor } = this.#options;
     const ended = this.bitmap;
-    const freeze = this.freezeAction();
-    this.#round += 1;
-    const add = { type: 'block-dirty-bitmap-add', data: this.#newBitmap() };
-    await monitor.execute('transaction', { actions: [add, freeze] });
+    await monitor.execute('transaction', { actions: this.turnActions() });
     const extents = await this.#read(ended);
     await monitor.execute('block-dirty-bitmap-remove', this.#named(ended));
     return extents;
@@ -60,6 +59,31 @@ export class WriteTracker {
   /** The part of a transaction that ends the present round without another one. */
   freezeAction(): object {
     return { type: 'block-dirty-bitmap-disable', data: this.#named(this.bitmap) };
+  }
+
+  /** The parts of a transaction that end the present round and begin the next one. */
+  turnActions(): object[] {
+    const freeze = this.freezeAction();
+    this.#round += 1;
+    return [{ type: 'block-dirty-bitmap-add', data: this.#newBitmap() }, freeze];
+  }
+
+  /** What was written in a round that a copy ended. The copy must be over. */
+  endedRound(bitmap: string): Promise<Extent[]> {
+    return this.#read(bitmap);
+  }
+
+  /** A round that a copy ended is not needed any more. The copy must be over. */
+  async forgetRound(bitmap: string): Promise<void> {
+    await this.#options.monitor.execute('block-dirty-bitmap-remove', this.#named(bitmap));
+  }
+
+  /** What a round that a copy ended had seen counts as written in the present one. */
+  async takeBackRound(bitmap: string): Promise<void> {
+    const { monitor, disk: node } = this.#options;
+    const target = this.bitmap;
+    await monitor.execute('block-dirty-bitmap-merge', { node, target, bitmaps: [bitmap] });
+    await this.forgetRound(bitmap);
   }
 
   /** What was written in the last round: between the last `nextRound` and the copy's beginning. */

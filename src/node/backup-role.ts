@@ -41,6 +41,7 @@ import { seedStreams } from './seeding/bulk.ts';
 import { EarlyLog } from './seeding/early-log.ts';
 import type { SeedRemains } from './seeding/remains.ts';
 import { SeedReceiver } from './seeding/seed-receiver.ts';
+import type { Keeping, KeepResult, SnapshotKeeper } from './snapshots/keeper.ts';
 import type { SpoolOptions } from './spool.ts';
 import type { Terms } from './terms.ts';
 
@@ -56,6 +57,8 @@ export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'o
   readonly spool: SpoolOptions;
   /** Where log is kept that is acknowledged; `undefined`: in memory is enough (`ack: received`). */
   readonly durableLog?: SpoolOptions | undefined;
+  /** Who keeps this copy's cuts, if somebody does: `seedId` names the recording it is of. */
+  readonly keepSnapshots?: ((seedId: string, term: Term) => SnapshotKeeper) | undefined;
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while protecting. */
@@ -99,6 +102,7 @@ export class BackupRole {
   #receiver: SeedReceiver | undefined;
   #seed: Seed | undefined;
   #durable: DurableLog | undefined;
+  #snapshots: SnapshotKeeper | undefined;
   #replica: Replica | undefined;
   #bringingUp: Promise<void> = Promise.resolve();
   #spoolToldAt = 0;
@@ -272,8 +276,10 @@ export class BackupRole {
         this.#watch.seeding(false);
         this.#step({ type: 'granted' });
         this.#replica?.prepareSpare();
+        this.#followForSnapshots();
         return;
       case 'resumed':
+        this.#snapshots?.resumed();
         this.#feed(this.#pauses.resumedHere());
         return;
       case 'cut':
@@ -449,6 +455,7 @@ export class BackupRole {
     if (this.#finished) return;
     this.#feed(this.#pauses.push(events));
     this.#step({ type: 'log', to: segment.to });
+    this.#snapshots?.received(segment);
     if (!this.#isFull()) return;
     // The link's credit is held back until the copy has caught up.
     return new Promise((resolve) => {
@@ -474,6 +481,32 @@ export class BackupRole {
     return (this.#replica?.pendingBytes ?? 0) > limits.backlogBytesMax;
   }
 
+  /** From its grant on the copy is worth keeping. */
+  #followForSnapshots(): void {
+    const { keepSnapshots, term, ramFile, diskImages } = this.#options;
+    const { offer } = this.#seed ?? {};
+    if (keepSnapshots === undefined || this.#replica === undefined || offer === undefined) return;
+    const { storage } = this.#replica;
+    const diskBytes = Object.fromEntries(offer.disks.map(({ id, bytes }) => [id, bytes]));
+    const images = Object.entries(diskImages).filter(([id]) => diskBytes[id] !== undefined);
+    this.#snapshots = keepSnapshots(offer.seedId, term);
+    this.#snapshots.follow({
+      ...{ storage, ramFile, diskBytes, ramBytes: offer.ramBytes },
+      diskImages: Object.fromEntries(images),
+    });
+  }
+
+  /** Answers a cut that was to be kept; asked for without a keeper, it cannot be. */
+  #keeping(cut: Cut): Keeping | undefined {
+    const { cutId } = cut;
+    const tell = (result: KeepResult) => this.#sendControl({ type: 'kept', cutId, ...result });
+    if (this.#snapshots !== undefined) return this.#snapshots.cut(cut, tell);
+    if (cut.keep !== undefined) {
+      tell({ problem: 'No snapshot: the pair file of the backup has no `snapshots`' });
+    }
+    return undefined;
+  }
+
   async #compare(cut: Cut): Promise<void> {
     const replica = this.#replica;
     const { reporter, log } = this.#options;
@@ -484,8 +517,16 @@ export class BackupRole {
     }
     const collector = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
     this.#cutState = collector;
+    const keeping = this.#keeping(cut);
+    let deviceState: Buffer | undefined;
     try {
-      const differences = await replica.compare(cut.icount, cut.digest.ram, collector.complete);
+      const differences = await replica.compare(
+        cut.icount,
+        cut.digest.ram,
+        collector.complete,
+        keeping?.whileStill,
+      );
+      if (differences.length === 0) deviceState = await collector.complete;
       const equal = differences.length === 0;
       this.#sendControl({ type: 'cutResult', cutId: cut.cutId, equal, differences });
       reporter.report({ type: 'cutCompared', equal, differences });
@@ -501,6 +542,7 @@ export class BackupRole {
       this.#step({ type: 'replicaFailed', reason: asError(thrown).message });
     } finally {
       this.#cutState = undefined;
+      keeping?.settle(deviceState);
     }
   }
 
@@ -575,6 +617,9 @@ export class BackupRole {
     this.#durable?.close().catch(() => undefined);
     this.#options.link.close(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     await this.#replica?.destroy();
+    // Nor for a snapshot: it is of a machine that lives on now.
+    const letGo = this.#snapshots?.close();
+    if (outcome.kind !== 'tookOver') await letGo;
     // A copy that was just being started would still have its files mapped.
     await this.#bringingUp;
     const interrupted =

@@ -1,7 +1,8 @@
 /**
  * The control socket of a node: newline-separated JSON on a unix socket that only its owner may use.
  *
- * A client sends `{"command": ...}` lines. `status`, `verify` and `drill` answer with one line; `watch`
+ * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional `label`)
+ * and `drill` answer with one line; `watch`
  * streams events until the client leaves; after `console` the connection carries raw bytes.
  */
 import fs from 'node:fs';
@@ -26,6 +27,8 @@ export interface ControlServerOptions {
   readonly status: () => NodeStatus;
   /** Compares the backup at a cut. */
   readonly verify: () => Promise<Comparison>;
+  /** Has a cut kept; resolves with the snapshot's id when it is in the store. */
+  readonly takeSnapshot: (label?: string) => Promise<string>;
   /** Hands the machine over to the backup. Throws when there is none. */
   readonly drill: () => void;
   readonly stop: () => void;
@@ -91,7 +94,7 @@ export class ControlServer {
     const answer = (value: object): void => {
       socket.write(`${JSON.stringify(value)}\n`);
     };
-    const command = commandOf(line);
+    const { command, label } = requestOf(line);
     switch (command) {
       case 'status':
         answer(this.#options.status());
@@ -105,6 +108,12 @@ export class ControlServer {
       case 'verify':
         this.#options.verify().then(
           (found) => answer({ ok: true, ...found }),
+          (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
+        );
+        return false;
+      case 'snapshot':
+        this.#options.takeSnapshot(label).then(
+          (snapshot) => answer({ ok: true, snapshot }),
           (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
         );
         return false;
@@ -136,11 +145,14 @@ export class ControlServer {
   }
 }
 
-function commandOf(line: string): string | undefined {
+function requestOf(line: string): { readonly command?: string; readonly label?: string } {
   try {
-    const value = JSON.parse(line) as { command?: unknown };
-    return typeof value.command === 'string' ? value.command : undefined;
+    const { command, label } = JSON.parse(line) as { command?: unknown; label?: unknown };
+    return {
+      ...(typeof command === 'string' ? { command } : {}),
+      ...(typeof label === 'string' ? { label } : {}),
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }

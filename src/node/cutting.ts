@@ -19,19 +19,22 @@ export interface CutContext {
 }
 
 /**
- * Makes a cut and tells the backup what it must find at that position (R9). Resolves when the log
- * after the cut has confirmed it; throws `cut` when it has not, or no cut could be made.
+ * Makes a cut and tells the backup what it must find at that position (R9), and with `keep` that it is
+ * to keep it. Resolves when the log after the cut has confirmed it; throws `cut` when it has not, or no
+ * cut could be made.
  */
 export async function verifyBackup(
   context: CutContext,
   shipper: LogShipper,
   cutId: string,
+  keep?: { readonly label?: string },
 ): Promise<void> {
   const { recorder, ramFile, reporter, link, term } = context;
   const compareHere = ({ replay, deviceState, position }: Frozen) => {
     const begun = performance.now();
     const ram = digestRam(ramFile);
     const ramMs = performance.now() - begun;
+    const takenAtMs = Date.now();
     shipper.at(position, () => {
       link.send({
         kind: 'control',
@@ -43,6 +46,7 @@ export async function verifyBackup(
           icount: icount(replay.icount),
           deviceStateBytes: deviceState.length,
           digest: { deviceState: sha256(deviceState), ram },
+          ...(keep === undefined ? {} : { keep: { ...keep, takenAtMs } }),
         },
       });
       // It fits into one piece by far; the backup waits for it, so it does not queue for credit.

@@ -15,16 +15,19 @@ import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config
 import { endStale, livingOwned } from '../hypervisor/processes.ts';
 import { createRamFile } from '../hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
+import { copySparse } from '../hypervisor/sparse-copy.ts';
 import { Storage } from '../hypervisor/storage.ts';
-import { startRecorder } from '../hypervisor/successor.ts';
+import { Successor, startRecorder } from '../hypervisor/successor.ts';
 import { qemuVersion } from '../hypervisor/version.ts';
+import { writeVmFile } from '../hypervisor/vm-file/write.ts';
 import type { Link, Standing } from '../ports/link.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
+import { openStore } from '../store/store.ts';
 import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
 import type { LinkSecurity } from '../wire/tls.ts';
-import { type BackupOutcome, BackupRole } from './backup-role.ts';
+import { type BackupOutcome, BackupRole, type BackupRoleOptions } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
 import { prepareDurableDir } from './durable-log.ts';
@@ -39,6 +42,9 @@ import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
 import { Bandwidth } from './seeding/bandwidth.ts';
 import { refuseMarked } from './seeding/image-marker.ts';
 import { SeedRemains } from './seeding/remains.ts';
+import { SnapshotKeeper } from './snapshots/keeper.ts';
+import type { PreparedMachine } from './snapshots/prepared.ts';
+import { retention } from './snapshots/retention.ts';
 import { SpokenTerm } from './spoken.ts';
 import { Terms } from './terms.ts';
 
@@ -47,6 +53,8 @@ export interface NodeOptions {
   readonly log: Logger;
   /** Boot the machine although another node holds the term: the operator knows that it is gone. */
   readonly startAnew: boolean;
+  /** The first machine does not boot, but goes on from here. */
+  readonly prepared?: PreparedMachine | undefined;
 }
 
 export type NodeOutcome = 'poweredOff' | 'stopped';
@@ -87,6 +95,8 @@ export class UnderstudyNode {
   #waitsFor: string | undefined;
   /** The operator's word holds for the first machine only. */
   #startAnew: boolean;
+  /** So does a prepared one. */
+  #prepared: PreparedMachine | undefined;
 
   private constructor(
     options: NodeOptions,
@@ -111,6 +121,7 @@ export class UnderstudyNode {
     this.#terms = parts.terms;
     this.#spoken = parts.spoken;
     this.#startAnew = options.startAnew;
+    this.#prepared = options.prepared;
     this.#bandwidth = new Bandwidth({
       bytesPerSecond: options.config.seedBandwidth,
       burstBytes: limits.seedBurstBytes,
@@ -146,7 +157,8 @@ export class UnderstudyNode {
     const stale = await endStale(runDir.pids);
     if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
     runDir.clear();
-    requireRoom(runDir.path, vm.memoryBytes);
+    // A kept cut is held against a shadow of the memory.
+    requireRoom(runDir.path, vm.memoryBytes * (config.snapshots === undefined ? 1 : 2));
     const arbiter = await openArbiter(config.arbiter, {
       pair: config.pair,
       auth: config.arbiterAuth,
@@ -156,6 +168,11 @@ export class UnderstudyNode {
       `${config.self.stateDir}/${config.pair}-${config.self.name}.json`,
     );
     const fingerprint = await vmFingerprint(vm);
+    options.prepared?.check({
+      vmFingerprint: fingerprint,
+      qemuVersion: qemu.text,
+      diskImages: config.self.disks,
+    });
     return new UnderstudyNode(options, {
       vm,
       fingerprint,
@@ -233,6 +250,10 @@ export class UnderstudyNode {
         if (this.#role instanceof PrimaryRole) return this.#role.verify();
         return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
       },
+      takeSnapshot: (label) => {
+        if (this.#role instanceof PrimaryRole) return this.#role.takeSnapshot(label);
+        return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
+      },
       drill: () => {
         if (this.#role instanceof PrimaryRole) this.#role.drill();
         else throw new UnderstudyError('takeover', 'This node is not primary');
@@ -267,6 +288,12 @@ export class UnderstudyNode {
         machine = await this.#boot();
       }
       if (place?.type !== 'join') continue;
+      if (this.#prepared !== undefined) {
+        place.link.close('it was to go on from a snapshot');
+        throw new UnderstudyError('config', 'The pair has a primary: no other can be started', {
+          hint: 'stop both nodes first, or restore the snapshot as a pair of another name',
+        });
+      }
       const outcome = await this.#protect(place.link);
       if (outcome.kind === 'stopped' || outcome.kind === 'poweredOff') return outcome.kind;
       if (outcome.kind === 'tookOver') machine = outcome.machine;
@@ -318,13 +345,16 @@ export class UnderstudyNode {
     const dir = this.#nextDir();
     const { pids } = this.#runDir;
     const ramFile = `${dir}.ram`;
-    createRamFile(ramFile, vm.memoryBytes);
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared === undefined) createRamFile(ramFile, vm.memoryBytes);
+    else await copySparse(prepared.ramFile, ramFile);
     const storage = await Storage.start({
       disks: vm.disks.map((disk) => ({ ...disk, path: this.#diskImages[disk.id] ?? '' })),
       dir: `${dir}/storage`,
       pidDir: pids,
     });
-    const recorder = await startRecorder({
+    const options = {
       instance: {
         vm,
         dir: `${dir}/recorder`,
@@ -335,8 +365,15 @@ export class UnderstudyNode {
       },
       layout: this.#layout,
       diskIds: vm.disks.map(({ id }) => id),
-      ...this.#recorderHandlers,
-    });
+    };
+    const handlers = this.#recorderHandlers;
+    if (prepared === undefined) {
+      const recorder = await startRecorder({ ...options, ...handlers });
+      return { recorder, storage, ramFile };
+    }
+    const successor = await Successor.start(options);
+    const deviceState = await prepared.claim();
+    const recorder = await successor.takeOver(deviceState, prepared.facts.icount, handlers);
     return { recorder, storage, ramFile };
   }
 
@@ -374,6 +411,7 @@ export class UnderstudyNode {
       terms: this.#terms,
       epochMs: config.epochMs,
       onBackupLost: config.onBackupLost,
+      snapshotEveryMs: config.snapshots?.everyMs,
       detector: config,
       remember: (term) => this.#spoken.save(term),
       ...machine,
@@ -437,6 +475,7 @@ export class UnderstudyNode {
               budgetBytes: config.durableLogBudget,
               budgetKey: 'durableLogBudget',
             },
+      keepSnapshots: this.#keepSnapshots(),
       recorderHandlers: this.#recorderHandlers,
       prepareToSpeak: async () => {
         await this.#cardEgresses().prepare();
@@ -464,6 +503,26 @@ export class UnderstudyNode {
       await fs.promises.rm(ramFile, { force: true });
     }
     return outcome;
+  }
+
+  /** Who keeps the cuts of a copy here, when the pair file says so. */
+  #keepSnapshots(): BackupRoleOptions['keepSnapshots'] {
+    const { config, log } = this.#options;
+    const { snapshots } = config;
+    if (snapshots === undefined) return undefined;
+    const { qemu: qemuVersion, vmFingerprint } = this.#identity;
+    const vmFile = writeVmFile(this.#vm);
+    return (seedId, term) => {
+      const run = `${seedId}-${randomBytes(3).toString('hex')}`;
+      return new SnapshotKeeper({
+        facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
+        layout: this.#layout,
+        openStore: () => openStore({ directory: snapshots.store }),
+        afterKept: retention(config.pair, snapshots.keep),
+        reporter: this.reporter,
+        log,
+      });
+    };
   }
 
   #dialPeer(): Promise<Link> {

@@ -16,6 +16,12 @@ import { parseListenAddress } from './listen-address.ts';
 import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
 import { runDirBytesMax } from './run-dir.ts';
+import {
+  keepKeys,
+  type SnapshotPolicy,
+  snapshotKeys,
+  snapshotsSchema,
+} from './snapshots/policy.ts';
 
 const tlsSchema = z.strictObject({
   ca: z.string().min(1).optional(),
@@ -90,6 +96,8 @@ const pairSchema = z
     seedBandwidth: seedRateField.default(Number.POSITIVE_INFINITY),
     spoolBudget: spoolSizeField.default(limits.spoolBudgetBytes),
     durableLogBudget: spoolSizeField.default(limits.durableLogBudgetBytes),
+    /** Which cuts of the protected machine are kept. */
+    snapshots: snapshotsSchema.optional(),
   })
   .superRefine(refuseBadAuth);
 
@@ -143,6 +151,8 @@ export interface PairConfig {
   readonly spoolBudget: number;
   /** Bytes of log that a backup may keep on disk from one seed to the next, with `ack: durable`. */
   readonly durableLogBudget: number;
+  /** Which cuts are kept while there is a backup; `undefined`: none. */
+  readonly snapshots: SnapshotPolicy | undefined;
   readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
@@ -199,6 +209,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     seedBandwidth: data.seedBandwidth,
     spoolBudget: data.spoolBudget,
     durableLogBudget: data.durableLogBudget,
+    snapshots: snapshotPolicy(data.snapshots, baseDir),
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),
@@ -251,10 +262,20 @@ function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {
   };
 }
 
+function snapshotPolicy(
+  snapshots: z.infer<typeof snapshotsSchema> | undefined,
+  baseDir: string,
+): SnapshotPolicy | undefined {
+  if (snapshots === undefined) return undefined;
+  const { store, every, keep } = snapshots;
+  return { store: path.resolve(baseDir, store), everyMs: every, keep };
+}
+
 /** The keys that may stand at a place, for what was mistyped. */
 function keysAt(place: readonly PropertyKey[]): readonly string[] {
   if (place.length === 0) return Object.keys(pairSchema.shape);
   if (place.at(-1) === 'tls') return Object.keys(tlsSchema.shape);
+  if (place[0] === 'snapshots') return place.at(-1) === 'keep' ? keepKeys : snapshotKeys;
   if (place[0] === 'arbiterAuth') return Object.keys(arbiterAuthSchema.shape);
   return place[0] === 'nodes' ? Object.keys(nodeSchema.shape) : ['secretFile'];
 }

@@ -16,7 +16,7 @@ import type { CardEgresses } from '../egress/cards.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
-import type { Control, Link, LinkMessage } from '../ports/link.ts';
+import type { Control, Kept, Link, LinkMessage } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
 import type { ConsoleHub } from './console-hub.ts';
@@ -40,6 +40,8 @@ export interface PrimaryRoleOptions {
   readonly terms: Terms;
   readonly epochMs: number;
   readonly onBackupLost: 'runAlone' | 'hold';
+  /** A cut is kept so often while there is a backup, milliseconds; `undefined`: when asked only. */
+  readonly snapshotEveryMs?: number | undefined;
   readonly detector: DetectorOptions;
   /** Makes a won term durable before this node speaks in it. */
   readonly remember: (term: Term) => Promise<void>;
@@ -72,12 +74,24 @@ interface Backup {
   flowShare: number;
   /** The compare that the backup works on. */
   comparing: Comparing | undefined;
+  storing: Storing | undefined;
 }
 
 interface Comparing {
   readonly cutId: string;
   readonly resolve: (result: Comparison) => void;
   readonly reject: (error: UnderstudyError) => void;
+}
+
+/** A cut that the backup stores, which may take longer than the compare. */
+interface Storing {
+  readonly cutId: string;
+  /** The snapshot's id. */
+  readonly stored: Promise<string>;
+  /** Resolves whatever becomes of it. */
+  readonly settled: Promise<void>;
+  readonly resolve: (snapshot: string) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class PrimaryRole {
@@ -101,6 +115,8 @@ export class PrimaryRole {
   #nextSeed = 1;
   #shippedTo = 0;
   #nextCut = 1;
+  /** Of the last snapshot by policy. */
+  #whyNotKept = '';
 
   constructor(options: PrimaryRoleOptions) {
     this.#options = options;
@@ -112,6 +128,9 @@ export class PrimaryRole {
     const tickMs = Math.min(limits.coreTimerMs, options.epochMs);
     this.#timers.push(setInterval(() => this.#tick(), tickMs));
     this.#timers.push(setInterval(() => this.#reportFigures(), limits.reportMs));
+    if (options.snapshotEveryMs !== undefined) {
+      this.#timers.push(setInterval(() => this.#keepOne(), options.snapshotEveryMs));
+    }
     const { instance } = options.recorder;
     void instance.exited.then((info) => {
       options.recorder.poll();
@@ -192,6 +211,7 @@ export class PrimaryRole {
       flow: new FlowControl(this.#options.onBackupLost),
       flowShare: 0,
       comparing: undefined,
+      storing: undefined,
     };
     link.onMessage((message) => this.#takeMessage(link, message));
     link.onClose((closed) => {
@@ -220,25 +240,84 @@ export class PrimaryRole {
    * when it cannot, or when the backup is lost over it.
    */
   verify(): Promise<Comparison> {
-    return this.#exclusively(async () => {
-      const backup = this.#backup;
-      if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
-        throw new UnderstudyError('cut', `There is nothing to compare: state is ${this.state}`);
-      }
-      const { link, shipper } = backup;
-      const cutId = `${this.term}.${this.#nextCut}`;
-      this.#nextCut += 1;
-      const compared = new Promise<Comparison>((resolve, reject) => {
-        backup.comparing = { cutId, resolve, reject };
-      });
-      compared.catch(() => undefined); // the cut itself may fail before
+    return this.#exclusively(() => {
+      const cutId = this.#newCutId();
+      return this.#compareAt(this.#comparableBackup(), cutId);
+    });
+  }
+
+  /**
+   * Has the backup keep a cut of this machine. Resolves with the snapshot's id when it is in the store;
+   * throws `store` when the backup could not keep it, `cut` when there was no cut to keep.
+   */
+  async takeSnapshot(label?: string): Promise<string> {
+    // In an object: the next cut need not wait until this one is stored.
+    const { stored } = await this.#exclusively(async () => {
+      const backup = this.#comparableBackup();
+      // One that is kept by policy may be on its way.
+      while (backup.storing !== undefined) await backup.storing.settled;
+      const cutId = this.#newCutId();
+      const storing = beginStoring(cutId);
+      backup.storing = storing;
       try {
-        await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId);
-        return await compared;
-      } finally {
-        backup.comparing = undefined;
+        await this.#compareAt(backup, cutId, label === undefined ? {} : { label });
+        return { stored: storing.stored };
+      } catch (thrown) {
+        const error = asError(thrown);
+        storing.reject(error);
+        backup.storing = undefined;
+        throw error;
       }
     });
+    return stored;
+  }
+
+  /** By policy; one that is due while the one before is not stored is left out. */
+  #keepOne(): void {
+    if (this.#core.state.kind !== 'protected' || this.#backup?.storing !== undefined) return;
+    this.takeSnapshot().then(
+      () => {
+        this.#whyNotKept = '';
+      },
+      (thrown: unknown) => {
+        const reason = asError(thrown).message;
+        // It is due again soon: the same reason is said once.
+        if (reason !== this.#whyNotKept) this.#options.log.warn({ reason }, 'no snapshot was kept');
+        this.#whyNotKept = reason;
+      },
+    );
+  }
+
+  #newCutId(): string {
+    const cutId = `${this.term}.${this.#nextCut}`;
+    this.#nextCut += 1;
+    return cutId;
+  }
+
+  #comparableBackup(): Backup & { readonly shipper: LogShipper } {
+    const backup = this.#backup;
+    if (this.#core.state.kind !== 'protected' || backup?.shipper === undefined) {
+      throw new UnderstudyError('cut', `There is nothing to compare: state is ${this.state}`);
+    }
+    return backup as Backup & { readonly shipper: LogShipper };
+  }
+
+  async #compareAt(
+    backup: Backup & { readonly shipper: LogShipper },
+    cutId: string,
+    keep?: { readonly label?: string },
+  ): Promise<Comparison> {
+    const { link, shipper } = backup;
+    const compared = new Promise<Comparison>((resolve, reject) => {
+      backup.comparing = { cutId, resolve, reject };
+    });
+    compared.catch(() => undefined); // the cut itself may fail before
+    try {
+      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId, keep);
+      return await compared;
+    } finally {
+      backup.comparing = undefined;
+    }
   }
 
   async stop(): Promise<void> {
@@ -412,6 +491,7 @@ export class PrimaryRole {
           const { comparing } = backup;
           if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
+        if (message.control.type === 'kept') takeKept(backup, message.control);
         return;
       case 'blob':
         if (backup.holdings === undefined) throw new Error('nobody asked for digests');
@@ -471,6 +551,7 @@ export class PrimaryRole {
     this.#backup = undefined;
     const lost = new UnderstudyError('cut', `The backup was lost: ${reason}`);
     backup?.comparing?.reject(lost);
+    backup?.storing?.reject(lost);
     this.#options.log.warn({ reason }, 'the backup is lost');
     backup?.link.close(reason);
   }
@@ -530,9 +611,29 @@ export class PrimaryRole {
       this.#backup?.link.send({ kind: 'control', term: this.term, control });
     }
     this.#backup?.link.close(outcome);
-    this.#backup?.comparing?.reject(new UnderstudyError('cut', `This node ended: ${outcome}`));
+    const ended = new UnderstudyError('cut', `This node ended: ${outcome}`);
+    this.#backup?.comparing?.reject(ended);
+    this.#backup?.storing?.reject(ended);
     this.#options.recorder.close();
     this.#options.reporter.report({ type: 'ended', outcome });
     this.#end(outcome);
   }
+}
+
+function beginStoring(cutId: string): Storing {
+  let resolve: Storing['resolve'] = () => undefined;
+  let reject: Storing['reject'] = () => undefined;
+  const stored = new Promise<string>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  const over = (): void => undefined;
+  return { cutId, stored, settled: stored.then(over, over), resolve, reject };
+}
+
+function takeKept(backup: Backup, { cutId, snapshot, problem }: Kept): void {
+  const { storing } = backup;
+  if (storing?.cutId !== cutId) return;
+  backup.storing = undefined;
+  if (snapshot !== undefined) storing.resolve(snapshot);
+  else storing.reject(new UnderstudyError('store', problem ?? 'The backup kept no snapshot'));
 }

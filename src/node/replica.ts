@@ -119,6 +119,11 @@ export class Replica {
     return this.#replayer.readBytes;
   }
 
+  /** The disks, for who copies them while they are used. */
+  get storage(): Storage {
+    return this.#storage;
+  }
+
   get comparing(): boolean {
     return this.#waiting !== undefined;
   }
@@ -150,32 +155,41 @@ export class Replica {
   /**
    * Halts the copy after everything given so far, at `icount`, and goes on in a fresh replayer
    * (R9). Returns what differs from the primary's state, which may arrive later; empty if equal.
+   * `whileStill` is called while RAM and disks stand still at the cut; a takeover waits for it, and it
+   * must not reject. When it made a copy of RAM it returns its path: that is compared then, and the
+   * machine goes on sooner.
    */
   async compare(
     icount: number,
     ram: RamDigest,
     primaryState: Promise<Buffer>,
+    whileStill: () => Promise<string | undefined> = () => Promise.resolve(undefined),
   ): Promise<readonly string[]> {
     this.#waiting = [];
-    const halting = this.#haltAndGoOn(icount);
+    const halting = this.#haltAndGoOn(icount, whileStill);
     this.#comparing = halting.catch(() => undefined);
     const { deviceState, digest } = await halting;
+    const found = digest();
     const differences = compareDeviceStates(
       parseDeviceState(await primaryState),
       parseDeviceState(deviceState),
     );
-    const blocks = differingBlocks(ram, digest);
+    const blocks = differingBlocks(ram, found);
     return [
       ...(differences.length > 0 ? describeDifferences(differences).split('\n') : []),
       ...(blocks.length > 0 ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`] : []),
     ];
   }
 
-  async #haltAndGoOn(icount: number): Promise<{ deviceState: Buffer; digest: RamDigest }> {
+  async #haltAndGoOn(
+    icount: number,
+    whileStill: () => Promise<string | undefined>,
+  ): Promise<{ deviceState: Buffer; digest: () => RamDigest }> {
     this.prepareSpare();
     const old = this.#replayer;
     const { deviceState } = await old.halt(icount, () => []);
-    const digest = digestRam(this.#options.ramFile);
+    const copy = await whileStill();
+    const digest = copy === undefined ? digestRam(this.#options.ramFile) : undefined;
     const next = await (this.#spare as Promise<Replayer>);
     this.#spare = undefined;
     this.#replayer = next;
@@ -186,7 +200,7 @@ export class Replica {
     this.#waiting = undefined;
     await next.load(releaseHalt(deviceState));
     await ended;
-    return { deviceState, digest };
+    return { deviceState, digest: () => digest ?? digestRam(copy ?? '') };
   }
 
   /** Executes all that was given, proves it, and lets the successor go on from there (R8). */

@@ -87,6 +87,19 @@ export type NodeEvent =
   | ({ readonly type: 'takeover' } & TakeoverTimes)
   | { readonly type: 'firstOutput'; readonly at: number }
   | { readonly type: 'replicaDiscarded'; readonly reason: string }
+  /** A cut was kept: what it added to the store, what the copy stood still for, and how long storing it took. */
+  | {
+      readonly type: 'snapshot';
+      readonly id: string;
+      readonly addedBytes: number;
+      readonly ramMs: number;
+      readonly disksMs: number;
+      readonly ms: number;
+    }
+  /** A cut that was to be kept was not; `dropped`: how many, for this copy. */
+  | { readonly type: 'snapshotDropped'; readonly reason: string; readonly dropped: number }
+  /** The store, or the log kept in it, has a problem that protection does not feel. */
+  | { readonly type: 'snapshotTrouble'; readonly reason: string }
   | { readonly type: 'memory'; readonly rssBytes: number }
   | { readonly type: 'ended'; readonly outcome: string };
 

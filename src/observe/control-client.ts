@@ -24,8 +24,12 @@ export function connectControl(path: string): Promise<net.Socket> {
   });
 }
 
-/** Sends one command and returns the one line that answers it. */
-export async function askNode<T>(path: string, command: string): Promise<T> {
+/** Sends one command, with what it needs to know, and returns the one line that answers it. */
+export async function askNode<T>(
+  path: string,
+  command: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const socket = await connectControl(path);
   try {
     const answer = new Promise<string>((resolve, reject) => {
@@ -33,7 +37,7 @@ export async function askNode<T>(path: string, command: string): Promise<T> {
       socket.on('error', reject);
       socket.once('close', () => reject(new UnderstudyError('link', 'The node went away')));
     });
-    socket.write(`${JSON.stringify({ command })}\n`);
+    socket.write(`${JSON.stringify({ command, ...more })}\n`);
     return JSON.parse(await answer) as T;
   } finally {
     socket.destroy();

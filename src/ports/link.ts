@@ -108,6 +108,7 @@ export type Control =
   | { readonly type: 'grant' }
   | Cut
   | CutResult
+  | Kept
   /** The machine was stopped at this position, and went on without a cut. */
   | { readonly type: 'resumed'; readonly position: LogPosition }
   | Heartbeat
@@ -169,6 +170,24 @@ export interface Cut {
   readonly icount: Icount;
   readonly deviceStateBytes: number;
   readonly digest: StateDigest;
+  /** The backup is to keep this cut as a snapshot; it answers with `kept`. */
+  readonly keep?: KeepRequest;
+}
+
+export interface KeepRequest {
+  /** Of the primary's clock on the wall, milliseconds since 1970. */
+  readonly takenAtMs: number;
+  readonly label?: string;
+}
+
+/** What became of a cut that was to be kept. */
+export interface Kept {
+  readonly type: 'kept';
+  readonly cutId: string;
+  /** Id of the snapshot. */
+  readonly snapshot?: string;
+  /** Why there is none. */
+  readonly problem?: string;
 }
 
 export interface CutResult {

@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -92,6 +92,13 @@ const peerControlSchema = z.discriminatedUnion('type', [
       ram: checksums,
       disks: z.record(nameOf, nameOf).exactOptional(),
     }),
+    keep: z.strictObject({ takenAtMs: clockMs, label: sentence.exactOptional() }).exactOptional(),
+  }),
+  z.strictObject({
+    type: z.literal('kept'),
+    cutId: nameOf,
+    snapshot: nameOf.exactOptional(),
+    problem: sentence.exactOptional(),
   }),
   z.strictObject({
     type: z.literal('cutResult'),

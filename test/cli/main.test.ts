@@ -37,6 +37,8 @@ function understudy(...args: string[]): Promise<Ended> {
   });
 }
 
+const nodeA = ['--pair', pairFile, '--name', 'a'];
+
 const verbs = [
   'node',
   'status',
@@ -48,6 +50,9 @@ const verbs = [
   'demo',
   'doctor',
   'log',
+  'snapshot',
+  'restore',
+  'replay',
 ];
 
 describe('understudy', () => {
@@ -57,7 +62,12 @@ describe('understudy', () => {
     for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'));
   });
 
-  it.each([...verbs, 'log dump', 'log stat'])('%s --help explains it', async (verb) => {
+  it.each([
+    ...verbs,
+    'log dump',
+    'log stat',
+    ...['take', 'ls', 'show', 'rm', 'verify', 'diff'].map((verb) => `snapshot ${verb}`),
+  ])('%s --help explains it', async (verb) => {
     const { code, stdout, stderr } = await understudy(...verb.split(' '), '--help');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(`Usage: understudy ${verb}`);
@@ -72,6 +82,13 @@ describe('understudy', () => {
     ['bad address', ['witness', '--listen', '7100', '--state', 'x'], 'It must be HOST:PORT'],
     ['bad value', ['demo', '--rounds', 'many'], 'must be a number above 0'],
     ['bad choice', ['log', 'dump', 'x', '--qemu', '4.2'], 'Allowed choices are'],
+    ['bad instant', ['replay', '--epoch', 'noon'], 'It must be a whole number'],
+    ['bad time', ['replay', '--at', 'noon'], 'It must be a time such as'],
+    ['two instants', ['replay', '--epoch', '1', '--end'], 'Give one of --at, --epoch'],
+    ['no store', ['snapshot', 'ls'], 'Which store? Give --store'],
+    ['pair without snapshots', ['snapshot', 'ls', '--pair', pairFile], 'has no snapshots'],
+    ['bad pair name', ['restore', '--as', 'a b', '--out', 'x'], "cannot be called 'a b'"],
+    ['nothing prepared', ['node', ...nodeA, '--from', '/nowhere'], 'There is no prepared machine'],
     ['bad position', ['log', 'dump', 'x', '--from', '-1'], 'must be a whole number'],
   ])('%s: exit code 2, and what is wrong', async (_, args, message) => {
     const { code, stdout, stderr } = await understudy(...args);
@@ -89,6 +106,14 @@ describe('understudy', () => {
         expect.stringContaining('  because: ENOENT'),
         '  try: give its path with --pair',
       ]);
+    }
+  });
+
+  it('store that is not there: exit code 1, and its path', async () => {
+    for (const args of [['snapshot', 'ls'], ['restore', '--as', 'x', '--out', dir], ['replay']]) {
+      const { code, stdout, stderr } = await understudy(...args, '--store', `${dir}/no-store`);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`There is no snapshot store in '${dir}/no-store'`);
     }
   });
 

@@ -49,6 +49,7 @@ export function someControl(random: Random): Control {
           deviceState: 'abc',
           ram: Array.from({ length: random.upTo(50) }, () => random.u32()),
         },
+        keep: { takenAtMs: random.natural(), label: random.text() },
       };
     case 5:
       return { type: 'cutResult', cutId: id, equal: false, differences: [random.text(100)] };

@@ -38,6 +38,7 @@ describe('the control socket', () => {
       status: () => status,
       drill: () => undefined,
       verify: () => verify(),
+      takeSnapshot: (label) => Promise.resolve(`kept ${label}`),
       stop: () => {
         stops += 1;
       },
@@ -74,8 +75,13 @@ describe('the control socket', () => {
   it('killed node left its socket behind: the next one starts all the same', async () => {
     const dead = `${socketPath}2`;
     fs.writeFileSync(dead, '');
-    const options = { drill: () => undefined, status: () => status, verify, stop: () => undefined };
-    const next = await ControlServer.start({ ...options, path: dead, console: hub, reporter });
+    const next = await ControlServer.start({
+      ...{ path: dead, console: hub, reporter, verify },
+      drill: () => undefined,
+      status: () => status,
+      takeSnapshot: () => Promise.resolve('id'),
+      stop: () => undefined,
+    });
     expect(await askNode(dead, 'status')).toEqual(status);
     next.close();
   });
@@ -90,6 +96,8 @@ describe('the control socket', () => {
     verify = () => Promise.reject(new UnderstudyError('cut', 'nothing to compare'));
     const refused = await askNode(socketPath, 'verify');
     expect(refused).toEqual({ ok: false, error: 'nothing to compare' });
+    const taken = await askNode(socketPath, 'snapshot', { label: 'before the upgrade' });
+    expect(taken).toEqual({ ok: true, snapshot: 'kept before the upgrade' });
     expect(await askNode(socketPath, 'stop')).toEqual({ ok: true });
     expect(stops).toBe(1);
   });

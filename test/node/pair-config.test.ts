@@ -49,6 +49,7 @@ describe('a pair file', () => {
       seedBandwidth: Number.POSITIVE_INFINITY,
       spoolBudget: limits.spoolBudgetBytes,
       durableLogBudget: limits.durableLogBudgetBytes,
+      snapshots: undefined,
       self: {
         name: 'a',
         listen: 'ws://127.0.0.1:7001',
@@ -283,5 +284,38 @@ nodes:
       }
     };
     expect(describe()).toMatch(/missing\.yaml'\n {2}because: ENOENT.*\n {2}try: .*--pair/);
+  });
+});
+
+describe('snapshots in a pair file', () => {
+  const withSnapshots = (text: string): string => `${good}snapshots: ${text}\n`;
+
+  it('say where, how often, and what stays', () => {
+    const text = '{ store: kept, every: 4s, keep: { last: 10, daily: 7, budget: 2GiB } }';
+    expect(load(withSnapshots(text)).snapshots).toEqual({
+      store: path.join(dir, 'kept'),
+      everyMs: 4000,
+      keep: { last: 10, daily: 7, budgetBytes: 2 * 1024 ** 3 },
+    });
+    expect(load(withSnapshots('{ store: /srv/kept }')).snapshots).toEqual({
+      store: '/srv/kept',
+      everyMs: undefined,
+      keep: undefined,
+    });
+  });
+
+  it.each([
+    ['{}', 'snapshots.store: is missing'],
+    ['{ store: s, every: 4 }', 'must be a time such as 4s'],
+    ['{ store: s, every: 100ms }', 'from 500ms to 24h: current value is "100ms"'],
+    ['{ store: s, every: 25h }', 'from 500ms to 24h'],
+    ['{ store: s, often: 4s }', "unknown key 'often'"],
+    ['{ store: s, keep: { lats: 3 } }', "did you mean 'last'?"],
+    ['{ store: s, keep: { last: -1 } }', 'must be a whole number from 0'],
+    ['{ store: s, keep: { budget: 3 } }', 'must be a size such as 512MiB'],
+    ['{ store: s, keep: { last: 0 } }', 'would keep nothing'],
+    ['{ store: s, keep: {} }', 'would keep nothing'],
+  ])('%s is refused', (text, reason) => {
+    expect(refusal(withSnapshots(text)).message).toContain(reason);
   });
 });

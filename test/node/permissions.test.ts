@@ -40,6 +40,7 @@ describe('with a umask of 0, for the owner only is', () => {
       path: run.control,
       status: () => ({ node: 'a', pair: 'p', role: 'backup', state: '', term: 0, pid: 1 }),
       verify: () => Promise.resolve({ equal: true, differences: [] }),
+      takeSnapshot: () => Promise.resolve('id'),
       drill: () => undefined,
       stop: () => undefined,
       console: new ConsoleHub(),

@@ -342,15 +342,10 @@ export class Machine {
     return { blocks: figure('blocks'), checked: figure('checked'), errors: figure('errors') };
   }
 
-  /** A copy that executes this machine's log, from a cut made now; it follows until told not to. */
-  async seed({ follow = true }: { readonly follow?: boolean } = {}): Promise<Copy> {
-    const lab = this.#lab;
+  /** Makes a cut and copies RAM and disk as they are there. */
+  async copyTo(image: string, ramFile: string): Promise<Awaited<ReturnType<Recorder['cut']>>> {
     const { recorder, storage } = this.#parts;
-    const image = lab.fresh('image');
-    const ramFile = lab.fresh('ram');
     const node = await storage.prepareCopy(diskId, image, imageBytes(this.#parts.image));
-    const held: Segment[] = [];
-    const stopHolding = this.onSegment((segment) => held.push(segment));
     try {
       const cut = await recorder.cut(() => {
         fs.copyFileSync(this.ramFile, ramFile);
@@ -359,6 +354,21 @@ export class Machine {
       await storage.hurryCopies([{ node }]);
       await cut.validated;
       await cut.done.done;
+      return cut;
+    } finally {
+      if (!this.#killed) await storage.discardCopy(node);
+    }
+  }
+
+  /** A copy that executes this machine's log, from a cut made now; it follows until told not to. */
+  async seed({ follow = true }: { readonly follow?: boolean } = {}): Promise<Copy> {
+    const lab = this.#lab;
+    const image = lab.fresh('image');
+    const ramFile = lab.fresh('ram');
+    const held: Segment[] = [];
+    const stopHolding = this.onSegment((segment) => held.push(segment));
+    try {
+      const cut = await this.copyTo(image, ramFile);
       const copy = await Copy.start(lab, { image, ramFile, cut });
       if (follow) {
         for (const segment of held) if (segment.from >= cut.position) copy.take(segment);
@@ -368,7 +378,6 @@ export class Machine {
       return copy;
     } finally {
       stopHolding();
-      if (!this.#killed) await storage.discardCopy(node);
     }
   }
 
@@ -529,6 +538,7 @@ export interface PairFile {
   seedBandwidth?: string;
   spoolBudget?: string;
   ack?: 'received' | 'durable';
+  snapshots?: { store: string; every?: string; keep?: Record<string, number | string> };
   nodes: Record<string, { listen: string; disks: Record<string, string>; durableLogDir?: string }>;
 }
 

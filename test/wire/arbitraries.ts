@@ -119,6 +119,10 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
       { requiredKeys: ['deviceState', 'ram'] },
     ),
   }),
+  fc.record(
+    { type: type('kept'), cutId: name, snapshot: name, problem: sentence },
+    { requiredKeys: ['type', 'cutId'] },
+  ),
   fc.record({
     type: type('cutResult'),
     cutId: name,

@@ -1,0 +1,111 @@
+/** `understudy replay`: a machine's past, to look at. Nothing of it gets out. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Command } from 'commander';
+import { asError, UnderstudyError } from '../base/errors.ts';
+import { parseVmConfig } from '../hypervisor/config.ts';
+import { copySparse } from '../hypervisor/sparse-copy.ts';
+import { requireRoom } from '../node/run-dir.ts';
+import { type EpochTime, FrameCapture } from '../node/snapshots/frame-capture.ts';
+import { findSnapshot, prepareMachine } from '../node/snapshots/prepare.ts';
+import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
+import { type InstantOptions, instantOf, withInstant } from './instant-option.ts';
+import { inRunDir } from './restore.ts';
+import { type StoreOption, usingStore, withStore } from './store-option.ts';
+
+interface Options extends StoreOption, InstantOptions {
+  readonly vm?: string;
+  readonly console?: string;
+  readonly pcap?: string;
+  readonly memory?: string;
+  readonly json?: boolean;
+}
+
+export function replayCommand(): Command {
+  const command = new Command('replay')
+    .description('execute the past of a machine again, up to an instant, and see what it did')
+    .argument('[snapshot]', 'where to begin; left out: the last one before the instant')
+    .option('--vm <name>', 'of the snapshots of this pair, when the store has several')
+    .option('--console <file>', 'what it printed; - is standard output')
+    .option('--pcap <file>', 'what its network cards sent and received')
+    .option('--memory <file>', 'its memory at the instant, a raw image')
+    .option('--json', 'one JSON object at the end');
+  withStore(withInstant(command)).addHelpText(
+    'after',
+    '\nWithout an instant it goes on to the last one that was kept. See docs/restore.md.',
+  );
+  return command.action((id: string | undefined, options: Options) => replay(id, options));
+}
+
+async function replay(id: string | undefined, options: Options): Promise<void> {
+  const until = instantOf(options) ?? ({ kind: 'end' } as const);
+  const { vm, json, memory } = options;
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-replay-'));
+  try {
+    const found = await usingStore(options, 'read', async (store) => {
+      // From where it was asked to begin; the nearest one shows the least.
+      const snapshot = await findSnapshot(store, {
+        ...(id === undefined ? { until } : { id }),
+        ...(vm === undefined ? {} : { vm }),
+      });
+      return inRunDir(async (runDir) => {
+        requireRoom(runDir, snapshot.images.find(({ name }) => name === 'ram')?.bytes ?? 0);
+        const print = consoleTo(options.console);
+        const cards = options.pcap === undefined ? undefined : cardsOf(snapshot);
+        const capture = cards === undefined ? undefined : new FrameCapture(runDir, cards);
+        const dir = path.join(scratch, 'past');
+        const { icount, completions, machine } = await prepareMachine({
+          ...{ store, snapshot, until, dir, runDir },
+          onReplayer: async (instance) => {
+            if (print !== undefined) instance.console.on('data', print.write);
+            await capture?.attach(instance);
+          },
+        });
+        print?.close();
+        const frames =
+          options.pcap === undefined
+            ? undefined
+            : capture?.write(options.pcap, await epochTimes(store, snapshot));
+        if (memory !== undefined) await copySparse(machine.ramFile, path.resolve(memory));
+        return { snapshot: snapshot.id, from: snapshot.icount, icount, completions, frames };
+      });
+    });
+    const out = options.console === '-' ? process.stderr : process.stdout;
+    const { snapshot, from, icount, frames } = found;
+    const seen = frames === undefined ? '' : `; ${frames} frames`;
+    const text = `replayed ${snapshot} from icount ${from} to ${icount}${seen}`;
+    out.write(`${json === true ? JSON.stringify(found) : text}\n`);
+  } finally {
+    fs.rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const cardsOf = ({ id, vmFile }: SnapshotManifest): number =>
+  parseVmConfig(vmFile, { file: `VM file of snapshot ${id}`, baseDir: '/' }).nics.length;
+
+function consoleTo(target: string | undefined) {
+  if (target === undefined) return undefined;
+  if (target === '-') {
+    return { write: (bytes: Buffer) => void process.stdout.write(bytes), close: () => undefined };
+  }
+  let fd: number;
+  try {
+    fd = fs.openSync(target, 'wx', 0o600);
+  } catch (thrown) {
+    throw new UnderstudyError('rights', `Cannot write '${target}'`, {
+      cause: asError(thrown),
+      hint: 'name a file that is not there yet',
+    });
+  }
+  return { write: (bytes: Buffer) => void fs.writeSync(fd, bytes), close: () => fs.closeSync(fd) };
+}
+
+/** Where a piece of log begins and ends, the time of an epoch is known. */
+async function epochTimes(store: SnapshotStore, snapshot: SnapshotManifest): Promise<EpochTime[]> {
+  const pieces = await store.log.list(snapshot);
+  return pieces.flatMap(({ firstEpoch, fromTimeMs, lastEpoch, toTimeMs }) => [
+    { epoch: firstEpoch, timeMs: fromTimeMs },
+    { epoch: lastEpoch, timeMs: toTimeMs },
+  ]);
+}

@@ -1,0 +1,30 @@
+/** Writes a machine as a VM file that means the same wherever it lies: paths are absolute. */
+import YAML from 'yaml';
+import type { VmConfig } from '../config.ts';
+
+/** The text of a VM file. Images of disks are left out: a pair file names them. */
+export function writeVmFile({ name, qemu, machine, cpu, memoryBytes, ...vm }: VmConfig): string {
+  const { boot, disks, nics } = vm;
+  return YAML.stringify({
+    name,
+    memory: memoryBytes,
+    cpu,
+    machine,
+    qemu,
+    boot: boot.kind === 'disk' ? { disk: true } : withoutKind(boot),
+    disks: disks.map(({ id, sizeBytes, readOnly }) => ({
+      id,
+      ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
+      ...(readOnly ? { readOnly } : {}),
+    })),
+    nics: nics.map(({ mac }) => ({ mac })),
+  });
+}
+
+function withoutKind({ kernel, initrd, append }: Extract<VmConfig['boot'], { kind: 'kernel' }>) {
+  return {
+    kernel,
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(append === undefined ? {} : { append }),
+  };
+}

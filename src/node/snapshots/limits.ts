@@ -1,0 +1,25 @@
+/** Limits of keeping snapshots and the log between them, each with its reason. */
+export const snapshotLimits = {
+  /** What RAM and disks are compared and kept by: the chunk of the store. */
+  blockBytes: 64 * 1024,
+  /** One `put`: some chunks, so that the event loop turns between two of them. */
+  putBytes: 256 * 1024,
+  /** Log that waits here for its piece to be written: a second of a busy machine's, unpacked. */
+  logPieceBytes: 1024 * 1024,
+  /** A piece is written at least this often: what a lost node and its peer would both not have. */
+  logPieceMs: 1_000,
+  /** Log that waits for a store that is slow or away; past this it is given up up to the next cut. */
+  logWaitingBytesMax: 64 * 1024 * 1024,
+  /** One reading of the clock for so long: how exactly an instant can be named. */
+  timeMarkMs: 50,
+  /** The shortest `every`: a compare with its new replayer takes half a second on a busy machine. */
+  everyMsMin: 500,
+  /** A day: a longer one is a mistake, and the log between two of them is a day of replay. */
+  everyMsMax: 86_400_000,
+  /** Retention is applied this often at most: it reads the catalogue. */
+  retentionMs: 10_000,
+  /** Log fed to a replayer ahead of what it has executed: memory, and far more than it needs. */
+  feedAheadBytes: 8 * 1024 * 1024,
+  /** Between two looks whether a replayer has taken what it was fed. */
+  feedPollMs: 2,
+} as const;

@@ -1,0 +1,23 @@
+/** Applies the policy of the pair file to a store that a snapshot was added to. */
+import type { SnapshotStore } from '../../ports/snapshot-store.ts';
+import { chooseRemovals, type Keep } from '../../store/retention.ts';
+import { snapshotLimits } from './limits.ts';
+
+/**
+ * Removes what `keep` does not keep of machine `vm` and gives its room back, now and then; others may
+ * have the same store. Rejects when the store fails; the next call tries again.
+ */
+export function retention(
+  vm: string,
+  keep: Keep | undefined,
+): (store: SnapshotStore) => Promise<void> {
+  let appliedAt = Number.NEGATIVE_INFINITY;
+  return async (store) => {
+    if (keep === undefined || performance.now() - appliedAt < snapshotLimits.retentionMs) return;
+    appliedAt = performance.now();
+    const usage = keep.budgetBytes === undefined ? [] : await store.usage();
+    const removals = chooseRemovals(await store.list({ vm }), keep, usage);
+    for (const id of removals) await store.remove(id);
+    if (removals.length > 0) await store.collect();
+  };
+}

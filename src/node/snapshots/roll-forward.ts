@@ -1,0 +1,274 @@
+/**
+ * Executes a machine from a kept cut, by the log behind it, to an exact instant of its past.
+ *
+ * Intuition: this is a backup whose primary has long been gone. It executes what was received, makes
+ * what was in flight certain, and proves that it stands where it should (R8).
+ *
+ * Contract
+ *  1. RAM file and images are those of the instant when it resolves, and the state that it returns
+ *     belongs to them. The same snapshot, log and instant give the same RAM and disks, byte for byte.
+ *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and loaded
+ *     anew, as the primary's was stopped and its backup's loaded.
+ *  3. It ends every process that it started, whatever happens. RAM and images are of no use when it
+ *     rejects.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnderstudyError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import { type Icount, type LogPosition, icount as toIcount } from '../../base/units.ts';
+import { padNetId } from '../../hypervisor/command-line.ts';
+import type { VmConfig } from '../../hypervisor/config.ts';
+import { releaseHalt } from '../../hypervisor/device-state.ts';
+import type { QemuInstance } from '../../hypervisor/instance.ts';
+import { PauseFilter } from '../../hypervisor/pause-filter.ts';
+import { Replayer } from '../../hypervisor/replayer.ts';
+import { Storage } from '../../hypervisor/storage.ts';
+import type { LogPiece } from '../../ports/snapshot-store.ts';
+import { RequestTracker } from '../../rrlog/inflight.ts';
+import type { Layout } from '../../rrlog/layouts.ts';
+import { LogTail } from '../../rrlog/log-tail.ts';
+import { describeInstant, type Instant, upTo } from './instant.ts';
+import { snapshotLimits } from './limits.ts';
+import { decodeLogPayload, type LogMark } from './log-payload.ts';
+
+export interface RollForwardOptions {
+  readonly vm: VmConfig;
+  readonly layout: Layout;
+  /** Of the cut; changed in place. */
+  readonly ramFile: string;
+  readonly diskImages: Readonly<Record<string, string>>;
+  readonly deviceState: Buffer;
+  readonly cut: {
+    readonly position: LogPosition;
+    readonly icount: Icount;
+    readonly blockRequestId: number;
+  };
+  /** The log behind the cut, contiguous; the first piece may begin before it. */
+  readonly pieces: AsyncIterable<LogPiece>;
+  readonly until: Instant;
+  /** Directory for sockets, on a tmpfs; created. */
+  readonly dir: string;
+  readonly pidDir: string;
+  /** Each replayer before it loads its state: who wants to see what the guest does. */
+  readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
+}
+
+/** A machine at rest at an instant of its past. */
+export interface RolledForward {
+  readonly deviceState: Buffer;
+  readonly icount: Icount;
+  /** Disk requests in flight whose completion was made certain. */
+  readonly completions: number;
+}
+
+/**
+ * Throws `store` when the kept log does not go so far, `log-format` when it is damaged, `stall` and
+ * `takeover` like a takeover.
+ */
+export async function rollForward(options: RollForwardOptions): Promise<RolledForward> {
+  const { vm, dir, pidDir, diskImages } = options;
+  const storage = await Storage.start({
+    disks: vm.disks.map((disk) => ({ ...disk, path: diskImages[disk.id] ?? '' })),
+    dir: `${dir}/storage`,
+    pidDir,
+  });
+  const run = new Run(options, storage);
+  try {
+    await run.begin();
+    return await run.toInstant();
+  } finally {
+    await run.end();
+    await storage.stop();
+  }
+}
+
+class Run {
+  readonly #options: RollForwardOptions;
+  readonly #storage: Storage;
+  readonly #requests: RequestTracker;
+  readonly #tail: LogTail;
+  readonly #pauses: PauseFilter;
+  #replayer: Replayer | undefined;
+  #nextReplayer = 0;
+  #failure: Error | undefined;
+
+  constructor(options: RollForwardOptions, storage: Storage) {
+    const { layout, cut } = options;
+    this.#options = options;
+    this.#storage = storage;
+    this.#requests = new RequestTracker(cut.blockRequestId);
+    this.#pauses = new PauseFilter(layout);
+    this.#tail = new LogTail({
+      layout,
+      input: 'stripped',
+      expectHeader: false,
+      start: { position: cut.position, icount: cut.icount },
+      markerNetId: padNetId,
+      requests: this.#requests,
+    });
+  }
+
+  begin(): Promise<void> {
+    return this.#load(this.#options.deviceState);
+  }
+
+  async toInstant(): Promise<RolledForward> {
+    const { pieces, until } = this.#options;
+    let lastTimeMs: number | undefined;
+    for await (const piece of pieces) {
+      lastTimeMs = piece.toTimeMs;
+      if (await this.#takePiece(piece)) return this.#halt();
+    }
+    if (until.kind === 'end') return this.#halt();
+    const end = lastTimeMs === undefined ? '' : `, ${new Date(lastTimeMs).toISOString()}`;
+    throw new UnderstudyError(
+      'store',
+      `The kept log ends before ${describeInstant(until)}: at icount ${this.#tail.icount}${end}`,
+      { hint: 'name an earlier instant, or leave it out for the snapshot itself' },
+    );
+  }
+
+  async end(): Promise<void> {
+    await this.#replayer?.destroy();
+  }
+
+  /** Returns whether the instant was reached. */
+  async #takePiece(piece: LogPiece): Promise<boolean> {
+    const { layout, until } = this.#options;
+    if (piece.to <= this.#tail.position) return false; // known already
+    const { events, marks } = decodeLogPayload(layout, piece.payload);
+    let at = this.#startIn(piece, marks);
+    const end =
+      until.kind === 'time' ? timeOffset(piece, marks, until.ms, events.length) : undefined;
+    for (const mark of marks) {
+      if (mark.offset < at || mark.kind === 'time') continue;
+      if (mark.position === this.#options.cut.position && mark.kind === 'cut') continue;
+      if (end !== undefined && mark.offset >= end) break;
+      if (await this.#take(events.subarray(at, mark.offset))) return true;
+      at = mark.offset;
+      if (mark.kind === 'resumed') this.#feed(this.#pauses.resumedHere());
+      else await this.#mirrorCut(mark);
+    }
+    if (end === undefined) return this.#take(events.subarray(at));
+    if (end > at) await this.#take(events.subarray(at, end));
+    return true;
+  }
+
+  /** Offset of the first event in a piece that is behind what was taken so far. */
+  #startIn({ from, to }: LogPiece, marks: readonly LogMark[]): number {
+    const { position } = this.#tail;
+    if (from === position) return 0;
+    const here = marks.find((mark) => mark.kind === 'cut' && mark.position === position);
+    if (here !== undefined) return here.offset;
+    throw new UnderstudyError(
+      'log-format',
+      `The log from ${from} to ${to} does not go on from position ${position}`,
+      { hint: 'run `understudy snapshot verify`' },
+    );
+  }
+
+  /** Executes a stretch. Returns whether the instant lies in it. */
+  async #take(events: Buffer): Promise<boolean> {
+    if (events.length === 0) return this.#isThere();
+    const { layout, until } = this.#options;
+    const { position, icount } = this.#tail;
+    const shortened = upTo(layout, { events, position, icount }, until);
+    const taken = shortened ?? events;
+    if (taken.length > 0) this.#tail.push(taken);
+    this.#feed(this.#pauses.push(taken));
+    await this.#untilTaken();
+    return shortened !== undefined;
+  }
+
+  #isThere(): boolean {
+    const { until } = this.#options;
+    return until.kind === 'icount' && this.#tail.icount >= until.icount;
+  }
+
+  /** Halts the machine as its backup was, and goes on in a fresh one (R9). */
+  async #mirrorCut({ value, position }: LogMark): Promise<void> {
+    if (value !== this.#tail.icount) {
+      throw new UnderstudyError(
+        'log-format',
+        `The kept log has a cut at icount ${value} where ${this.#tail.icount} instructions were executed, at position ${position}`,
+      );
+    }
+    this.#feed(this.#pauses.flush());
+    const old = this.#replayer as Replayer;
+    const { deviceState } = await old.halt(value, () => []);
+    this.#replayer = undefined; // its end is wanted
+    await old.destroy();
+    await this.#load(releaseHalt(deviceState));
+  }
+
+  async #halt(): Promise<RolledForward> {
+    this.#feed(this.#pauses.flush());
+    const { icount } = this.#tail;
+    const replayer = this.#replayer as Replayer;
+    const halted = await replayer.halt(icount, () => this.#requests.uncompleted());
+    const { deviceState, completions } = halted;
+    return { deviceState, icount: toIcount(icount), completions };
+  }
+
+  async #load(deviceState: Buffer): Promise<void> {
+    const { vm, layout, dir, pidDir, ramFile, onReplayer } = this.#options;
+    const name = `past${this.#nextReplayer}`;
+    this.#nextReplayer += 1;
+    const replayer = await Replayer.start({
+      instance: {
+        ...{ vm, pidDir, ramFile, name, incoming: true },
+        dir: `${dir}/${name}`,
+        nbdSocket: this.#storage.nbdSocket,
+      },
+      layout,
+      diskIds: vm.disks.map(({ id }) => id),
+      onError: (error) => {
+        this.#failure ??= error;
+      },
+    });
+    this.#replayer = replayer;
+    void replayer.instance.exited.then(({ reason, stderr }) => {
+      if (this.#replayer !== replayer) return;
+      const why = stderr.trim();
+      this.#failure ??= new UnderstudyError('qemu', `The replayer ended (${reason}): ${why}`);
+    });
+    await onReplayer?.(replayer.instance);
+    await replayer.load(deviceState);
+  }
+
+  #feed(events: Buffer): void {
+    if (events.length > 0) this.#replayer?.feed(events);
+  }
+
+  /** Until not too much waits for the replayer. */
+  async #untilTaken(): Promise<void> {
+    const replayer = this.#replayer as Replayer;
+    let read = replayer.readBytes;
+    let deadline = performance.now() + limits.stallMs;
+    while (replayer.pendingBytes > snapshotLimits.feedAheadBytes) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await sleep(snapshotLimits.feedPollMs);
+      if (replayer.readBytes !== read) deadline = performance.now() + limits.stallMs;
+      read = replayer.readBytes;
+      if (performance.now() > deadline) {
+        throw new UnderstudyError(
+          'stall',
+          `The replay of the kept log does not go on: ${await replayer.diagnose()}`,
+        );
+      }
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** Where a piece must end for a time; `undefined`: all of it is before that. */
+function timeOffset(
+  piece: LogPiece,
+  marks: readonly LogMark[],
+  ms: number,
+  eventBytes: number,
+): number | undefined {
+  if (piece.toTimeMs <= ms) return undefined;
+  const before = marks.filter(({ kind, value }) => kind === 'time' && value <= ms).at(-1);
+  return Math.min(before?.offset ?? 0, eventBytes);
+}

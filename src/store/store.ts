@@ -1,0 +1,241 @@
+/**
+ * A snapshot store in a directory, on a local disk or a shared one. Files and formats: docs/snapshots.md.
+ *
+ *   owners/                 who writes (owner.ts)
+ *   packs/ID.pack           chunks (pack.ts)
+ *   snapshots/VM/ID.snapshot   manifests (manifest.ts)
+ *   logs/VM/RUN/FROM-TO.log    pieces of log (log-piece.ts)
+ *   catalogue.sqlite        what is where (catalogue.ts); may be deleted
+ *
+ * Why nothing is lost, in the order of the steps:
+ *  1. Every file is written under a temporary name and flushed before it gets its own.
+ *  2. Packs have their names on the disk before the manifest that needs them has.
+ *  3. A manifest's name has gone from the disk before `collect` takes what only it needed.
+ *  4. A file that has its name is never changed.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UnderstudyError } from '../base/errors.ts';
+import type {
+  Collected,
+  LogArchive,
+  Snapshot,
+  SnapshotFacts,
+  SnapshotFilter,
+  SnapshotManifest,
+  SnapshotStore,
+  SnapshotUsage,
+  SnapshotWriter,
+  VerifyReport,
+} from '../ports/snapshot-store.ts';
+import { Catalogue, removeCatalogue } from './catalogue.ts';
+import { collect } from './collect.ts';
+import { failure, isMissing } from './failure.ts';
+import { Places, temporaryPrefix } from './file-names.ts';
+import { type Files, realFiles } from './files.ts';
+import { StoredLog } from './log-archive.ts';
+import { checkFacts, publicManifest } from './manifest.ts';
+import { Owner } from './owner.ts';
+import { StoreParts, unknownSnapshot } from './parts.ts';
+import { StoredSnapshotWriter } from './snapshot-writer.ts';
+import { StoredSnapshot } from './stored-snapshot.ts';
+import { usageOf } from './usage.ts';
+import { verify } from './verify.ts';
+
+export interface StoreOptions {
+  /** Made if it does not exist and the store is opened for writing. */
+  readonly directory: string;
+  /** Any number of processes may read while one writes. @default 'write' */
+  readonly mode?: 'read' | 'write';
+  /** @default realFiles */
+  readonly files?: Files;
+  /** A catalogue in memory is made at each open. Readers have that always. @default 'file' */
+  readonly catalogue?: 'file' | 'memory';
+}
+
+/**
+ * Opens a store. Throws `store` when another process writes to it or there is none to read, `rights` and
+ * `resources` when the system refuses.
+ */
+export async function openStore(options: StoreOptions): Promise<SnapshotStore> {
+  const { mode = 'write', files = realFiles } = options;
+  const places = new Places(options.directory);
+  try {
+    return mode === 'write'
+      ? await openWriter(files, places, options.catalogue ?? 'file')
+      : await openReader(files, places);
+  } catch (thrown) {
+    throw failure(`Cannot open store '${places.directory}'`, thrown);
+  }
+}
+
+async function openReader(files: Files, places: Places): Promise<SnapshotStore> {
+  await files.size(places.packs).catch((thrown: unknown) => {
+    if (!isMissing(thrown)) throw thrown;
+    throw new UnderstudyError('store', `There is no snapshot store in '${places.directory}'`);
+  });
+  const parts = new StoreParts({ files, places, catalogue: Catalogue.open(), mode: 'read' });
+  try {
+    await parts.refresh();
+    return new DirectoryStore(parts, async () => parts.close());
+  } catch (error) {
+    parts.close();
+    throw error;
+  }
+}
+
+async function openWriter(
+  files: Files,
+  places: Places,
+  kind: 'file' | 'memory',
+): Promise<SnapshotStore> {
+  const owner = await Owner.claim(files, places);
+  let parts: StoreParts | undefined;
+  try {
+    await files.makeDirectory(places.packs);
+    await files.makeDirectory(places.snapshots);
+    await files.makeDirectory(places.logs);
+    await sweep(files, places);
+    const catalogue = kind === 'file' ? openCatalogue(places) : Catalogue.open();
+    parts = new StoreParts({ files, places, catalogue, mode: 'write' });
+    await parts.refresh();
+    return new DirectoryStore(parts, async () => {
+      parts?.close();
+      if (kind === 'file') await keepCatalogue(files, places);
+      await owner.release();
+    });
+  } catch (error) {
+    parts?.close();
+    await owner.release().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Temporary files that a process left when it died. */
+async function sweep(files: Files, places: Places): Promise<void> {
+  const visit = async (directory: string, depth: number): Promise<void> => {
+    for (const name of await files.list(directory)) {
+      const file = path.join(directory, name);
+      if (name.startsWith(temporaryPrefix)) await files.remove(file);
+      else if (depth > 0) await visit(file, depth - 1);
+    }
+  };
+  await visit(places.owners, 0);
+  await visit(places.packs, 0);
+  await visit(places.snapshots, 1);
+  await visit(places.logs, 2);
+}
+
+/** One that was not closed is thrown away: it was not flushed. */
+function openCatalogue(places: Places): Catalogue {
+  removeCatalogue(places.openCatalogue);
+  if (fs.existsSync(places.catalogue)) fs.renameSync(places.catalogue, places.openCatalogue);
+  return Catalogue.open(places.openCatalogue);
+}
+
+/** Gives a closed catalogue its name back. Should that fail, the next open makes a new one. */
+async function keepCatalogue(files: Files, places: Places): Promise<void> {
+  try {
+    const fd = fs.openSync(places.openCatalogue, 'r');
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    fs.renameSync(places.openCatalogue, places.catalogue);
+    await files.syncDirectory(places.directory);
+  } catch {
+    removeCatalogue(places.openCatalogue);
+  }
+}
+
+class DirectoryStore implements SnapshotStore {
+  readonly log: LogArchive;
+  readonly #parts: StoreParts;
+  readonly #close: () => Promise<void>;
+  /** `collect` and `remove`, one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: StoreParts, close: () => Promise<void>) {
+    this.#parts = parts;
+    this.#close = close;
+    this.log = new StoredLog(parts);
+  }
+
+  async begin(facts: SnapshotFacts, parent?: string): Promise<SnapshotWriter> {
+    this.#parts.requireWriter('take a snapshot');
+    checkFacts(facts);
+    // Between finding the parent and pinning what it needs nobody may get a turn.
+    const found = parent === undefined ? undefined : this.#parts.manifestNow(parent);
+    return new StoredSnapshotWriter(this.#parts, facts, found);
+  }
+
+  async list(filter: SnapshotFilter = {}): Promise<SnapshotManifest[]> {
+    await this.#parts.refreshReader();
+    return this.#parts.manifests(filter.vm).map(publicManifest);
+  }
+
+  async open(id: string): Promise<Snapshot> {
+    return new StoredSnapshot(this.#parts, await this.#parts.manifest(id));
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#inTurn('remove a snapshot', async () => {
+      const { catalogue, files, places, badFiles } = this.#parts;
+      const vm = catalogue.snapshot(id)?.vm ?? (await this.#vmOfDamaged(id));
+      if (vm === undefined) throw unknownSnapshot(id);
+      const file = places.manifest(vm, id);
+      try {
+        await files.remove(file).catch((thrown: unknown) => {
+          if (!isMissing(thrown)) throw thrown; // gone already, but perhaps not from the disk
+        });
+        await files.syncDirectory(path.dirname(file));
+      } catch (thrown) {
+        throw failure(`Cannot remove snapshot '${id}'`, thrown);
+      }
+      catalogue.dropSnapshot(id);
+      this.#parts.badFiles = badFiles.filter((bad) => bad.kind !== 'snapshot' || bad.name !== id);
+    });
+  }
+
+  collect(): Promise<Collected> {
+    return this.#inTurn('collect', () => collect(this.#parts));
+  }
+
+  async usage(): Promise<SnapshotUsage[]> {
+    await this.#parts.refreshReader();
+    return await usageOf(this.#parts);
+  }
+
+  async verify(): Promise<VerifyReport> {
+    await this.#parts.refreshReader();
+    return await verify(this.#parts);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      for (const writer of [...this.#parts.writers]) await writer.abort();
+      await this.#last;
+      await this.#close();
+    })();
+    return this.#closing;
+  }
+
+  /** A manifest that cannot be read is still somebody's. */
+  async #vmOfDamaged(id: string): Promise<string | undefined> {
+    const { badFiles, files, places } = this.#parts;
+    if (!badFiles.some(({ kind, name }) => kind === 'snapshot' && name === id)) return undefined;
+    for (const vm of await files.list(places.snapshots)) {
+      const names = await files.list(path.join(places.snapshots, vm));
+      if (names.includes(path.basename(places.manifest(vm, id)))) return vm;
+    }
+    return undefined;
+  }
+
+  #inTurn<T>(what: string, run: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => {
+      this.#parts.requireWriter(what);
+      return run();
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}

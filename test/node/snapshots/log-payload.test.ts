@@ -1,0 +1,52 @@
+// A piece of kept log holds what was received, with its marks; anything else is refused.
+import { expect, test } from 'vitest';
+import { logPosition } from '../../../src/base/units.ts';
+import { decodeLogPayload, encodeLogPayload } from '../../../src/node/snapshots/log-payload.ts';
+import { encodeEvent } from '../../../src/rrlog/events.ts';
+import { layoutFor } from '../../../src/rrlog/layouts.ts';
+
+const layout = layoutFor('7.2');
+const events = Buffer.concat([
+  encodeEvent(layout, { kind: 'instruction', count: 1000 }),
+  encodeEvent(layout, { kind: 'block', id: 7 }),
+]);
+const marks = [
+  { kind: 'time', offset: 5, position: logPosition(17), value: 1_700_000_000_123 },
+  { kind: 'resumed', offset: 5, position: logPosition(17), value: 0 },
+  { kind: 'cut', offset: events.length, position: logPosition(26), value: 1000 },
+] as const;
+
+test('events and marks come back as they were', () => {
+  const payload = encodeLogPayload(layout, { events, marks });
+  expect(decodeLogPayload(layout, payload)).toEqual({ events, marks });
+});
+
+test('a piece of marks alone has no events', () => {
+  const only = [{ ...marks[1], offset: 0 }];
+  const payload = encodeLogPayload(layout, { events: Buffer.alloc(0), marks: only });
+  expect(decodeLogPayload(layout, payload)).toEqual({ events: Buffer.alloc(0), marks: only });
+});
+
+test('each way to be no piece is refused with a reason', () => {
+  const payload = encodeLogPayload(layout, { events, marks });
+  const changed = (change: (bytes: Buffer) => void): Buffer => {
+    const bytes = Buffer.from(payload);
+    change(bytes);
+    return bytes;
+  };
+  const cases: [Buffer, RegExp][] = [
+    [Buffer.alloc(0), /no log of version 1/],
+    [changed((bytes) => bytes.fill(0, 0, 4)), /no log of version 1/],
+    [changed((bytes) => bytes.writeUInt32BE(2, 4)), /no log of version 1/],
+    [changed((bytes) => bytes.writeUInt32BE(0xffff_ffff, 8)), /no room for 4294967295 marks/],
+    [changed((bytes) => bytes.writeUInt8(9, 12)), /unknown kind 9/],
+    [changed((bytes) => bytes.writeUInt32BE(99, 13)), /stands at byte 99 of 14/],
+    [changed((bytes) => bytes.writeUInt32BE(0, 12 + 21 + 1)), /out of order/],
+    [changed((bytes) => bytes.fill(0xff, 17, 25)), /out of range/],
+    [payload.subarray(0, -3), /unpack a segment/],
+    [changed((bytes) => bytes.fill(0x55, bytes.length - 2)), /unpack a segment/],
+  ];
+  for (const [bytes, reason] of cases) {
+    expect(() => decodeLogPayload(layout, bytes)).toThrow(reason);
+  }
+});

@@ -1,0 +1,150 @@
+// A protected machine is kept by policy and on request, and comes back: as it was at a snapshot, alone and
+// then protected again, and at the last instant that was kept. What it did can be seen again.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { NodeStatus } from '../../src/node/control-server.ts';
+import { loadPairConfig } from '../../src/node/pair-config.ts';
+import { readFrames } from '../../src/node/snapshots/frame-capture.ts';
+import { askNode, connectControl } from '../../src/observe/control-client.ts';
+import { PairUnderTest, Terminal, waitFor } from './harness.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const program = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
+const children: ChildProcess[] = [];
+let pair: PairUnderTest;
+let store: string;
+/** Taken by hand, between the first and the second file. */
+let taken: string;
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function understudy(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const options = { cwd: root, timeout: 40_000 };
+    execFile(process.execPath, [...program, ...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+/** A node in the foreground of a process of its own. */
+function run(...args: string[]): ChildProcess {
+  const log = fs.openSync(path.join(pair.stage.dir, `run${children.length}.log`), 'w');
+  const child = spawn(process.execPath, [...program, ...args], {
+    cwd: root,
+    stdio: ['ignore', log, log],
+  });
+  fs.closeSync(log);
+  children.push(child);
+  return child;
+}
+
+const controlOf = (pairFile: string, name: string): string =>
+  `${loadPairConfig(pairFile, name).self.runDir}/control`;
+
+async function untilState(pairFile: string, name: string, state: string): Promise<void> {
+  await waitFor(`${name} to be ${state}`, async () => {
+    const status = await askNode<NodeStatus>(controlOf(pairFile, name), 'status');
+    return status.state === state || undefined;
+  });
+}
+
+async function consoleOf(pairFile: string, name: string): Promise<Terminal> {
+  const socket = await connectControl(controlOf(pairFile, name));
+  socket.on('error', () => undefined);
+  const terminal = new Terminal((text) => socket.write(text));
+  socket.on('data', (bytes: Buffer) => terminal.take(bytes));
+  socket.write('{"command":"console"}\n');
+  return terminal;
+}
+
+beforeAll(async () => {
+  pair = await PairUnderTest.open();
+  store = path.join(pair.stage.dir, 'store');
+  pair.configure((file) => {
+    file.snapshots = { store, every: '1s' };
+  });
+  const { a, b } = await pair.protect();
+  const terminal = await pair.console(a);
+  await waitFor('a first snapshot', () =>
+    pair.events('b').some(({ type }) => type === 'snapshot') ? true : undefined,
+  );
+  await terminal.run('echo one > /data/one; sync');
+  const answer = await understudy(
+    ...['snapshot', 'take', '--pair', pair.stage.pairFile, '--label', 'one', '--json'],
+  );
+  expect(answer).toMatchObject({ code: 0, stderr: '' });
+  taken = (JSON.parse(answer.stdout) as { snapshot: string }).snapshot;
+  await terminal.run('echo two > /data/two; sync; echo seen-by-replay');
+  await pair.read('/read');
+  await waitFor('the next snapshot', () => {
+    const ids = pair.events('b').flatMap((event) => (event.type === 'snapshot' ? [event.id] : []));
+    return ids.at(-1) !== taken && ids.includes(taken) ? true : undefined;
+  });
+  await b.stop();
+  await a.stop();
+}, 90_000);
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGTERM');
+  for (const child of children) {
+    if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
+  }
+  await pair.close();
+});
+
+test('what was kept is listed, whole, and shown', async () => {
+  const listed = await understudy('snapshot', 'ls', '--store', store, '--json');
+  const ids = listed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { id: string }).id);
+  expect(ids).toContain(taken);
+  // None but those that were due before the copy was followed.
+  const dropped = pair
+    .events('b')
+    .flatMap((event) => (event.type === 'snapshotDropped' ? [event.reason] : []))
+    .filter((reason) => !reason.includes('not followed yet'));
+  expect(dropped).toEqual([]);
+  const checked = await understudy('snapshot', 'verify', '--store', store);
+  expect(checked).toMatchObject({ code: 0 });
+  expect(checked.stdout).toContain('all is well');
+});
+
+test('a snapshot runs again, alone, and is protected again', async () => {
+  const out = path.join(pair.stage.dir, 'again');
+  run('restore', taken, '--store', store, '--as', 'again', '--out', out);
+  const pairFile = path.join(out, 'pair.yaml');
+  await waitFor('the pair file', () => fs.existsSync(pairFile) || undefined);
+  await untilState(pairFile, 'a', 'alone');
+  const terminal = await consoleOf(pairFile, 'a');
+  const said = await terminal.run('cat /data/one; ls /data');
+  expect(said).toContain('one');
+  expect(said).not.toContain('two');
+  run('node', '--pair', pairFile, '--name', 'b');
+  await untilState(pairFile, 'a', 'protected');
+  const found = await askNode(controlOf(pairFile, 'a'), 'verify');
+  expect(found).toEqual({ ok: true, equal: true, differences: [] });
+});
+
+test('the last instant has what the snapshot had not, and shows what was done', async () => {
+  const [printed, pcap] = [path.join(pair.stage.dir, 'text'), path.join(pair.stage.dir, 'pcap')];
+  const replayed = await understudy(
+    ...['replay', taken, '--store', store, '--end', '--console', printed, '--pcap', pcap, '--json'],
+  );
+  expect(replayed).toMatchObject({ code: 0, stderr: '' });
+  expect(fs.readFileSync(printed, 'latin1')).toContain('\nseen-by-replay');
+  const frames = readFrames(pcap);
+  expect(frames.length).toBeGreaterThan(4);
+  // Stamped with the clock on the wall.
+  const age = Date.now() - (frames[0]?.us ?? 0) / 1000;
+  expect(age).toBeGreaterThan(0);
+  expect(age).toBeLessThan(120_000);
+});

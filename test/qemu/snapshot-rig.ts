@@ -1,0 +1,186 @@
+// A protected machine without nodes and links, whose cuts are kept: a recorder, its copy, a keeper.
+import fs from 'node:fs';
+import { type Icount, icount, type LogPosition, term } from '../../src/base/units.ts';
+import { padNetId } from '../../src/hypervisor/command-line.ts';
+import { PauseFilter } from '../../src/hypervisor/pause-filter.ts';
+import { digestRam } from '../../src/hypervisor/ram.ts';
+import { imageBytes } from '../../src/hypervisor/storage.ts';
+import { createLogger } from '../../src/node/logger.ts';
+import { Replica } from '../../src/node/replica.ts';
+import { type NodeEvent, Reporter } from '../../src/node/report.ts';
+import { type KeepResult, SnapshotKeeper } from '../../src/node/snapshots/keeper.ts';
+import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
+import { LogTail, type Segment } from '../../src/rrlog/log-tail.ts';
+import type { Lab, Machine } from './harness.ts';
+
+export interface KeptCut {
+  readonly id: string;
+  readonly icount: number;
+  readonly position: number;
+  /** CRC-32s of the primary's RAM at the cut. */
+  readonly ram: readonly number[];
+}
+
+export class KeptPair {
+  readonly machine: Machine;
+  readonly replica: Replica;
+  readonly keeper: SnapshotKeeper;
+  readonly events: NodeEvent[];
+  readonly failures: string[];
+  readonly tail: LogTail;
+  readonly #pauses: PauseFilter;
+  /** What is to be done right behind the log up to a position. */
+  readonly #appointments: { readonly position: LogPosition; readonly act: () => void }[] = [];
+
+  private constructor(parts: {
+    machine: Machine;
+    replica: Replica;
+    keeper: SnapshotKeeper;
+    events: NodeEvent[];
+    failures: string[];
+    tail: LogTail;
+    pauses: PauseFilter;
+  }) {
+    this.machine = parts.machine;
+    this.replica = parts.replica;
+    this.keeper = parts.keeper;
+    this.events = parts.events;
+    this.failures = parts.failures;
+    this.tail = parts.tail;
+    this.#pauses = parts.pauses;
+  }
+
+  static async open(lab: Lab, store: SnapshotStore): Promise<KeptPair> {
+    const machine = await lab.boot();
+    const image = lab.fresh('image');
+    const ramFile = lab.fresh('ram');
+    const held: Segment[] = [];
+    const stopHolding = machine.onSegment((segment) => held.push(segment));
+    const cut = await machine.copyTo(image, ramFile);
+    const dir = lab.fresh('copy');
+    fs.mkdirSync(dir);
+    const failures: string[] = [];
+    const { vm, layout } = lab;
+    const diskImages = { data: image };
+    const replica = await Replica.start({
+      ...{ vm, layout, dir, pidDir: lab.dir, ramFile, diskImages },
+      onFailure: (reason) => failures.push(reason),
+      onEpoch: () => undefined,
+    });
+    lab.onClose(() => replica.destroy());
+    const events: NodeEvent[] = [];
+    const reporter = new Reporter();
+    reporter.events.subscribe((event) => events.push(event));
+    const keeper = new SnapshotKeeper({
+      facts: {
+        ...{ vm: 'kept', run: '1.1', seedId: '1.1', term: term(1) },
+        vmFingerprint: 'f'.repeat(64),
+        qemuVersion: 'test',
+        vmFile: 'name: kept\nmemory: 128M\n',
+      },
+      layout,
+      openStore: async () => store,
+      afterKept: async () => undefined,
+      reporter,
+      log: createLogger('test'),
+    });
+    lab.onClose(() => keeper.close());
+    const tail = new LogTail({
+      layout,
+      input: 'stripped',
+      expectHeader: false,
+      start: { position: cut.position, icount: icount(cut.replay.icount) },
+      markerNetId: padNetId,
+    });
+    const pauses = new PauseFilter(layout);
+    const pair = new KeptPair({ machine, replica, keeper, events, failures, tail, pauses });
+    for (const segment of held) if (segment.from >= cut.position) pair.#take(segment);
+    machine.onSegment((segment) => pair.#take(segment));
+    stopHolding();
+    await replica.load(cut.deviceState);
+    const diskBytes = { data: imageBytes(image) };
+    const ramBytes = vm.memoryBytes;
+    keeper.follow({ storage: replica.storage, ramFile, diskImages, diskBytes, ramBytes });
+    replica.prepareSpare();
+    return pair;
+  }
+
+  #take(segment: Segment): void {
+    const taken = this.tail.pushSegment(segment);
+    this.keeper.received(taken);
+    this.replica.feed(this.#pauses.push(segment.bytes));
+    this.#keepAppointments();
+  }
+
+  #keepAppointments(): void {
+    for (let next = this.#appointments[0]; next !== undefined; next = this.#appointments[0]) {
+      if (next.position > this.tail.position) return;
+      this.#appointments.shift();
+      next.act();
+    }
+  }
+
+  /** A compare; with `keep` a snapshot. Throws when the copy differs or it was not kept. */
+  async cut({ keep }: { readonly keep: boolean }): Promise<KeptCut> {
+    const { machine, keeper } = this;
+    let comparing: Promise<string> | undefined;
+    const cut = await machine.recorder.cut(
+      ({ position, replay, deviceState }) => {
+        const ram = digestRam(machine.ramFile);
+        const at = icount(replay.icount);
+        const act = (): void => {
+          comparing = this.#compare({ position, at, ram, deviceState, keep });
+          comparing.catch(() => undefined); // awaited below
+        };
+        this.#appointments.push({ position, act });
+        return ram;
+      },
+      (position) => {
+        const act = (): void => {
+          keeper.resumed();
+          this.replica.feed(this.#pauses.resumedHere());
+        };
+        this.#appointments.push({ position, act });
+      },
+    );
+    this.#keepAppointments();
+    await cut.validated;
+    const id = await (comparing as Promise<string> | undefined);
+    if (id === undefined) throw new Error('the log up to the cut did not come');
+    return { id, icount: cut.replay.icount, position: cut.position, ram: cut.done };
+  }
+
+  /** Returns the id of the snapshot. */
+  async #compare(cut: {
+    readonly position: LogPosition;
+    readonly at: Icount;
+    readonly ram: readonly number[];
+    readonly deviceState: Buffer;
+    readonly keep: boolean;
+  }): Promise<string> {
+    const { position, at, ram, deviceState, keep } = cut;
+    this.replica.feed(this.#pauses.flush());
+    let tell: (result: KeepResult) => void = () => undefined;
+    const outcome = new Promise<KeepResult>((resolve) => {
+      tell = resolve;
+    });
+    const keeping = this.keeper.cut(
+      {
+        ...{ type: 'cut', cutId: '1', position, icount: at },
+        deviceStateBytes: deviceState.length,
+        digest: { deviceState: '', ram },
+        ...(keep ? { keep: { takenAtMs: Date.now() } } : {}),
+      },
+      tell,
+    );
+    const state = Promise.resolve(deviceState);
+    const differences = await this.replica.compare(at, ram, state, keeping?.whileStill);
+    keeping?.settle(differences.length === 0 ? deviceState : undefined);
+    if (differences.length > 0) throw new Error(differences.join('; '));
+    this.replica.prepareSpare();
+    if (!keep) return '';
+    const result = await outcome;
+    if ('problem' in result) throw new Error(result.problem);
+    return result.snapshot;
+  }
+}
