@@ -10,6 +10,7 @@ import { failure, isMissing } from './failure.ts';
 import { checkName, pieceSuffix, writeWhole } from './file-names.ts';
 import { storeLimits } from './limits.ts';
 import { encodePiece, factsOfRow, pieceName, pieceRow, readPiece } from './log-piece.ts';
+import { checkTime } from './manifest.ts';
 import type { StoreParts } from './parts.ts';
 
 /** A position in the log of a run. */
@@ -17,12 +18,25 @@ type Place = RunName & { readonly position: LogPosition };
 
 export class StoredLog implements LogArchive {
   readonly #parts: StoreParts;
+  /** Pieces are written one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
   }
 
-  async append(piece: LogPiece): Promise<void> {
+  append(piece: LogPiece): Promise<void> {
+    const turn = this.#last.then(() => this.#append(piece));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Resolves when nothing is being written. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  async #append(piece: LogPiece): Promise<void> {
     this.#parts.requireWriter('append log');
     checkPiece(piece);
     const { files, places, catalogue } = this.#parts;
@@ -88,6 +102,8 @@ function gap({ vm, run, position }: Place, beyond: PieceRow): UnderstudyError {
 function checkPiece(piece: LogPiece): void {
   checkName(piece.vm, 'name of a virtual machine');
   checkName(piece.run, 'name of a run');
+  checkTime(piece.fromTimeMs);
+  checkTime(piece.toTimeMs);
   if (piece.from < piece.to && piece.payload.length <= storeLimits.pieceBytesMax) return;
   throw new UnderstudyError(
     'config',

@@ -96,6 +96,7 @@ export function newSnapshotId(takenAtMs: number): string {
 export function checkFacts(facts: SnapshotFacts): void {
   checkName(facts.vm, 'name of a virtual machine');
   checkName(facts.run, 'name of a run');
+  checkTime(facts.takenAtMs);
   const names = new Set<string>();
   for (const { name, bytes } of facts.images) {
     checkName(name, 'name of an image');
@@ -110,4 +111,13 @@ export function checkFacts(facts: SnapshotFacts): void {
       );
     }
   }
+}
+
+/** Times are kept as whole milliseconds. Throws `config`. */
+export function checkTime(timeMs: number): void {
+  if (Number.isSafeInteger(timeMs) && timeMs >= 0) return;
+  throw new UnderstudyError(
+    'config',
+    `A time is a whole number of milliseconds since 1970: current value is ${timeMs}`,
+  );
 }

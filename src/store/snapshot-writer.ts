@@ -124,6 +124,7 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
     const { id, vm, takenAtMs } = manifest;
     const file = places.manifest(vm, id);
     const text = encodeManifest(manifest);
+    if (text.length > storeLimits.headBytesMax) throw misuse('its VM file and label are too long');
     await files.makeDirectory(path.dirname(file));
     try {
       await writeWhole(files, file, text);

@@ -18,7 +18,6 @@ import path from 'node:path';
 import { UnderstudyError } from '../base/errors.ts';
 import type {
   Collected,
-  LogArchive,
   Snapshot,
   SnapshotFacts,
   SnapshotFilter,
@@ -147,7 +146,7 @@ async function keepCatalogue(files: Files, places: Places): Promise<void> {
 }
 
 class DirectoryStore implements SnapshotStore {
-  readonly log: LogArchive;
+  readonly log: StoredLog;
   readonly #parts: StoreParts;
   readonly #close: () => Promise<void>;
   /** `collect` and `remove`, one after the other. */
@@ -214,6 +213,7 @@ class DirectoryStore implements SnapshotStore {
     this.#closing ??= (async () => {
       for (const writer of [...this.#parts.writers]) await writer.abort();
       await this.#last;
+      await this.log.settled();
       await this.#close();
     })();
     return this.#closing;

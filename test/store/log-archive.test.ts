@@ -127,6 +127,9 @@ it('keeps log from the oldest cut of its run on, also of a snapshot that is bein
 
 it('refuses a piece that goes nowhere, or out of the store', async () => {
   const store = await openStore({ directory: scratchDirectory() });
+  await expect(store.log.append(piece(1, 2, { toTimeMs: 0.5 }))).rejects.toMatchObject({
+    code: 'config',
+  });
   await expect(store.log.append(piece(100, 100))).rejects.toMatchObject({ code: 'config' });
   await expect(store.log.append(piece(1, 2, { run: '../x' }))).rejects.toMatchObject({
     code: 'config',

@@ -135,6 +135,11 @@ it('tells in which ranges two snapshots differ', async () => {
 it('refuses what does not fit, and goes on', async () => {
   const store = await openStore({ directory: scratchDirectory() });
   await expect(store.begin(facts({ vm: '../etc' }))).rejects.toThrow(UnderstudyError);
+  await expect(store.begin(facts({ takenAtMs: 1.5 }))).rejects.toThrow(/whole number/);
+  const long = await store.begin(facts({ vmFile: 'x'.repeat(2 ** 20) }));
+  await long.deviceState(Buffer.alloc(1));
+  await expect(long.commit()).rejects.toThrow(/too long/);
+  await long.abort();
   await expect(store.begin(facts(), 'nobody')).rejects.toThrow("There is no snapshot 'nobody'");
   const writer = await store.begin(facts());
   await expect(writer.put('ram', 100, noise(chunkBytes, 1))).rejects.toThrow(/at 100/);
