@@ -293,6 +293,7 @@ export class SimNode implements SimProcess {
       peer: end?.peerHello.standing,
       waitedMs: this.now - this.#seekingSince,
       startAnew: this.#startAnew,
+      canRestart: false,
     });
     if (choice.type === 'join' && end?.isOpen === true) {
       const role = new BackupLife(this, end);

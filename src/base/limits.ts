@@ -123,6 +123,8 @@ export const limits = {
   seedBurstBytes: 1024 * 1024,
   /** How often the core is told the time: half of the usual epoch; each time is a wake-up of the node. */
   coreTimerMs: 10,
+  /** How often a node that waits for its peer looks into the snapshot store. */
+  restartLookMs: 1_000,
   /** Figures for people and the demo; not on any path of the protocol. */
   reportMs: 250,
   /** How often the backup asks its replayer how far it is. */

@@ -8,7 +8,8 @@ import { parseVmConfig } from '../hypervisor/config.ts';
 import { copySparse } from '../hypervisor/sparse-copy.ts';
 import { requireRoom } from '../node/run-dir.ts';
 import { type EpochTime, FrameCapture } from '../node/snapshots/frame-capture.ts';
-import { findSnapshot, prepareMachine } from '../node/snapshots/prepare.ts';
+import { checkGdbSocket, openToDebugger } from '../node/snapshots/debugged.ts';
+import { findSnapshot, type Prepared, prepareMachine } from '../node/snapshots/prepare.ts';
 import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
 import { type InstantOptions, instantOf, withInstant } from './instant-option.ts';
 import { inRunDir } from './restore.ts';
@@ -19,6 +20,7 @@ interface Options extends StoreOption, InstantOptions {
   readonly console?: string;
   readonly pcap?: string;
   readonly memory?: string;
+  readonly gdb?: string;
   readonly json?: boolean;
 }
 
@@ -30,6 +32,7 @@ export function replayCommand(): Command {
     .option('--console <file>', 'what it printed; - is standard output')
     .option('--pcap <file>', 'what its network cards sent and received')
     .option('--memory <file>', 'its memory at the instant, a raw image')
+    .option('--gdb <socket>', 'let a debugger look at it there, on this unix socket, until Ctrl-C')
     .option('--json', 'one JSON object at the end');
   withStore(withInstant(command)).addHelpText(
     'after',
@@ -40,7 +43,8 @@ export function replayCommand(): Command {
 
 async function replay(id: string | undefined, options: Options): Promise<void> {
   const until = instantOf(options) ?? ({ kind: 'end' } as const);
-  const { vm, json, memory } = options;
+  const { vm, json, memory, gdb } = options;
+  if (gdb !== undefined) checkGdbSocket(gdb);
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-replay-'));
   try {
     const found = await usingStore(options, 'read', async (store) => {
@@ -50,24 +54,27 @@ async function replay(id: string | undefined, options: Options): Promise<void> {
         ...(vm === undefined ? {} : { vm }),
       });
       return inRunDir(async (runDir) => {
-        requireRoom(runDir, snapshot.images.find(({ name }) => name === 'ram')?.bytes ?? 0);
+        const ramBytes = snapshot.images.find(({ name }) => name === 'ram')?.bytes ?? 0;
+        requireRoom(runDir, ramBytes * (gdb === undefined ? 1 : 2));
         const print = consoleTo(options.console);
         const cards = options.pcap === undefined ? undefined : cardsOf(snapshot);
         const capture = cards === undefined ? undefined : new FrameCapture(runDir, cards);
         const dir = path.join(scratch, 'past');
-        const { icount, completions, machine } = await prepareMachine({
+        const prepared = await prepareMachine({
           ...{ store, snapshot, until, dir, runDir },
           onReplayer: async (instance) => {
             if (print !== undefined) instance.console.on('data', print.write);
             await capture?.attach(instance);
           },
         });
+        const { icount, completions, machine } = prepared;
         print?.close();
         const frames =
           options.pcap === undefined
             ? undefined
             : capture?.write(options.pcap, await epochTimes(store, snapshot));
         if (memory !== undefined) await copySparse(machine.ramFile, path.resolve(memory));
+        if (gdb !== undefined) await debug(prepared, gdb, runDir);
         return { snapshot: snapshot.id, from: snapshot.icount, icount, completions, frames };
       });
     });
@@ -78,6 +85,22 @@ async function replay(id: string | undefined, options: Options): Promise<void> {
     out.write(`${json === true ? JSON.stringify(found) : text}\n`);
   } finally {
     fs.rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Until the debugger or the person at the terminal has enough. */
+async function debug({ vm, machine, icount }: Prepared, gdb: string, runDir: string): Promise<void> {
+  const debugged = await openToDebugger({ vm, machine, socket: gdb, runDir });
+  const enough = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+  try {
+    const where = `it stands at icount ${icount}`;
+    process.stderr.write(`${where}; in gdb: target remote ${gdb}. Ctrl-C ends it\n`);
+    await Promise.race([enough, debugged.exited]);
+  } finally {
+    await debugged.end();
+    fs.rmSync(gdb, { force: true });
   }
 }
 

@@ -22,6 +22,9 @@
  *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
  *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an older
  *     term is one that does not know yet that it lost: its machine is about to end.
+ *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and is to
+ *     go on from there (`canRestart`), does so although its peer does not answer. A peer that was alone
+ *     since would have claimed a later term; one that could not claim has been silent since.
  *
  * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
  * takeover was proven. And it is granted, as its peer sees it, without a gap from the grant or the claim
@@ -48,6 +51,8 @@ export interface MembershipFacts {
   /** How long this node has been without a machine or a primary, milliseconds. */
   readonly waitedMs: number;
   readonly startAnew: boolean;
+  /** The machine of the arbiter's last term was kept here, and is to go on from there. */
+  readonly canRestart: boolean;
 }
 
 export type Choice =
@@ -73,6 +78,9 @@ export function choose(facts: MembershipFacts): Choice {
     return claim;
   }
   if (peer === undefined) {
+    if (facts.canRestart) {
+      return mayWait ? wait('looking for the peer before it goes on from a snapshot') : claim;
+    }
     return wait('the peer does not answer, and the disks here may be older than its disks');
   }
   if (peer.isGranted) return wait('the peer may take over');

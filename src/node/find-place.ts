@@ -35,6 +35,8 @@ export interface Search {
   readonly spoken: Term;
   /** The operator's word that the other node is gone. */
   readonly startAnew: boolean;
+  /** Whether the machine of this term was kept here, to go on from; never rejects. */
+  readonly canRestart: (term: Term) => Promise<boolean>;
   /** `undefined`: it does not answer. */
   readonly dialPeer: () => Promise<Link | undefined>;
   /** Throws when this node must not boot what it has. */
@@ -81,9 +83,13 @@ async function lookForPlace(search: Search, tell: Tell): Promise<Place | undefin
       }
     }
     const link = await search.dialPeer();
+    const isOurs = state !== undefined && holderNode(state) === node;
+    const canRestart =
+      link === undefined && state !== undefined && !isOurs && (await search.canRestart(state.term));
     const choice = choose({
       term: state?.term ?? toTerm(0),
-      isOurs: state !== undefined && holderNode(state) === node,
+      isOurs,
+      canRestart,
       spoken,
       peer: link && { ...(link.peer.standing ?? nothing), term: link.peer.term },
       waitedMs: performance.now() - answeredAt,

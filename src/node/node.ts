@@ -41,6 +41,7 @@ import { Reporter } from './report.ts';
 import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
 import { Bandwidth } from './seeding/bandwidth.ts';
 import { refuseMarked } from './seeding/image-marker.ts';
+import { Restarter } from './restarter.ts';
 import { SeedRemains } from './seeding/remains.ts';
 import { SnapshotKeeper } from './snapshots/keeper.ts';
 import type { PreparedMachine } from './snapshots/prepared.ts';
@@ -82,6 +83,7 @@ export class UnderstudyNode {
   readonly #console = new ConsoleHub();
   readonly #bandwidth: Bandwidth;
   readonly #remains = new SeedRemains();
+  readonly #restarter: Restarter;
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
   #control: ControlServer | undefined;
@@ -133,6 +135,15 @@ export class UnderstudyNode {
       logLayout: parts.layout.qemu,
       vmFingerprint: parts.fingerprint,
     };
+    this.#restarter = new Restarter({
+      config: options.config,
+      vmFingerprint: parts.fingerprint,
+      qemuVersion: parts.qemu,
+      runDir: parts.runDir.path,
+      pidDir: parts.runDir.pids,
+      reporter: this.reporter,
+      log: options.log,
+    });
   }
 
   /** Checks everything that can be checked before anything is started. */
@@ -311,6 +322,7 @@ export class UnderstudyNode {
       spoken: this.#spoken.term,
       startAnew: this.#startAnew,
       dialPeer: () => this.#dialPeer().catch(() => undefined),
+      canRestart: async (term) => (await this.#restarter.find(term)) !== undefined,
       checkImages: () => refuseMarked(Object.values(this.#diskImages)),
       onClaiming: (isClaiming) => {
         this.#isComing = isClaiming;
@@ -345,7 +357,11 @@ export class UnderstudyNode {
     const dir = this.#nextDir();
     const { pids } = this.#runDir;
     const ramFile = `${dir}.ram`;
-    const prepared = this.#prepared;
+    const restart =
+      this.#prepared === undefined
+        ? await this.#restarter.prepare(toTerm(this.#term - 1))
+        : undefined;
+    const prepared = this.#prepared ?? restart?.machine;
     this.#prepared = undefined;
     if (prepared === undefined) createRamFile(ramFile, vm.memoryBytes);
     else await copySparse(prepared.ramFile, ramFile);
@@ -374,6 +390,7 @@ export class UnderstudyNode {
     const successor = await Successor.start(options);
     const deviceState = await prepared.claim();
     const recorder = await successor.takeOver(deviceState, prepared.facts.icount, handlers);
+    if (restart !== undefined) await this.#restarter.wentOn(restart);
     return { recorder, storage, ramFile };
   }
 

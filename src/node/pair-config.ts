@@ -267,8 +267,8 @@ function snapshotPolicy(
   baseDir: string,
 ): SnapshotPolicy | undefined {
   if (snapshots === undefined) return undefined;
-  const { store, every, keep } = snapshots;
-  return { store: path.resolve(baseDir, store), everyMs: every, keep };
+  const { store, every, keep, restart } = snapshots;
+  return { store: path.resolve(baseDir, store), everyMs: every, keep, restart };
 }
 
 /** The keys that may stand at a place, for what was mistyped. */

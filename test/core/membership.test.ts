@@ -22,6 +22,7 @@ const choice = (overrides: Partial<MembershipFacts> = {}) =>
     peer: undefined,
     waitedMs: limits.ownTermWaitMs,
     startAnew: false,
+    canRestart: false,
     ...overrides,
   });
 
@@ -52,6 +53,15 @@ describe('a node without a machine', () => {
     const waits = choice({ isOurs: false, spoken: term(4), waitedMs: 1e9 });
     expect(waits).toMatchObject({ type: 'wait' });
     expect(choice({ isOurs: false, spoken: term(4), startAnew: true })).toEqual(claim);
+  });
+
+  it('the peer spoke last and is not back, its machine was kept here: it goes on from there (7)', () => {
+    const kept = { isOurs: false, spoken: term(4), canRestart: true };
+    expect(choice({ ...kept, waitedMs: 0 }).type).toBe('wait');
+    expect(choice(kept)).toEqual(claim);
+    // A peer that answers has newer disks, or the machine itself.
+    expect(choice({ ...kept, peer: peer({ spoken: term(5) }) }).type).toBe('wait');
+    expect(choice({ ...kept, peer: peer({ role: 'primary' }) }).type).toBe('join');
   });
 
   it('both were down and are back: exactly the one that spoke last boots (3)', () => {
@@ -90,7 +100,7 @@ describe('a node without a machine', () => {
         fc.boolean(),
         (spokenHere, spokenThere, isOurs) => {
           const [here, there] = [term(spokenHere), term(spokenThere)];
-          const facts = { term: term(6), startAnew: false, waitedMs: 1e9 };
+          const facts = { term: term(6), startAnew: false, canRestart: false, waitedMs: 1e9 };
           const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });
           const b = choose({
             ...facts,

@@ -23,6 +23,7 @@ function searchOf(arbiter: Arbiter, changes: Partial<Search> = {}, pausesMax = 5
     terms: new Terms(arbiter, 'a', 'life1'),
     spoken: term(0),
     startAnew: false,
+    canRestart: async () => false,
     dialPeer: async () => {
       dials += 1;
       return undefined;

@@ -296,11 +296,13 @@ describe('snapshots in a pair file', () => {
       store: path.join(dir, 'kept'),
       everyMs: 4000,
       keep: { last: 10, daily: 7, budgetBytes: 2 * 1024 ** 3 },
+      restart: 'boot',
     });
-    expect(load(withSnapshots('{ store: /srv/kept }')).snapshots).toEqual({
+    expect(load(withSnapshots('{ store: /srv/kept, restart: newest }')).snapshots).toEqual({
       store: '/srv/kept',
       everyMs: undefined,
       keep: undefined,
+      restart: 'newest',
     });
   });
 
@@ -315,6 +317,7 @@ describe('snapshots in a pair file', () => {
     ['{ store: s, keep: { budget: 3 } }', 'must be a size such as 512MiB'],
     ['{ store: s, keep: { last: 0 } }', 'would keep nothing'],
     ['{ store: s, keep: {} }', 'would keep nothing'],
+    ['{ store: s, restart: old }', 'restart: must be boot or newest'],
   ])('%s is refused', (text, reason) => {
     expect(refusal(withSnapshots(text)).message).toContain(reason);
   });

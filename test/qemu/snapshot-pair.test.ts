@@ -2,12 +2,16 @@
 // then protected again, and at the last instant that was kept. What it did can be seen again.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cpuRegisters } from '../../src/hypervisor/device-state/cpu-registers.ts';
+import { parseDeviceState } from '../../src/hypervisor/device-state.ts';
 import type { NodeStatus } from '../../src/node/control-server.ts';
 import { loadPairConfig } from '../../src/node/pair-config.ts';
 import { readFrames } from '../../src/node/snapshots/frame-capture.ts';
 import { askNode, connectControl } from '../../src/observe/control-client.ts';
+import { openStore } from '../../src/store/store.ts';
 import { PairUnderTest, Terminal, waitFor } from './harness.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -147,4 +151,44 @@ test('the last instant has what the snapshot had not, and shows what was done', 
   const age = Date.now() - (frames[0]?.us ?? 0) / 1000;
   expect(age).toBeGreaterThan(0);
   expect(age).toBeLessThan(120_000);
+});
+
+/** One packet to a GDB stub, and the answer's content. */
+function gdb(socket: net.Socket, command: string): Promise<string> {
+  const sum = Buffer.from(command).reduce((all, byte) => (all + byte) & 0xff, 0);
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', function take(chunk: Buffer) {
+      text += chunk.toString('latin1');
+      const found = /\$([^#]*)#[0-9a-f]{2}/.exec(text);
+      if (found === null) return;
+      socket.off('data', take);
+      socket.write('+');
+      resolve(found[1] ?? '');
+    });
+    socket.write(`$${command}#${sum.toString(16).padStart(2, '0')}`);
+  });
+}
+
+test('a debugger sees the registers of the snapshot', async () => {
+  const open = await openStore({ directory: store, mode: 'read' });
+  const snapshot = await open.open(taken);
+  const { general } = cpuRegisters(parseDeviceState(await snapshot.deviceState()));
+  const { icount } = snapshot.manifest;
+  await open.close();
+  const path = `${pair.stage.dir}/gdb`;
+  const child = run('replay', taken, '--store', store, '--icount', String(icount), '--gdb', path);
+  await waitFor('the socket', () => fs.existsSync(path) || undefined);
+  const socket = net.connect(path);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  const registers = await gdb(socket, 'g');
+  // gdb's order: 16 general registers, then rip, each little-endian.
+  const rip = Buffer.from(registers.slice(16 * 16, 17 * 16), 'hex').readBigUInt64LE();
+  expect(rip).toBe(general.rip);
+  const rax = Buffer.from(registers.slice(0, 16), 'hex').readBigUInt64LE();
+  expect(rax).toBe(general.rax);
+  socket.destroy();
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('exit', resolve));
+  expect(fs.existsSync(path)).toBe(false);
 });

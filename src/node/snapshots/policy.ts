@@ -11,7 +11,12 @@ export interface SnapshotPolicy {
   readonly everyMs: number | undefined;
   /** `undefined`: all stay. */
   readonly keep: Keep | undefined;
+  /** What a machine that neither node has any more is started from: its disks, or the newest snapshot. */
+  readonly restart: Restarting;
 }
+
+const restarting = ['boot', 'newest'] as const;
+export type Restarting = (typeof restarting)[number];
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 
@@ -55,6 +60,7 @@ export const snapshotsSchema = z.strictObject({
     .transform(duration)
     .optional(),
   keep: keepSchema.optional(),
+  restart: z.enum(restarting, 'must be boot or newest').default('boot'),
 });
 
 /** The keys of `snapshots` in a pair file, and of `keep` in it, for what was mistyped. */

@@ -30,6 +30,8 @@ export interface PrepareOptions {
   readonly dir: string;
   /** Of the past machines that it takes: a directory on a tmpfs, with a short path. */
   readonly runDir: string;
+  /** Where pid files of those are kept. @default runDir */
+  readonly pidDir?: string;
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
 }
 
@@ -137,7 +139,7 @@ async function asItIs(snapshot: Snapshot, ramFile: string): Promise<RolledForwar
 }
 
 async function executed(
-  { store, runDir, dir, onReplayer }: PrepareOptions,
+  { store, runDir, pidDir = runDir, dir, onReplayer }: PrepareOptions,
   work: {
     readonly vm: VmConfig;
     readonly snapshot: Snapshot;
@@ -150,7 +152,7 @@ async function executed(
   const ramFile = path.join(runDir, 'ram');
   await snapshot.materialize(ramImage, ramFile);
   const rolled = await rollForward({
-    ...{ vm, ramFile, diskImages, until, pidDir: runDir },
+    ...{ vm, ramFile, diskImages, until, pidDir },
     layout: layoutFor(manifest.layout),
     deviceState: await snapshot.deviceState(),
     cut: manifest,

@@ -1,0 +1,99 @@
+/**
+ * A node's restarts from snapshots, as its pair file wants them (`snapshots.restart`): looks for one,
+ * prepares it, and tells about it. What can go wrong here leaves the node where it would be without: its
+ * machine boots from its disks.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { asError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import type { Term } from '../base/units.ts';
+import type { SnapshotManifest } from '../ports/snapshot-store.ts';
+import type { Logger } from './logger.ts';
+import type { PairConfig } from './pair-config.ts';
+import type { Reporter } from './report.ts';
+import { findRestart, prepareRestart, type Restart } from './snapshots/restart.ts';
+
+export interface RestarterOptions {
+  readonly config: PairConfig;
+  readonly vmFingerprint: string;
+  /** As QEMU prints it. */
+  readonly qemuVersion: string;
+  /** The node's run directory, on a tmpfs. */
+  readonly runDir: string;
+  /** Where the node's pid files are. */
+  readonly pidDir: string;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export class Restarter {
+  readonly #options: RestarterOptions;
+  /** The last look into the store: a node that waits asks often. */
+  #looked: { term: Term; at: number; found: SnapshotManifest | undefined } | undefined;
+
+  constructor(options: RestarterOptions) {
+    this.#options = options;
+  }
+
+  /** The snapshot to go on from when `lastTerm` was the last one before the machine's; never rejects. */
+  async find(lastTerm: Term): Promise<SnapshotManifest | undefined> {
+    const { config, log, vmFingerprint, qemuVersion } = this.#options;
+    const { snapshots, pair: vm } = config;
+    if (snapshots?.restart !== 'newest' || lastTerm < 1) return undefined;
+    const at = performance.now();
+    const looked = this.#looked;
+    if (looked?.term === lastTerm && at - looked.at < limits.restartLookMs) return looked.found;
+    const { store } = snapshots;
+    let found: SnapshotManifest | undefined;
+    try {
+      found = await findRestart({ store, vm, term: lastTerm, vmFingerprint, qemuVersion });
+    } catch (thrown) {
+      log.warn({ reason: asError(thrown).message }, 'the snapshot store cannot be read');
+    }
+    this.#looked = { term: lastTerm, at, found };
+    return found;
+  }
+
+  /** The machine of the newest snapshot, if that is wanted and there is one; never rejects. */
+  async prepare(lastTerm: Term): Promise<Restart | undefined> {
+    const { config, log, reporter } = this.#options;
+    const snapshot = await this.find(lastTerm);
+    if (config.snapshots === undefined || snapshot === undefined) return undefined;
+    log.info({ snapshot: snapshot.id }, 'going on from a snapshot');
+    const detail = `going on from snapshot ${snapshot.id}`;
+    reporter.report({ type: 'state', state: 'restarting', detail });
+    const runDir = path.join(this.#options.runDir, 'past');
+    try {
+      fs.mkdirSync(runDir, { recursive: true, mode: 0o700 });
+      return await prepareRestart({
+        store: config.snapshots.store,
+        snapshot,
+        dir: this.#dir,
+        runDir,
+        pidDir: this.#options.pidDir,
+        diskImages: config.self.disks,
+      });
+    } catch (thrown) {
+      log.error({ reason: asError(thrown).message }, 'no restart from the snapshot: it boots');
+      return undefined;
+    } finally {
+      fs.rmSync(runDir, { recursive: true, force: true });
+    }
+  }
+
+  /** The machine runs: tells how old its last instant is, and clears away what it was made from. */
+  async wentOn({ machine, snapshot, logEndMs }: Restart): Promise<void> {
+    const { log, reporter } = this.#options;
+    const { icount } = machine.facts;
+    const agoMs = Math.max(0, Date.now() - logEndMs);
+    log.info({ snapshot, icount, agoMs }, 'went on from a snapshot and its log');
+    reporter.report({ type: 'restarted', snapshot, icount, agoMs });
+    await fs.promises.rm(this.#dir, { recursive: true, force: true });
+  }
+
+  get #dir(): string {
+    const { config } = this.#options;
+    return path.join(config.self.stateDir, `${config.pair}-${config.self.name}.restart`);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Restart: a machine that neither node has any more goes on from the newest snapshot and the log behind it.
+ *
+ * Contract
+ *  1. Only a snapshot of the last term that was ever given counts. A machine that spoke in a later term,
+ *     alone or behind a takeover, has disks that know more than its snapshots.
+ *  2. The images that were there stay beside the new ones, as IMAGE.before-restart, up to the next restart.
+ *     Until the new ones are whole and on the disk nothing is changed.
+ *  3. All of the kept log is executed. Log that cannot be, also because the guest switched itself off in it,
+ *     is no restart.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { flushDirectory } from '../../arbiter/directory.ts';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import type { Term } from '../../base/units.ts';
+import { copySparse } from '../../hypervisor/sparse-copy.ts';
+import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
+import { openStore } from '../../store/store.ts';
+import { prepareMachine } from './prepare.ts';
+import { type PreparedMachine, preparedPaths } from './prepared.ts';
+
+/** Whose snapshot may be gone on from. */
+export interface RestartOf {
+  /** Directory of the store. */
+  readonly store: string;
+  /** Name of the pair. */
+  readonly vm: string;
+  /** The last term that was given before the one in which the machine is going to run. */
+  readonly term: Term;
+  readonly vmFingerprint: string;
+  /** As QEMU prints it. */
+  readonly qemuVersion: string;
+}
+
+/** The snapshot to go on from, if there is one. Throws `store` when the store cannot be read. */
+export async function findRestart(of: RestartOf): Promise<SnapshotManifest | undefined> {
+  return reading(of.store, async (store) => {
+    const { vm, term, vmFingerprint, qemuVersion } = of;
+    const kept = await store.list({ vm });
+    return kept
+      .filter((snapshot) => snapshot.term === term)
+      .filter((snapshot) => snapshot.vmFingerprint === vmFingerprint)
+      .findLast((snapshot) => snapshot.qemuVersion === qemuVersion);
+  });
+}
+
+export interface RestartOptions {
+  /** Directory of the store. */
+  readonly store: string;
+  readonly snapshot: SnapshotManifest;
+  /** To prepare the machine in: emptied. */
+  readonly dir: string;
+  /** On a tmpfs, with a short path. */
+  readonly runDir: string;
+  readonly pidDir: string;
+  /** Images of the machine's disks, by id: replaced. */
+  readonly diskImages: Readonly<Record<string, string>>;
+}
+
+/** A machine that is ready to go on, its disks in place. */
+export interface Restart {
+  readonly machine: PreparedMachine;
+  readonly snapshot: string;
+  /** When the last log that is kept was received, milliseconds since 1970. */
+  readonly logEndMs: number;
+}
+
+/** Throws like `prepareMachine`, and `resources` without room for the disks. */
+export async function prepareRestart(options: RestartOptions): Promise<Restart> {
+  const { snapshot, dir, runDir, pidDir, diskImages } = options;
+  fs.rmSync(dir, { recursive: true, force: true });
+  return reading(options.store, async (store) => {
+    let logEndMs = snapshot.takenAtMs;
+    for (const piece of await store.log.list(snapshot)) {
+      logEndMs = Math.max(logEndMs, piece.toTimeMs);
+    }
+    const until = { kind: 'end' } as const;
+    const { machine } = await prepareMachine({ store, snapshot, until, dir, runDir, pidDir });
+    await replaceDisks(machine, diskImages);
+    return { machine, snapshot: snapshot.id, logEndMs };
+  });
+}
+
+async function replaceDisks(
+  machine: PreparedMachine,
+  diskImages: Readonly<Record<string, string>>,
+): Promise<void> {
+  const images = machine.facts.disks.map((id) => {
+    const image = diskImages[id];
+    if (image === undefined) {
+      throw new UnderstudyError('config', `The pair file has no image for disk '${id}'`);
+    }
+    return { image, from: preparedPaths(machine.dir).disk(id), next: `${image}.restarting` };
+  });
+  for (const { from, next } of images) {
+    fs.rmSync(next, { force: true });
+    await copySparse(from, next);
+    await flush(next);
+  }
+  for (const { image, next } of images) {
+    try {
+      const before = `${image}.before-restart`;
+      fs.rmSync(before, { force: true });
+      if (fs.existsSync(image)) fs.linkSync(image, before);
+      fs.renameSync(next, image);
+      await flushDirectory(path.dirname(image));
+    } catch (thrown) {
+      throw new UnderstudyError('resources', `Cannot replace the image '${image}'`, {
+        cause: asError(thrown),
+        hint: `its content of before is '${image}' or '${image}.before-restart'`,
+      });
+    }
+  }
+}
+
+async function flush(file: string): Promise<void> {
+  const handle = await fs.promises.open(file, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function reading<T>(directory: string, work: (store: SnapshotStore) => Promise<T>): Promise<T> {
+  const store = await openStore({ directory, mode: 'read' });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
