@@ -6,9 +6,13 @@ import fs from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { nextData } from './libc.ts';
 
-/** CRC-32 of each `ramDigestBlockBytes` of RAM: small enough to send, fine enough to name a place. */
-export type RamDigest = readonly number[];
+/**
+ * CRC-32 of each `ramDigestBlockBytes` of RAM: small enough to send, fine enough to name a place. `null` is a
+ * block that was not read.
+ */
+export type RamDigest = readonly (number | null)[];
 
 export function createRamFile(path: string, bytes: number): void {
   const fd = openFor(path, 'wx');
@@ -19,10 +23,17 @@ export function createRamFile(path: string, bytes: number): void {
   }
 }
 
-export function digestRam(path: string): RamDigest {
+/**
+ * Of all blocks, or of those that are wanted. What was never written costs nothing; the rest is read in
+ * slices, between which the event loop turns: a peer that hears nothing for 300 ms takes it for dead.
+ */
+export async function digestRam(
+  path: string,
+  isWanted: (block: number) => boolean = () => true,
+): Promise<RamDigest> {
   const fd = openFor(path, 'r');
   try {
-    return readBlocks(fd);
+    return await readBlocks(fd, isWanted);
   } finally {
     fs.closeSync(fd);
   }
@@ -31,22 +42,54 @@ export function digestRam(path: string): RamDigest {
 /** Numbers of the blocks that differ; a length that differs counts as all blocks beyond. */
 export function differingBlocks(a: RamDigest, b: RamDigest): number[] {
   const differing: number[] = [];
-  for (let i = 0; i < Math.max(a.length, b.length); i += 1) if (a[i] !== b[i]) differing.push(i);
+  for (let i = 0; i < Math.max(a.length, b.length); i += 1) {
+    if (a[i] !== null && b[i] !== null && a[i] !== b[i]) differing.push(i);
+  }
   return differing;
 }
 
-function readBlocks(fd: number): number[] {
-  const digest: number[] = [];
-  const buffer = Buffer.allocUnsafe(limits.ramDigestBlockBytes);
-  for (let position = 0; ; ) {
-    const bytes = fs.readSync(fd, buffer, 0, buffer.length, position);
-    if (bytes === 0) return digest;
+/**
+ * The blocks that the cut number `turn` compares when it must be quick: so many that reading them takes a
+ * few milliseconds, other ones each time, all of them in as many turns as there are shares.
+ */
+export function shareOfRam(bytes: number, turn: number): (block: number) => boolean {
+  const shares = Math.max(1, Math.ceil(bytes / limits.quickDigestBytes));
+  return (block) => block % shares === turn % shares;
+}
+
+async function readBlocks(
+  fd: number,
+  isWanted: (block: number) => boolean,
+): Promise<(number | null)[]> {
+  const { ramDigestBlockBytes: blockBytes } = limits;
+  const { size } = fs.fstatSync(fd);
+  const digest: (number | null)[] = [];
+  const buffer = Buffer.allocUnsafe(blockBytes);
+  let data = nextData(fd, 0);
+  let read = 0;
+  for (let position = 0; position < size; position += blockBytes) {
+    const end = Math.min(size, position + blockBytes);
+    if (!isWanted(digest.length)) {
+      digest.push(null);
+      continue;
+    }
+    while (data !== undefined && data.to <= position) data = nextData(fd, data.to);
+    if (data === undefined || data.from >= end) {
+      digest.push(end - position === blockBytes ? crcOfZeros : crc32(Buffer.alloc(end - position)));
+      continue;
+    }
+    const bytes = fs.readSync(fd, buffer, 0, end - position, position);
     digest.push(crc32(buffer.subarray(0, bytes)));
-    position += bytes;
+    read += bytes;
+    if (read < limits.digestSliceBytes) continue;
+    read = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  return digest;
 }
 
 const zeros = Buffer.alloc(limits.ramDigestBlockBytes);
+const crcOfZeros = crc32(zeros);
 
 /** True when every byte is zero: such a block is not worth sending or storing. */
 export function isZero(block: Uint8Array): boolean {

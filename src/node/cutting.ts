@@ -2,8 +2,9 @@
  * A cut to compare a backup against: what the primary does for it.
  */
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
 import { icount, type Term } from '../base/units.ts';
-import { digestRam } from '../hypervisor/ram.ts';
+import { digestRam, shareOfRam } from '../hypervisor/ram.ts';
 import type { Frozen, Recorder } from '../hypervisor/recorder.ts';
 import type { Link } from '../ports/link.ts';
 import type { LogShipper } from './log-shipper.ts';
@@ -18,6 +19,15 @@ export interface CutContext {
   readonly term: Term;
 }
 
+/** A cut that is to be compared. */
+export interface PlannedCut {
+  readonly cutId: string;
+  /** Counts the cuts of this primary. */
+  readonly number: number;
+  /** It is to be kept, too. */
+  readonly keep?: { readonly label?: string } | undefined;
+}
+
 /**
  * Makes a cut and tells the backup what it must find at that position (R9), and with `keep` that it is
  * to keep it. Resolves when the log after the cut has confirmed it; throws `cut` when it has not, or no
@@ -26,13 +36,14 @@ export interface CutContext {
 export async function verifyBackup(
   context: CutContext,
   shipper: LogShipper,
-  cutId: string,
-  keep?: { readonly label?: string },
+  { cutId, number, keep }: PlannedCut,
 ): Promise<void> {
   const { recorder, ramFile, reporter, link, term } = context;
-  const compareHere = ({ replay, deviceState, position }: Frozen) => {
+  // The guest stands still for it: a cut that is kept every few seconds compares a share of RAM.
+  const isWanted = keep === undefined ? undefined : shareOfRam(fs.statSync(ramFile).size, number);
+  const compareHere = async ({ replay, deviceState, position }: Frozen) => {
     const begun = performance.now();
-    const ram = digestRam(ramFile);
+    const ram = await digestRam(ramFile, isWanted);
     const ramMs = performance.now() - begun;
     const takenAtMs = Date.now();
     shipper.at(position, () => {

@@ -20,7 +20,7 @@ import type { Control, Kept, Link, LinkMessage } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
 import type { ConsoleHub } from './console-hub.ts';
-import { verifyBackup } from './cutting.ts';
+import { type PlannedCut, verifyBackup } from './cutting.ts';
 import { LinkWatch } from './link-watch.ts';
 import { LogShipper } from './log-shipper.ts';
 import type { Logger } from './logger.ts';
@@ -241,8 +241,8 @@ export class PrimaryRole {
    */
   verify(): Promise<Comparison> {
     return this.#exclusively(() => {
-      const cutId = this.#newCutId();
-      return this.#compareAt(this.#comparableBackup(), cutId);
+      const backup = this.#comparableBackup();
+      return this.#compareAt(backup, this.#nextPlannedCut());
     });
   }
 
@@ -256,11 +256,11 @@ export class PrimaryRole {
       const backup = this.#comparableBackup();
       // One that is kept by policy may be on its way.
       while (backup.storing !== undefined) await backup.storing.settled;
-      const cutId = this.#newCutId();
-      const storing = beginStoring(cutId);
+      const planned = this.#nextPlannedCut();
+      const storing = beginStoring(planned.cutId);
       backup.storing = storing;
       try {
-        await this.#compareAt(backup, cutId, label === undefined ? {} : { label });
+        await this.#compareAt(backup, { ...planned, keep: label === undefined ? {} : { label } });
         return { stored: storing.stored };
       } catch (thrown) {
         const error = asError(thrown);
@@ -288,10 +288,10 @@ export class PrimaryRole {
     );
   }
 
-  #newCutId(): string {
-    const cutId = `${this.term}.${this.#nextCut}`;
+  #nextPlannedCut(): PlannedCut {
+    const number = this.#nextCut;
     this.#nextCut += 1;
-    return cutId;
+    return { cutId: `${this.term}.${number}`, number };
   }
 
   #comparableBackup(): Backup & { readonly shipper: LogShipper } {
@@ -304,16 +304,16 @@ export class PrimaryRole {
 
   async #compareAt(
     backup: Backup & { readonly shipper: LogShipper },
-    cutId: string,
-    keep?: { readonly label?: string },
+    planned: PlannedCut,
   ): Promise<Comparison> {
     const { link, shipper } = backup;
+    const { cutId } = planned;
     const compared = new Promise<Comparison>((resolve, reject) => {
       backup.comparing = { cutId, resolve, reject };
     });
     compared.catch(() => undefined); // the cut itself may fail before
     try {
-      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, cutId, keep);
+      await verifyBackup({ ...this.#options, link, term: this.term }, shipper, planned);
       return await compared;
     } finally {
       backup.comparing = undefined;

@@ -166,10 +166,10 @@ export class Replica {
     whileStill: () => Promise<string | undefined> = () => Promise.resolve(undefined),
   ): Promise<readonly string[]> {
     this.#waiting = [];
-    const halting = this.#haltAndGoOn(icount, whileStill);
+    const halting = this.#haltAndGoOn(icount, ram, whileStill);
     this.#comparing = halting.catch(() => undefined);
     const { deviceState, digest } = await halting;
-    const found = digest();
+    const found = await digest();
     const differences = compareDeviceStates(
       parseDeviceState(await primaryState),
       parseDeviceState(deviceState),
@@ -183,13 +183,16 @@ export class Replica {
 
   async #haltAndGoOn(
     icount: number,
+    wanted: RamDigest,
     whileStill: () => Promise<string | undefined>,
-  ): Promise<{ deviceState: Buffer; digest: () => RamDigest }> {
+  ): Promise<{ deviceState: Buffer; digest: () => Promise<RamDigest> }> {
     this.prepareSpare();
     const old = this.#replayer;
     const { deviceState } = await old.halt(icount, () => []);
     const copy = await whileStill();
-    const digest = copy === undefined ? digestRam(this.#options.ramFile) : undefined;
+    const isWanted = (block: number): boolean => wanted[block] !== null;
+    const digest =
+      copy === undefined ? await digestRam(this.#options.ramFile, isWanted) : undefined;
     const next = await (this.#spare as Promise<Replayer>);
     this.#spare = undefined;
     this.#replayer = next;
@@ -200,7 +203,8 @@ export class Replica {
     this.#waiting = undefined;
     await next.load(releaseHalt(deviceState));
     await ended;
-    return { deviceState, digest: () => digest ?? digestRam(copy ?? '') };
+    const ofCopy = async (): Promise<RamDigest> => digest ?? digestRam(copy ?? '', isWanted);
+    return { deviceState, digest: ofCopy };
   }
 
   /** Executes all that was given, proves it, and lets the successor go on from there (R8). */

@@ -90,8 +90,8 @@ export interface DiskOffer {
 /** Digests of a state, to be compared at a cut. */
 export interface StateDigest {
   readonly deviceState: string;
-  /** One 32-bit checksum a block of RAM, so that a difference can be named. */
-  readonly ram: readonly number[];
+  /** One 32-bit checksum a block of RAM, so that a difference can be named; `null`: not compared. */
+  readonly ram: readonly (number | null)[];
   /** By disk id. */
   readonly disks?: Readonly<Record<string, string>>;
 }

@@ -30,12 +30,14 @@ const termOf = branded<Term>();
 const clockMs = z.number().min(0);
 
 /** Checked by hand: a cut has a hundred thousand of them, and the general way costs 10 ms. */
-const checksums = z.custom<number[]>(
+const checksums = z.custom<(number | null)[]>(
   (value) =>
     Array.isArray(value) &&
     value.length <= wireLimits.ramDigestBlocks &&
-    value.every((item) => Number.isInteger(item) && item >= 0 && item <= 0xffff_ffff),
-  'must be a list of 32-bit checksums',
+    value.every(
+      (item) => item === null || (Number.isInteger(item) && item >= 0 && item <= 0xffff_ffff),
+    ),
+  'must be a list of 32-bit checksums or null',
 );
 
 const helloFields = {

@@ -44,7 +44,7 @@ test('a replica follows from power-on', async () => {
 
   expect(halted.replay.icount).toBe(cut.replay.icount);
   expect(differences(cut.deviceState, halted.deviceState)).toBe('');
-  expect(differingBlocks(cut.done, digestRam(ramFile))).toEqual([]);
+  expect(differingBlocks(cut.done, await digestRam(ramFile))).toEqual([]);
 });
 
 test('a replica follows from a cut and its state is equal at the next cut', async () => {
@@ -62,6 +62,6 @@ test('a replica follows from a cut and its state is equal at the next cut', asyn
 
   const halted = await copy.replayer.halt(cut.replay.icount, () => []);
   expect(differences(cut.deviceState, halted.deviceState)).toBe('');
-  expect(differingBlocks(cut.done, digestRam(copy.ramFile))).toEqual([]);
+  expect(differingBlocks(cut.done, await digestRam(copy.ramFile))).toEqual([]);
   expect([...machine.errors, ...copy.errors]).toEqual([]);
 });

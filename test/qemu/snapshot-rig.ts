@@ -125,8 +125,8 @@ export class KeptPair {
     const { machine, keeper } = this;
     let comparing: Promise<string> | undefined;
     const cut = await machine.recorder.cut(
-      ({ position, replay, deviceState }) => {
-        const ram = digestRam(machine.ramFile);
+      async ({ position, replay, deviceState }) => {
+        const ram = await digestRam(machine.ramFile);
         const at = icount(replay.icount);
         const act = (): void => {
           comparing = this.#compare({ position, at, ram, deviceState, keep });

@@ -31,7 +31,7 @@ test('cuts of a busy machine are kept, each with what changed since the one befo
     const snapshot = await store.open(kept.id);
     const ramFile = lab.fresh('ram');
     await snapshot.materialize(ramImage, ramFile);
-    expect(differingBlocks(kept.ram, digestRam(ramFile))).toEqual([]);
+    expect(differingBlocks(kept.ram, await digestRam(ramFile))).toEqual([]);
     expect(snapshot.manifest.icount).toBe(kept.icount);
   }
   const taken = pair.events.filter((event) => event.type === 'snapshot');
@@ -108,7 +108,7 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   expect(timed.icount).toBeLessThan(behind);
 
   const end = await past(store, first.id, { kind: 'icount', icount: last.icount });
-  expect(differingBlocks(last.ram, digestRam(end.ramFile))).toEqual([]);
+  expect(differingBlocks(last.ram, await digestRam(end.ramFile))).toEqual([]);
   const kept = lab.fresh('image');
   await (await store.open(last.id)).materialize(diskImage('data'), kept);
   expect(areEqual(end.image, kept)).toBe(true);
@@ -158,7 +158,7 @@ test('a snapshot that the store refuses costs nothing but itself', async () => {
   const snapshot = await store.open(last.id);
   await snapshot.materialize(ramImage, kept.ramFile);
   await snapshot.materialize(diskImage('data'), kept.image);
-  expect(differingBlocks(last.ram, digestRam(kept.ramFile))).toEqual([]);
+  expect(differingBlocks(last.ram, await digestRam(kept.ramFile))).toEqual([]);
   const executed = await past(store, first.id, { kind: 'icount', icount: last.icount });
   expect(areEqual(executed.image, kept.image)).toBe(true);
 });

@@ -113,7 +113,7 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
     digest: fc.record(
       {
         deviceState: name,
-        ram: fc.array(fc.nat(0xffff_ffff), { maxLength: 300 }),
+        ram: fc.array(fc.option(fc.nat(0xffff_ffff)), { maxLength: 300 }),
         disks: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { noNullPrototype: true }),
       },
       { requiredKeys: ['deviceState', 'ram'] },
