@@ -7,8 +7,8 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 import { parseVmConfig } from '../hypervisor/config.ts';
 import { copySparse } from '../hypervisor/sparse-copy.ts';
 import { requireRoom } from '../node/run-dir.ts';
-import { type EpochTime, FrameCapture } from '../node/snapshots/frame-capture.ts';
 import { checkGdbSocket, openToDebugger } from '../node/snapshots/debugged.ts';
+import { type EpochTime, FrameCapture } from '../node/snapshots/frame-capture.ts';
 import { findSnapshot, type Prepared, prepareMachine } from '../node/snapshots/prepare.ts';
 import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
 import { type InstantOptions, instantOf, withInstant } from './instant-option.ts';
@@ -89,7 +89,11 @@ async function replay(id: string | undefined, options: Options): Promise<void> {
 }
 
 /** Until the debugger or the person at the terminal has enough. */
-async function debug({ vm, machine, icount }: Prepared, gdb: string, runDir: string): Promise<void> {
+async function debug(
+  { vm, machine, icount }: Prepared,
+  gdb: string,
+  runDir: string,
+): Promise<void> {
   const debugged = await openToDebugger({ vm, machine, socket: gdb, runDir });
   const enough = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);

@@ -19,7 +19,8 @@ function image(blocks: number, bytesAt: Readonly<Record<number, number>> = {}): 
   const file = path.join(dir, `ram${made}`);
   createRamFile(file, blocks * block);
   const fd = fs.openSync(file, 'r+');
-  for (const [at, value] of Object.entries(bytesAt)) fs.writeSync(fd, Buffer.from([value]), 0, 1, Number(at));
+  for (const [at, value] of Object.entries(bytesAt))
+    fs.writeSync(fd, Buffer.from([value]), 0, 1, Number(at));
   fs.closeSync(fd);
   return file;
 }
@@ -45,7 +46,10 @@ describe('the digest of RAM', () => {
 
   it('the event loop turns while much is read', async () => {
     const blocks = (4 * limits.digestSliceBytes) / block;
-    const full = image(blocks, Object.fromEntries(Array.from({ length: blocks }, (_, at) => [at * block, 1])));
+    const full = image(
+      blocks,
+      Object.fromEntries(Array.from({ length: blocks }, (_, at) => [at * block, 1])),
+    );
     // One written byte a block makes a page of it: slices count what is read.
     let turns = 0;
     let isOver = false;

@@ -538,7 +538,12 @@ export interface PairFile {
   seedBandwidth?: string;
   spoolBudget?: string;
   ack?: 'received' | 'durable';
-  snapshots?: { store: string; every?: string; keep?: Record<string, number | string> };
+  snapshots?: {
+    store: string;
+    every?: string;
+    restart?: string;
+    keep?: Record<string, number | string>;
+  };
   nodes: Record<string, { listen: string; disks: Record<string, string>; durableLogDir?: string }>;
 }
 

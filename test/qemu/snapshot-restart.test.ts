@@ -14,7 +14,9 @@ afterEach(() => pair.close());
 const restarts = (name: string) =>
   pair
     .events(name)
-    .filter((event): event is Extract<WatchEvent, { type: 'restarted' }> => event.type === 'restarted');
+    .filter(
+      (event): event is Extract<WatchEvent, { type: 'restarted' }> => event.type === 'restarted',
+    );
 
 test('both nodes are lost: the backup of before goes on from its newest snapshot and log', async () => {
   const store = path.join(pair.stage.dir, 'store');

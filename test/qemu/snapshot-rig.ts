@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { type Icount, icount, type LogPosition, term } from '../../src/base/units.ts';
 import { padNetId } from '../../src/hypervisor/command-line.ts';
 import { PauseFilter } from '../../src/hypervisor/pause-filter.ts';
-import { digestRam } from '../../src/hypervisor/ram.ts';
+import { digestRam, type RamDigest } from '../../src/hypervisor/ram.ts';
 import { imageBytes } from '../../src/hypervisor/storage.ts';
 import { createLogger } from '../../src/node/logger.ts';
 import { Replica } from '../../src/node/replica.ts';
@@ -18,7 +18,7 @@ export interface KeptCut {
   readonly icount: number;
   readonly position: number;
   /** CRC-32s of the primary's RAM at the cut. */
-  readonly ram: readonly number[];
+  readonly ram: RamDigest;
 }
 
 export class KeptPair {
@@ -154,7 +154,7 @@ export class KeptPair {
   async #compare(cut: {
     readonly position: LogPosition;
     readonly at: Icount;
-    readonly ram: readonly number[];
+    readonly ram: RamDigest;
     readonly deviceState: Buffer;
     readonly keep: boolean;
   }): Promise<string> {

@@ -42,7 +42,8 @@ export function checkGdbSocket(socket: string): void {
     });
   };
   const bytes = Buffer.byteLength(absolute);
-  if (bytes > socketPathBytes) refuse(`its path has ${bytes} bytes, ${socketPathBytes} are possible`);
+  if (bytes > socketPathBytes)
+    refuse(`its path has ${bytes} bytes, ${socketPathBytes} are possible`);
   // QEMU's monitor takes the path as a word of an option.
   if (/[\s,"\\]/.test(absolute)) refuse('its path has a blank, a comma, a quote or a backslash');
 }

@@ -123,7 +123,10 @@ async function flush(file: string): Promise<void> {
   }
 }
 
-async function reading<T>(directory: string, work: (store: SnapshotStore) => Promise<T>): Promise<T> {
+async function reading<T>(
+  directory: string,
+  work: (store: SnapshotStore) => Promise<T>,
+): Promise<T> {
   const store = await openStore({ directory, mode: 'read' });
   try {
     return await work(store);
