@@ -1,6 +1,7 @@
 // The page is one file that loads and runs nothing, and no name of a machine can change that.
 import { describe, expect, test } from 'vitest';
 import { renderHtml } from '../../src/bench/report/html.ts';
+import { summed } from '../../src/bench/report/page-traffic.ts';
 import { escapeText } from '../../src/bench/report/svg.ts';
 import type { BenchResults } from '../../src/bench/results.ts';
 import { emptyResults, fullResults } from './fixture.ts';
@@ -140,4 +141,16 @@ test('escaping', () => {
     '&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;amp;',
   );
   expect(escapeText('a\u0000b\ud800c\td\ne')).toBe('a\ufffdb\ufffdc\td\ne');
+});
+
+test('the rounds of a job are one row of the log, with the rate of all of them', () => {
+  const run = (seconds: number, wireBytes: number) => ({
+    ...{ during: 'http' as const, guestTimerHz: 0, rawBytes: 10 * wireBytes, instructions: 1 },
+    ...{ seconds, wireBytes, nodeCpuSeconds: { primary: 1, backup: 2 } },
+  });
+  const idle = { ...run(5, 50), during: 'idle' as const };
+  expect(summed([run(1, 100), idle, run(3, 500)])).toEqual([
+    { ...run(4, 600), instructions: 2, nodeCpuSeconds: { primary: 2, backup: 4 } },
+    idle,
+  ]);
 });
