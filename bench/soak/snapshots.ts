@@ -3,11 +3,13 @@
  * afterwards random snapshots and instants of it are gone back to. A machine of the past that is
  * not what it must be, or cannot be judged, is a finding.
  *
- *   npm run soak -- snapshots [--minutes 5] [--every 1s] [--restores 20] [--instants 20] [--starts 3] [--json]
+ *   npm run soak -- snapshots [--minutes 5] [--every 1s] [--restores 20] [--instants 20] [--starts 3]
+ *                            [--against nothing] [--json]
  *
  * `--minutes`: under load, one half of it without snapshots for comparison; `--every`: time between two
  * snapshots; `--restores`, `--instants`: how many are gone back to, in three minutes at most; `--starts`:
- * how many of the restores are also started. What is measured and judged: docs/restore.md.
+ * how many of the restores are also started; `--against`: `compares` compares cuts as often where none is
+ * kept, so that the difference is what keeping them costs. What is measured and judged: docs/restore.md.
  */
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
@@ -42,6 +44,7 @@ const { values } = parseArgs({
     restores: { type: 'string', default: '20' },
     instants: { type: 'string', default: '20' },
     starts: { type: 'string', default: '3' },
+    against: { type: 'string', default: 'nothing' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -52,6 +55,12 @@ const wanted = {
   instants: atLeast(0, 'instants'),
   starts: atLeast(0, 'starts'),
 };
+const areOthersCompared = values.against === 'compares';
+if (!areOthersCompared && values.against !== 'nothing') {
+  throw new UnderstudyError('config', `--against cannot be '${values.against}'`, {
+    hint: 'give nothing or compares',
+  });
+}
 /** What going back may take, however much was asked for. */
 const pastMsMax = 180_000;
 const twinPairs = 2;
@@ -83,7 +92,9 @@ async function soak(): Promise<SnapshotFigures> {
       egressSpecs: world.egressSpecs,
       pairKeys: { snapshots: { store: 'store' } },
     });
-    const life = await livePair({ world, stage, soakMs, everyMs, progress });
+    const life = await livePair({
+      ...{ world, stage, soakMs, everyMs, areOthersCompared, progress },
+    });
     const storeDir = path.join(stage.dir, 'store');
     const store = await openStore({ directory: storeDir, mode: 'read' });
     try {
@@ -117,9 +128,9 @@ async function goBack(life: Life, place: PastPlace): Promise<PastFigures> {
   const outside = new Outside({ sights, acknowledged: load.acknowledged, final });
   const past = new Past({ ...place, outside });
   const deadline = performance.now() + pastMsMax;
-  const { restores, instants } = await randomAims(life, place.store);
+  const { restores, instants, problems } = await randomAims(life, place.store);
   const counts = { restores: 0, restoresWrong: 0, instants: 0, instantsWrong: 0, started: 0 };
-  const findings: string[] = [];
+  const findings = [...problems];
   // By turns: when time runs out, some of each were done. Twins first, there are two.
   let areEqual = true;
   let twins = 0;
@@ -160,23 +171,30 @@ async function goBack(life: Life, place: PastPlace): Promise<PastFigures> {
 /** Of the time when the outside looked. */
 async function randomAims({ sights }: Life, store: SnapshotStore) {
   const [fromMs, toMs] = [sights[0]?.fromMs ?? 0, sights.at(-1)?.fromMs ?? 0];
+  const problems: string[] = [];
+  // A copy that was given up has another one behind it in the same run, with a gap between their logs.
+  const timelines = new Map<string, readonly Reading[]>();
   const all = await store.list();
+  for (const first of all) {
+    if (timelines.has(copyOf(first))) continue;
+    const { readings, problem } = await readTimeline(store, first);
+    timelines.set(copyOf(first), readings);
+    if (problem !== undefined) problems.push(`log behind ${first.id}: ${problem}`);
+  }
   const seen = all.filter(({ takenAtMs }) => takenAtMs > fromMs && takenAtMs < toMs - everyMs);
   const neighbours = seen.flatMap((from, index): [SnapshotManifest, SnapshotManifest][] => {
     const to = seen[index + 1];
-    return to?.run === from.run ? [[from, to]] : [];
+    return to !== undefined && copyOf(to) === copyOf(from) ? [[from, to]] : [];
   });
-  const timelines = new Map<string, readonly Reading[]>();
-  for (const first of all) {
-    if (!timelines.has(first.run)) timelines.set(first.run, await readTimeline(store, first));
-  }
   const restores = some(seen, wanted.restores).map(aimAt);
   const instants = some(neighbours, wanted.instants).map((pair, index): Aim => {
     const kind = index % 2 === 0 ? 'icount' : 'time';
-    return aimBetween(kind, pair, timelines.get(pair[0].run) ?? []);
+    return aimBetween(kind, pair, timelines.get(copyOf(pair[0])) ?? []);
   });
-  return { restores, instants };
+  return { restores, instants, problems };
 }
+
+const copyOf = ({ run, seedId }: SnapshotManifest): string => `${run} ${seedId ?? ''}`;
 
 /** At random, each once. */
 function some<T>(from: readonly T[], count: number): T[] {
@@ -214,6 +232,8 @@ async function figuresOf(
     storeMs: spread(told.storeMs),
     ...lossOf(stretches, stats),
     pauseSharePercent: (100 * told.stoodMs.mean) / everyMs,
+    lagMs: { with: spread(told.lagMs.with), without: spread(told.lagMs.without) },
+    requestMs: load.requestMs,
     requestsFailed: load.requestsFailed,
     takeoverMs,
     copiesGivenUp: told.copiesGivenUp,

@@ -27,6 +27,10 @@ export class LedgerWatch {
     });
   }
 
+  get hasSeen(): boolean {
+    return this.#sights.length > 0;
+  }
+
   /** Ends it. Returns all that it saw; throws `environment` when a request of it failed. */
   async stop(): Promise<readonly LedgerSight[]> {
     this.#child.stdin.on('error', () => undefined); // it ended by itself; its code tells

@@ -27,6 +27,8 @@ export interface LifeOptions {
   /** All stretches under load together. */
   readonly soakMs: number;
   readonly everyMs: number;
+  /** In the stretches without snapshots cuts are compared as often, so that only keeping them differs. */
+  readonly areOthersCompared: boolean;
   readonly progress: Progress;
 }
 
@@ -70,7 +72,9 @@ export class Told {
   /** How long the copy was captured, and how long it was then stored. */
   readonly captureMs = new Distribution();
   readonly storeMs = new Distribution();
-  cutsTakenBack = 0;
+  /** Of the backup, in stretches of either kind. */
+  readonly lagMs = { with: new Distribution(), without: new Distribution() };
+  stretch: 'with' | 'without' | undefined;
   readonly copiesGivenUp: string[] = [];
   readonly troubles: string[] = [];
 
@@ -83,7 +87,7 @@ export class Told {
     switch (event.type) {
       case 'cut':
         if (event.purpose !== 'verify') return;
-        this.cutsTakenBack += event.discarded;
+        if (this.stretch === 'without') return;
         this.stoodMs.add(event.pauseMs);
         this.digestMs.add(event.ramMs);
         this.pauseMs.add(event.pauseMs - event.ramMs);
@@ -91,6 +95,9 @@ export class Told {
       case 'snapshot':
         this.captureMs.add(event.ramMs + event.disksMs);
         this.storeMs.add(event.ms);
+        return;
+      case 'lag':
+        if (this.stretch !== undefined) this.lagMs[this.stretch].add(event.ms);
         return;
       case 'replicaDiscarded':
         this.copiesGivenUp.push(`${node}: ${event.reason}`);
@@ -110,7 +117,7 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   const [told, asked] = [new Told(), new Asked()];
   const stats: LoadStats[] = [];
   let primary = told.follow(stage.start('a'));
-  await waitForGuest(world);
+  await waitFor('the guest', () => hasBooted(world));
   progress.event('the guest is up');
   let backup = await protect(stage, 'b', told);
   const load = new LoadProcess(world, {
@@ -119,9 +126,10 @@ export async function livePair(options: LifeOptions): Promise<Life> {
     onFailure: ({ client, reason }) => progress.event(`a request failed: ${client}: ${reason}`),
   });
   const watch = new LedgerWatch(world);
-  const stretches = await firstSnapshotAndStretches(primary, asked, options);
+  await waitFor('the load', () => (stats.at(-1)?.requestsOk ?? 0) > 0 && watch.hasSeen);
+  const stretches = await firstSnapshotAndStretches(primary, { told, asked }, options);
 
-  const taking = new Taking(primary.control, everyMs, asked);
+  const taking = new Taking(primary.control, everyMs, { asked });
   await sleep(2.5 * everyMs); // so that it dies with a snapshot under way or just stored
   const times = await killAndWatch(primary, backup);
   await taking.stop();
@@ -130,13 +138,15 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   await sleep(demoLimits.settleMs);
   primary = backup;
   backup = await protect(stage, 'a', told);
-  stretches.push(...(await firstSnapshotAndStretches(primary, asked, options)));
+  stretches.push(...(await firstSnapshotAndStretches(primary, { told, asked }, options)));
 
   const record = await load.stop();
   const sights = await watch.stop();
   progress.event('the load has ended');
   await sleep(demoLimits.settleMs);
-  const idle = await stretch(primary, true, idleSnapshots * everyMs, { everyMs, asked });
+  const idle = await stretch(true, idleSnapshots * everyMs, () => {
+    return new Taking(primary.control, everyMs, { asked });
+  });
   const ledger = await readGuestPage(world, '/ledger');
   const journal = await readGuestPage(world, '/counter.log');
   await backup.stop();
@@ -145,10 +155,16 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   return { told, asked, stretches, idle, stats, load: record, sights, final, takeoverMs };
 }
 
-async function waitForGuest(world: World): Promise<void> {
+const hasBooted = (world: World): Promise<boolean> =>
+  readGuestPage(world, '/read').then(
+    () => true,
+    () => false,
+  );
+
+async function waitFor(what: string, isThere: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + demoLimits.guestBootMs;
-  while ((await readGuestPage(world, '/read').catch(() => undefined)) === undefined) {
-    if (performance.now() > deadline) throw new Error('the guest did not answer after its boot');
+  while (!(await isThere())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await sleep(demoLimits.nodePollMs);
   }
 }
@@ -161,11 +177,11 @@ async function protect(stage: Stage, name: string, told: Told): Promise<NodeProc
 
 /** Half of all stretches, behind the first snapshot of a copy, which has the whole machine. */
 async function firstSnapshotAndStretches(
-  primary: NodeProcess,
-  asked: Asked,
-  { soakMs, everyMs, progress }: LifeOptions,
+  { control }: NodeProcess,
+  { told, asked }: Pick<Life, 'told' | 'asked'>,
+  { soakMs, everyMs, areOthersCompared, progress }: LifeOptions,
 ): Promise<Stretch[]> {
-  await firstSnapshot(primary);
+  await firstSnapshot(control);
   const stretchMs = Math.min(stretchMsMax, soakMs / stretchesMin);
   const pairs = Math.max(1, Math.round(soakMs / stretchMs / 4));
   const stretches: Stretch[] = [];
@@ -175,7 +191,15 @@ async function firstSnapshotAndStretches(
       progress.status(
         `${asked.taken} snapshots, ${asked.late} late; ${isKept ? 'with' : 'without'}`,
       );
-      stretches.push(await stretch(primary, isKept, stretchMs, { everyMs, asked }));
+      told.stretch = isKept ? 'with' : 'without';
+      const lived = await stretch(isKept, stretchMs, () => {
+        if (isKept) return new Taking(control, everyMs, { asked });
+        return areOthersCompared
+          ? new Taking(control, everyMs, { asked, command: 'verify' })
+          : undefined;
+      });
+      stretches.push(lived);
+      told.stretch = undefined;
       await sleep(betweenMs);
     }
   }
@@ -183,10 +207,10 @@ async function firstSnapshotAndStretches(
 }
 
 /** A copy is not followed at once. */
-async function firstSnapshot(primary: NodeProcess): Promise<void> {
+async function firstSnapshot(control: string): Promise<void> {
   const deadline = performance.now() + demoLimits.nodeEventMs;
   for (;;) {
-    const problem = await takeOne(primary.control);
+    const problem = await takeOne(control);
     if (problem === undefined) return;
     if (performance.now() > deadline) {
       throw new UnderstudyError('store', `No snapshot can be taken: ${problem}`);
@@ -196,13 +220,12 @@ async function firstSnapshot(primary: NodeProcess): Promise<void> {
 }
 
 async function stretch(
-  primary: NodeProcess,
   isKept: boolean,
   ms: number,
-  { everyMs, asked }: { readonly everyMs: number; readonly asked: Asked },
+  begin: () => Taking | undefined,
 ): Promise<Stretch> {
   const fromMs = nowMs();
-  const taking = isKept ? new Taking(primary.control, everyMs, asked) : undefined;
+  const taking = begin();
   await sleep(ms);
   const toMs = nowMs();
   await taking?.stop();

@@ -32,6 +32,10 @@ export interface SnapshotFigures {
   /** What the pauses alone cost. */
   readonly pauseSharePercent: number;
   readonly requestsPerSecond: { readonly with: number; readonly without: number };
+  /** Of the backup. */
+  readonly lagMs: { readonly with: Spread; readonly without: Spread };
+  readonly rates: readonly { readonly isKept: boolean; readonly requestsPerSecond: number }[];
+  readonly requestMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly requestsFailed: number;
   readonly takeoverMs: number;
   readonly copiesGivenUp: readonly string[];
@@ -66,17 +70,20 @@ export function rateIn({ fromMs, toMs }: Stretch, stats: readonly LoadStats[]): 
 
 /** What snapshots cost the guest, from pairs of neighbouring stretches. */
 export function lossOf(stretches: readonly Stretch[], stats: readonly LoadStats[]) {
-  const rates = { with: [] as number[], without: [] as number[] };
-  for (const stretch of stretches) {
-    rates[stretch.isKept ? 'with' : 'without'].push(rateIn(stretch, stats));
-  }
-  const losses = rates.with.map((rate, pair) => 100 * (1 - rate / (rates.without[pair] ?? rate)));
+  const rates = stretches.map((stretch) => {
+    return { isKept: stretch.isKept, requestsPerSecond: rateIn(stretch, stats) };
+  });
+  const ratesOf = (isKept: boolean): number[] =>
+    rates.filter((rate) => rate.isKept === isKept).map((rate) => rate.requestsPerSecond);
+  const [kept, without] = [ratesOf(true), ratesOf(false)];
+  const losses = kept.map((rate, pair) => 100 * (1 - rate / (without[pair] ?? rate)));
   const loss = mean(losses);
   const variance = mean(losses.map((one) => (one - loss) ** 2));
   return {
     guestLossPercent: loss,
     guestLossErrorPercent: Math.sqrt(variance / Math.max(1, losses.length - 1)),
-    requestsPerSecond: { with: mean(rates.with), without: mean(rates.without) },
+    requestsPerSecond: { with: mean(kept), without: mean(without) },
+    rates,
   };
 }
 
@@ -89,9 +96,10 @@ export function meanIncrement(
   stretches: readonly Stretch[],
   everyMs: number,
 ): number {
-  const increments = snapshots.filter(({ takenAtMs, run }, index) => {
+  const increments = snapshots.filter(({ takenAtMs, parent }, index) => {
     const before = snapshots[index - 1];
-    if (before?.run !== run || takenAtMs - before.takenAtMs > 1.5 * everyMs) return false;
+    if (before === undefined || before.id !== parent) return false;
+    if (takenAtMs - before.takenAtMs > 1.5 * everyMs) return false;
     return stretches.some(({ fromMs, toMs }) => takenAtMs >= fromMs && takenAtMs <= toMs);
   });
   return mean(increments.map(({ addedBytes }) => addedBytes));
@@ -110,7 +118,7 @@ export const isGood = (figures: SnapshotFigures): boolean =>
 
 /** For people. */
 export function figuresTable(figures: SnapshotFigures): string {
-  const { bytesPerIncrement, requestsPerSecond, refused } = figures;
+  const { bytesPerIncrement, requestsPerSecond, requestMs, refused } = figures;
   const spreadText = ({ p50, max }: Spread): string =>
     `p50 ${formatMs(p50)}, most ${formatMs(max)}`;
   const kib = (bytes: number): string => `${formatCount(bytes / 1024)} KiB`;
@@ -129,8 +137,14 @@ export function figuresTable(figures: SnapshotFigures): string {
         ` (the pauses: ${figures.pauseSharePercent.toFixed(2)} %); requests a second` +
         ` ${requestsPerSecond.with.toFixed(1)} with, ${requestsPerSecond.without.toFixed(1)} without`,
     ],
+    ['lag with snapshots', spreadText(figures.lagMs.with)],
+    ['lag without', spreadText(figures.lagMs.without)],
     ['takeover', formatMs(figures.takeoverMs)],
-    ['requests failed', String(figures.requestsFailed)],
+    [
+      'requests',
+      `p50 ${formatMs(requestMs.p50)}, 99 % ${formatMs(requestMs.p99)}, most ${formatMs(requestMs.max)};` +
+        ` failed ${figures.requestsFailed}`,
+    ],
     ['copies given up', String(figures.copiesGivenUp.length)],
     [
       'snapshots restored',

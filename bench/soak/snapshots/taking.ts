@@ -1,4 +1,4 @@
-/** Has snapshots taken, one every so often, as the policy of a pair file has it done. */
+/** Has snapshots taken, one every so often, as the policy of a pair file has it done; or compares only. */
 import { asError } from '../../../src/base/errors.ts';
 import { askNode } from '../../../src/observe/control-client.ts';
 
@@ -6,6 +6,9 @@ interface Answer {
   readonly ok: boolean;
   readonly error?: string;
 }
+
+/** What is asked of the primary: to keep a cut, or to compare only, which is a part of that. */
+export type CutCommand = 'snapshot' | 'verify';
 
 /** What became of those that were due. */
 export class Asked {
@@ -21,15 +24,23 @@ export class Asked {
 }
 
 export class Taking {
-  readonly #control: string;
+  readonly #take: () => Promise<void>;
   readonly #asked: Asked;
   readonly #timer: NodeJS.Timeout;
   #current: Promise<void> | undefined;
 
   /** `control`: the primary's socket. The first one is due at once. */
-  constructor(control: string, everyMs: number, asked: Asked) {
-    this.#control = control;
+  constructor(
+    control: string,
+    everyMs: number,
+    { asked, command = 'snapshot' }: { readonly asked: Asked; readonly command?: CutCommand },
+  ) {
     this.#asked = asked;
+    this.#take = async () => {
+      const problem = await takeOne(control, command);
+      if (problem !== undefined) asked.refuse(problem);
+      else if (command === 'snapshot') asked.taken += 1;
+    };
     this.#timer = setInterval(() => this.#due(), everyMs);
     this.#due();
   }
@@ -49,18 +60,15 @@ export class Taking {
       this.#current = undefined;
     });
   }
-
-  async #take(): Promise<void> {
-    const problem = await takeOne(this.#control);
-    if (problem === undefined) this.#asked.taken += 1;
-    else this.#asked.refuse(problem);
-  }
 }
 
-/** Resolves when it is in the store, or with why there is none. */
-export async function takeOne(control: string): Promise<string | undefined> {
+/** Resolves when it is in the store, or was compared; with why not otherwise. */
+export async function takeOne(
+  control: string,
+  command: CutCommand = 'snapshot',
+): Promise<string | undefined> {
   try {
-    const { ok, error } = await askNode<Answer>(control, 'snapshot');
+    const { ok, error } = await askNode<Answer>(control, command);
     return ok ? undefined : (error ?? 'no reason was given');
   } catch (thrown) {
     return asError(thrown).message;

@@ -1,5 +1,5 @@
-/** When a backup had received what: the clock's readings in the kept log of one run, by icount. */
-import { UnderstudyError } from '../../../src/base/errors.ts';
+/** When a backup had received what: the clock's readings in the kept log of one copy, by icount. */
+import { asError, UnderstudyError } from '../../../src/base/errors.ts';
 import { padNetId } from '../../../src/hypervisor/command-line.ts';
 import { decodeLogPayload } from '../../../src/node/snapshots/log-payload.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../../src/ports/snapshot-store.ts';
@@ -12,14 +12,31 @@ export interface Reading {
   readonly icount: number;
 }
 
-/**
- * All readings behind the first snapshot of a run, in their order. Throws `store` and `log-format` when the
- * log cannot be read.
- */
+export interface Timeline {
+  /** In their order. */
+  readonly readings: readonly Reading[];
+  /** Why there are no more, when the log does not simply end. */
+  readonly problem?: string;
+}
+
+/** All readings behind the first snapshot of a copy. */
 export async function readTimeline(
   store: SnapshotStore,
   first: SnapshotManifest,
-): Promise<Reading[]> {
+): Promise<Timeline> {
+  const readings: Reading[] = [{ timeMs: first.takenAtMs, icount: first.icount }];
+  try {
+    for await (const reading of readingsBehind(store, first)) readings.push(reading);
+    return { readings };
+  } catch (thrown) {
+    return { readings, problem: asError(thrown).message };
+  }
+}
+
+async function* readingsBehind(
+  store: SnapshotStore,
+  first: SnapshotManifest,
+): AsyncGenerator<Reading> {
   const layout = layoutFor(first.layout);
   const tail = new LogTail({
     layout,
@@ -28,12 +45,11 @@ export async function readTimeline(
     start: { position: first.position, icount: first.icount },
     markerNetId: padNetId,
   });
-  const readings: Reading[] = [{ timeMs: first.takenAtMs, icount: first.icount }];
   for await (const piece of store.log.follow(first)) {
     if (piece.from !== tail.position) {
       throw new UnderstudyError(
         'log-format',
-        `A piece of log begins at ${piece.from}, not at ${tail.position}: the run was seeded twice`,
+        `A piece of log begins at ${piece.from}, not at ${tail.position}`,
       );
     }
     const { events, marks } = decodeLogPayload(layout, piece.payload);
@@ -42,10 +58,9 @@ export async function readTimeline(
       if (kind !== 'time') continue;
       if (offset > at) tail.push(events.subarray(at, offset));
       at = offset;
-      readings.push({ timeMs: value, icount: tail.icount });
+      yield { timeMs: value, icount: tail.icount };
     }
     if (events.length > at) tail.push(events.subarray(at));
-    readings.push({ timeMs: piece.toTimeMs, icount: tail.icount });
+    yield { timeMs: piece.toTimeMs, icount: tail.icount };
   }
-  return readings;
 }

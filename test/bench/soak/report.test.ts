@@ -33,13 +33,16 @@ test('what snapshots cost is told with how far the pairs of stretches differ', (
 
 test('the first snapshot of a copy, and of a stretch, is no increment', () => {
   const taken = [
-    ['1.1', 10_200, 9000],
-    ['1.1', 11_200, 100],
-    ['1.1', 12_200, 200],
-    ['1.1', 15_200, 4000],
-    ['2.1', 16_200, 9000],
-    ['2.1', 17_200, 300],
-    ['2.1', 20_000, 500],
-  ].map(([run, takenAtMs, addedBytes]) => ({ run, takenAtMs, addedBytes }) as SnapshotManifest);
+    ['a', undefined, 10_200, 9000],
+    ['b', 'a', 11_200, 100],
+    ['c', 'b', 12_200, 200],
+    ['d', 'c', 15_200, 4000],
+    ['e', undefined, 16_200, 9000],
+    ['f', 'e', 17_200, 300],
+    ['g', 'f', 20_000, 500],
+  ].map(
+    ([id, parent, takenAtMs, addedBytes]) =>
+      ({ id, parent, takenAtMs, addedBytes }) as SnapshotManifest,
+  );
   expect(meanIncrement(taken, [kept], 1000)).toBe(200);
 });
