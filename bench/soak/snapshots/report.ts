@@ -1,0 +1,169 @@
+/** The figures of a soak of snapshots, and how they read. Sizes are bytes, times milliseconds. */
+import type { Distribution } from '../../../src/base/distribution.ts';
+import type { LoadStats } from '../../../src/demo/load-record.ts';
+import { formatCount, formatMs } from '../../../src/demo/units.ts';
+import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
+import type { Stretch } from './pair-under-load.ts';
+
+interface Spread {
+  readonly p50: number;
+  readonly max: number;
+}
+
+export const spread = (values: Distribution): Spread => ({ p50: values.p(0.5), max: values.p(1) });
+
+export interface SnapshotFigures {
+  readonly snapshots: number;
+  /** Of the stretches under load that had any. */
+  readonly perMinute: number;
+  /** Due while the one before was not stored; not taken, by reason. */
+  readonly late: number;
+  readonly refused: Readonly<Record<string, number>>;
+  /** How long the guest stood still for one: in all, the digest of its RAM, and all but that. */
+  readonly guestStoodMs: Spread;
+  readonly cutDigestMs: Spread;
+  readonly cutPauseMs: Spread;
+  /** How long its copy was captured. */
+  readonly captureMs: Spread;
+  readonly storeMs: Spread;
+  /** Requests a second with snapshots against those without; the error is the standard error. */
+  readonly guestLossPercent: number;
+  readonly guestLossErrorPercent: number;
+  /** What the pauses alone cost. */
+  readonly pauseSharePercent: number;
+  readonly requestsPerSecond: { readonly with: number; readonly without: number };
+  /** Of the backup. */
+  readonly lagMs: { readonly with: Spread; readonly without: Spread };
+  readonly rates: readonly { readonly isKept: boolean; readonly requestsPerSecond: number }[];
+  readonly requestMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  readonly requestsFailed: number;
+  readonly takeoverMs: number;
+  readonly copiesGivenUp: readonly string[];
+  readonly restores: number;
+  readonly restoresWrong: number;
+  /** Of the restores: started by the command, and asked. */
+  readonly started: number;
+  readonly instants: number;
+  readonly instantsWrong: number;
+  /** Restores and instants for which no time was left. */
+  readonly notDone: number;
+  readonly twins: number;
+  readonly twinRestoresEqual: boolean;
+  readonly prepareMs: Spread;
+  /** How many numbers the ledger's last line could have had, as far as the outside knew. */
+  readonly possibleLines: Spread;
+  /** What a snapshot added to the store, the mean, by what the guest did since the one before. */
+  readonly bytesPerIncrement: { readonly idle: number; readonly busy: number };
+  readonly firstSnapshotBytes: number;
+  readonly storeBytes: number;
+  readonly damaged: readonly string[];
+  readonly findings: readonly string[];
+}
+
+/** Requests a second of a stretch. */
+export function rateIn({ fromMs, toMs }: Stretch, stats: readonly LoadStats[]): number {
+  const from = stats.find(({ atMs }) => atMs >= fromMs);
+  const to = stats.findLast(({ atMs }) => atMs <= toMs);
+  if (from === undefined || to === undefined || to.atMs <= from.atMs) return 0;
+  return ((to.requestsOk - from.requestsOk) * 1000) / (to.atMs - from.atMs);
+}
+
+/** What snapshots cost the guest, from pairs of neighbouring stretches. */
+export function lossOf(stretches: readonly Stretch[], stats: readonly LoadStats[]) {
+  const rates = stretches.map((stretch) => {
+    return { isKept: stretch.isKept, requestsPerSecond: rateIn(stretch, stats) };
+  });
+  const ratesOf = (isKept: boolean): number[] =>
+    rates.filter((rate) => rate.isKept === isKept).map((rate) => rate.requestsPerSecond);
+  const [kept, without] = [ratesOf(true), ratesOf(false)];
+  const losses = kept.map((rate, pair) => 100 * (1 - rate / (without[pair] ?? rate)));
+  const loss = mean(losses);
+  const variance = mean(losses.map((one) => (one - loss) ** 2));
+  return {
+    guestLossPercent: loss,
+    guestLossErrorPercent: Math.sqrt(variance / Math.max(1, losses.length - 1)),
+    requestsPerSecond: { with: mean(kept), without: mean(without) },
+    rates,
+  };
+}
+
+/**
+ * What snapshots added that had one about `everyMs` before them, and were taken in one of the stretches:
+ * not the first of a copy, nor of a stretch.
+ */
+export function meanIncrement(
+  snapshots: readonly SnapshotManifest[],
+  stretches: readonly Stretch[],
+  everyMs: number,
+): number {
+  const increments = snapshots.filter(({ takenAtMs, parent }, index) => {
+    const before = snapshots[index - 1];
+    if (before === undefined || before.id !== parent) return false;
+    if (takenAtMs - before.takenAtMs > 1.5 * everyMs) return false;
+    return stretches.some(({ fromMs, toMs }) => takenAtMs >= fromMs && takenAtMs <= toMs);
+  });
+  return mean(increments.map(({ addedBytes }) => addedBytes));
+}
+
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+
+/** Nothing was found that may not be. */
+export const isGood = (figures: SnapshotFigures): boolean =>
+  figures.restoresWrong + figures.instantsWrong + figures.requestsFailed === 0 &&
+  figures.copiesGivenUp.length + figures.damaged.length === 0 &&
+  figures.restores > 0 &&
+  figures.instants > 0 &&
+  figures.twinRestoresEqual;
+
+/** For people. */
+export function figuresTable(figures: SnapshotFigures): string {
+  const { bytesPerIncrement, requestsPerSecond, requestMs, refused } = figures;
+  const spreadText = ({ p50, max }: Spread): string =>
+    `p50 ${formatMs(p50)}, most ${formatMs(max)}`;
+  const kib = (bytes: number): string => `${formatCount(bytes / 1024)} KiB`;
+  const refusals = Object.entries(refused).map(([reason, times]) => `${times}: ${reason}`);
+  const rows: (readonly [string, string])[] = [
+    ['snapshots', `${figures.snapshots}, ${figures.perMinute.toFixed(1)} a minute`],
+    ['left out', [`${figures.late} late`, ...refusals].join('; ')],
+    ['guest stands still', spreadText(figures.guestStoodMs)],
+    ['  for a digest of RAM', spreadText(figures.cutDigestMs)],
+    ['  for all else', spreadText(figures.cutPauseMs)],
+    ['copy stands still', spreadText(figures.captureMs)],
+    ['storing', spreadText(figures.storeMs)],
+    [
+      'guest loses',
+      `${figures.guestLossPercent.toFixed(2)} ± ${figures.guestLossErrorPercent.toFixed(2)} %` +
+        ` (the pauses: ${figures.pauseSharePercent.toFixed(2)} %); requests a second` +
+        ` ${requestsPerSecond.with.toFixed(1)} with, ${requestsPerSecond.without.toFixed(1)} without`,
+    ],
+    ['lag with snapshots', spreadText(figures.lagMs.with)],
+    ['lag without', spreadText(figures.lagMs.without)],
+    ['takeover', formatMs(figures.takeoverMs)],
+    [
+      'requests',
+      `p50 ${formatMs(requestMs.p50)}, 99 % ${formatMs(requestMs.p99)}, most ${formatMs(requestMs.max)};` +
+        ` failed ${figures.requestsFailed}`,
+    ],
+    ['copies given up', String(figures.copiesGivenUp.length)],
+    [
+      'snapshots restored',
+      `${figures.restores}, wrong ${figures.restoresWrong}; ${figures.started} of them started`,
+    ],
+    ['instants reached', `${figures.instants}, wrong ${figures.instantsWrong}`],
+    ['not done', `${figures.notDone}: no time was left`],
+    ['twins', `${figures.twins}, ${figures.twinRestoresEqual ? 'equal' : 'NOT equal'}`],
+    ['preparing', spreadText(figures.prepareMs)],
+    [
+      'last line was known',
+      `to ${figures.possibleLines.p50} numbers, at worst ${figures.possibleLines.max}`,
+    ],
+    ['an increment', `busy ${kib(bytesPerIncrement.busy)}, idle ${kib(bytesPerIncrement.idle)}`],
+    ['first of a copy', kib(figures.firstSnapshotBytes)],
+    ['store', `${kib(figures.storeBytes)}, ${figures.damaged.length} damaged`],
+  ];
+  const width = Math.max(...rows.map(([label]) => label.length));
+  const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
+  const found = [...figures.copiesGivenUp, ...figures.damaged, ...figures.findings];
+  return `${[...lines, ...found.map((finding) => `- ${finding}`)].join('\n')}\n`;
+}
