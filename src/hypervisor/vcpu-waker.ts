@@ -31,6 +31,7 @@ export class VcpuWaker {
   #lastTickAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #looksForFrame = 0;
+  #isClosed = false;
 
   constructor(options: VcpuWakerOptions) {
     this.#options = options;
@@ -62,6 +63,7 @@ export class VcpuWaker {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#state?.close();
@@ -69,6 +71,7 @@ export class VcpuWaker {
   }
 
   #lookSoon(): void {
+    if (this.#isClosed) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#look();
@@ -76,6 +79,7 @@ export class VcpuWaker {
   }
 
   #look(): void {
+    if (this.#isClosed) return;
     if (this.#looksForFrame <= 0 && !this.#options.waits()) return;
     if (this.#options.mayWake()) {
       this.#looksForFrame -= 1;

@@ -88,6 +88,15 @@ describe('waking the vCPU', () => {
     expect(woken.times).toBe(limits.wakesForFrame);
   });
 
+  it('is silent when it is closed, whatever still waits', async () => {
+    const { waker: made, woken } = waker(await sleeping(), { waits: () => true });
+    made.markerGiven();
+    made.close();
+    made.frameGiven();
+    await sleep(20);
+    expect(woken.times).toBe(0);
+  });
+
   it('wakes a thread that it cannot look at', () => {
     const { waker: made, woken } = waker(undefined);
     made.frameGiven();
