@@ -159,7 +159,7 @@ async function goBack(life: Life, place: PastPlace): Promise<PastFigures> {
   const { prepareMs, possibleLines } = past;
   return {
     ...counts,
-    notDone: restores.length + instants.length - counts.restores - counts.instants,
+    notDone: wanted.restores + wanted.instants - counts.restores - counts.instants,
     twins,
     twinRestoresEqual: twins > 0 && areEqual,
     prepareMs: spread(prepareMs),

@@ -130,7 +130,7 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   const stretches = await firstSnapshotAndStretches(primary, { told, asked }, options);
 
   const taking = new Taking(primary.control, everyMs, { asked });
-  await sleep(2.5 * everyMs); // so that it dies with a snapshot under way or just stored
+  await sleep(2.5 * everyMs); // so that it dies when one is under way
   const times = await killAndWatch(primary, backup);
   await taking.stop();
   const takeoverMs = times.detectMs + times.drainMs + times.loadMs + times.firstOutputMs;
@@ -182,7 +182,8 @@ async function firstSnapshotAndStretches(
   { soakMs, everyMs, areOthersCompared, progress }: LifeOptions,
 ): Promise<Stretch[]> {
   await firstSnapshot(control);
-  const stretchMs = Math.min(stretchMsMax, soakMs / stretchesMin);
+  const periods = Math.floor(Math.min(stretchMsMax, soakMs / stretchesMin) / everyMs);
+  const stretchMs = Math.max(1, periods) * everyMs;
   const pairs = Math.max(1, Math.round(soakMs / stretchMs / 4));
   const stretches: Stretch[] = [];
   for (let pair = 0; pair < pairs; pair += 1) {

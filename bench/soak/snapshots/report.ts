@@ -45,7 +45,7 @@ export interface SnapshotFigures {
   readonly started: number;
   readonly instants: number;
   readonly instantsWrong: number;
-  /** Restores and instants for which no time was left. */
+  /** Restores and instants that were asked for, and for which no time or no snapshot was left. */
   readonly notDone: number;
   readonly twins: number;
   readonly twinRestoresEqual: boolean;
@@ -108,7 +108,7 @@ export function meanIncrement(
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
-/** Nothing was found that may not be. */
+/** Some were gone back to, and nothing was found that may not be. */
 export const isGood = (figures: SnapshotFigures): boolean =>
   figures.restoresWrong + figures.instantsWrong + figures.requestsFailed === 0 &&
   figures.copiesGivenUp.length + figures.damaged.length === 0 &&
@@ -119,6 +119,7 @@ export const isGood = (figures: SnapshotFigures): boolean =>
 /** For people. */
 export function figuresTable(figures: SnapshotFigures): string {
   const { bytesPerIncrement, requestsPerSecond, requestMs, refused } = figures;
+  const areEqual = figures.twinRestoresEqual;
   const spreadText = ({ p50, max }: Spread): string =>
     `p50 ${formatMs(p50)}, most ${formatMs(max)}`;
   const kib = (bytes: number): string => `${formatCount(bytes / 1024)} KiB`;
@@ -151,8 +152,8 @@ export function figuresTable(figures: SnapshotFigures): string {
       `${figures.restores}, wrong ${figures.restoresWrong}; ${figures.started} of them started`,
     ],
     ['instants reached', `${figures.instants}, wrong ${figures.instantsWrong}`],
-    ['not done', `${figures.notDone}: no time was left`],
-    ['twins', `${figures.twins}, ${figures.twinRestoresEqual ? 'equal' : 'NOT equal'}`],
+    ['not done', `${figures.notDone}: no time, or no snapshot, was left`],
+    ['twins', figures.twins === 0 ? 'none' : `${figures.twins}, ${areEqual ? '' : 'NOT '}equal`],
     ['preparing', spreadText(figures.prepareMs)],
     [
       'last line was known',

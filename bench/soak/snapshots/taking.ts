@@ -26,10 +26,10 @@ export class Asked {
 export class Taking {
   readonly #take: () => Promise<void>;
   readonly #asked: Asked;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   #current: Promise<void> | undefined;
 
-  /** `control`: the primary's socket. The first one is due at once. */
+  /** `control`: the primary's socket. The first one is due after half a period: as many as there are periods. */
   constructor(
     control: string,
     everyMs: number,
@@ -41,13 +41,15 @@ export class Taking {
       if (problem !== undefined) asked.refuse(problem);
       else if (command === 'snapshot') asked.taken += 1;
     };
-    this.#timer = setInterval(() => this.#due(), everyMs);
-    this.#due();
+    this.#timer = setTimeout(() => {
+      this.#timer = setInterval(() => this.#due(), everyMs);
+      this.#due();
+    }, everyMs / 2);
   }
 
   /** Waits for the one that is under way. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer); // an interval, too
     await this.#current;
   }
 
