@@ -18,7 +18,8 @@
  *     never spoken in (a takeover that could not be proven).
  *  4. A node whose disks may be older than its peer's never boots by itself. `startAnew` is the
  *     operator's word that the peer is gone for good.
- *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. A
+ *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. So it is when
+ *     both nodes answer and neither ever spoke: the first term was won, and its winner died before it booted. A
  *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
  *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an older
  *     term is one that does not know yet that it lost: its machine is about to end.
@@ -87,6 +88,8 @@ export function choose(facts: MembershipFacts): Choice {
   const peerSpoken = since(term, peer.spoken);
   if (spoken > peerSpoken) return claim;
   if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
+  // As they said it themselves: a term of an arbiter that was set back is none that nobody spoke in.
+  if (facts.spoken === 0 && peer.spoken === 0) return claim;
   return wait('neither node has disks that the machine last spoke from');
 }
 

@@ -36,6 +36,21 @@ describe('a node without a machine', () => {
     });
   });
 
+  it('the first term was won and its winner died before it booted: there is nothing to lose (5)', () => {
+    const never = { term: term(1), isOurs: false, spoken: term(0) };
+    expect(choice({ ...never, peer: peer({ spoken: term(0) }) })).toEqual({
+      type: 'claim',
+      expected: 1,
+    });
+    // Who does not answer may have spoken; who was granted may speak yet.
+    expect(choice(never).type).toBe('wait');
+    expect(choice({ ...never, peer: peer({ isGranted: true }) }).type).toBe('wait');
+    // An arbiter that was set back: both have spoken, and one of them has the newer disks.
+    expect(choice({ ...never, spoken: term(7), peer: peer({ spoken: term(5) }) }).type).toBe(
+      'wait',
+    );
+  });
+
   it('it spoke last, the peer is gone: it looks for a while, then boots (2)', () => {
     expect(choice({ waitedMs: 0 }).type).toBe('wait');
     expect(choice()).toEqual(claim);
@@ -109,7 +124,9 @@ describe('a node without a machine', () => {
             peer: peer({ spoken: here }),
           });
           const booting = [a, b].filter(({ type }) => type === 'claim').length;
-          expect(booting).toBe(spokenHere === spokenThere && booting === 0 ? 0 : 1);
+          // Without a word ever spoken both may ask, and the arbiter chooses (5).
+          if (spokenHere === 0 && spokenThere === 0) expect(booting).toBe(2);
+          else expect(booting).toBe(spokenHere === spokenThere && booting === 0 ? 0 : 1);
         },
       ),
     );
