@@ -75,6 +75,8 @@ describe.each([
     const identity: Identity = {
       ...{ node: 'b', pair: 'p', qemu: '7.2.22', logLayout: '7.2', term: term(1) },
       vmFingerprint: await vmFingerprint(vm),
+      // It has the newer disks: the node waits for it.
+      standing: { role: 'none', isGranted: false, spoken: term(1) },
     };
     let dialled: (link: Link) => void = () => undefined;
     const link = new Promise<Link>((resolve) => {
