@@ -12,6 +12,7 @@ import type { SnapshotManifest } from '../ports/snapshot-store.ts';
 import type { Logger } from './logger.ts';
 import type { PairConfig } from './pair-config.ts';
 import type { Reporter } from './report.ts';
+import { refuseMarked } from './seeding/image-marker.ts';
 import { findRestart, prepareRestart, type Restart } from './snapshots/restart.ts';
 
 export interface RestarterOptions {
@@ -55,7 +56,10 @@ export class Restarter {
     return found;
   }
 
-  /** The machine of the newest snapshot, if that is wanted and there is one; never rejects. */
+  /**
+   * The machine of the newest snapshot, if that is wanted and there is one. Throws `disk` when its failure
+   * left images that nothing may boot from.
+   */
   async prepare(lastTerm: Term): Promise<Restart | undefined> {
     const { config, log, reporter } = this.#options;
     const snapshot = await this.find(lastTerm);
@@ -75,6 +79,9 @@ export class Restarter {
         diskImages: config.self.disks,
       });
     } catch (thrown) {
+      fs.rmSync(this.#dir, { recursive: true, force: true });
+      // Unless they were just being changed, its disks are as they were.
+      refuseMarked(Object.values(config.self.disks));
       log.error({ reason: asError(thrown).message }, 'no restart from the snapshot: it boots');
       return undefined;
     } finally {

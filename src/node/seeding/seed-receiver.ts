@@ -69,7 +69,7 @@ export class SeedReceiver {
       this.#files.set(seedStreams.ram, fileTarget(ramFile, begin.ramBytes, openRam));
       for (const [index, image] of images.entries()) {
         const bytes = begin.disks[index]?.bytes ?? 0;
-        markImage(image, begin.seedId);
+        markImage(image, `seed ${begin.seedId}`);
         this.#images.push(image);
         const open = isImageOf(image, bytes) ? openOld : openNew;
         this.#files.set(seedStreams.disk(index), fileTarget(image, bytes, open));

@@ -5,7 +5,8 @@
  *  1. Only a snapshot of the last term that was ever given counts. A machine that spoke in a later term,
  *     alone or behind a takeover, has disks that know more than its snapshots.
  *  2. The images that were there stay beside the new ones, as IMAGE.before-restart, up to the next restart.
- *     Until the new ones are whole and on the disk nothing is changed.
+ *     Until the new ones are whole and on the disk nothing is changed; a node that dies while it changes
+ *     them leaves them marked, and nothing boots from them.
  *  3. All of the kept log is executed. Log that cannot be, also because the guest switched itself off in it,
  *     is no restart.
  */
@@ -17,6 +18,7 @@ import type { Term } from '../../base/units.ts';
 import { copySparse } from '../../hypervisor/sparse-copy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
 import { openStore } from '../../store/store.ts';
+import { markImage, unmarkImage } from '../seeding/image-marker.ts';
 import { prepareMachine } from './prepare.ts';
 import { type PreparedMachine, preparedPaths } from './prepared.ts';
 
@@ -82,8 +84,9 @@ export async function prepareRestart(options: RestartOptions): Promise<Restart> 
   });
 }
 
-async function replaceDisks(
-  machine: PreparedMachine,
+/** Puts its images in the place of the node's. Throws `resources`, `config`. */
+export async function replaceDisks(
+  machine: Pick<PreparedMachine, 'dir' | 'facts'>,
   diskImages: Readonly<Record<string, string>>,
 ): Promise<void> {
   const images = machine.facts.disks.map((id) => {
@@ -93,24 +96,28 @@ async function replaceDisks(
     }
     return { image, from: preparedPaths(machine.dir).disk(id), next: `${image}.restarting` };
   });
-  for (const { from, next } of images) {
-    fs.rmSync(next, { force: true });
-    await copySparse(from, next);
-    await flush(next);
-  }
-  for (const { image, next } of images) {
-    try {
+  try {
+    for (const { image, from, next } of images) {
+      fs.rmSync(next, { force: true });
+      await copySparse(from, next);
+      await flush(next);
       const before = `${image}.before-restart`;
       fs.rmSync(before, { force: true });
       if (fs.existsSync(image)) fs.linkSync(image, before);
-      fs.renameSync(next, image);
-      await flushDirectory(path.dirname(image));
-    } catch (thrown) {
-      throw new UnderstudyError('resources', `Cannot replace the image '${image}'`, {
-        cause: asError(thrown),
-        hint: `its content of before is '${image}' or '${image}.before-restart'`,
-      });
     }
+    // A node that dies from here on must not boot from images of two times.
+    for (const { image } of images) markImage(image, `restart ${machine.facts.snapshot}`);
+    for (const { image, next } of images) fs.renameSync(next, image);
+    for (const { image } of images) await flushDirectory(path.dirname(image));
+    for (const { image } of images) unmarkImage(image);
+  } catch (thrown) {
+    if (thrown instanceof UnderstudyError) throw thrown;
+    throw new UnderstudyError('resources', 'Cannot replace the images of the machine', {
+      cause: asError(thrown),
+      hint: 'what they held before is in the images or beside them, as IMAGE.before-restart',
+    });
+  } finally {
+    for (const { next } of images) fs.rmSync(next, { force: true });
   }
 }
 

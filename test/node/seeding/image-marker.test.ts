@@ -10,8 +10,8 @@ const image = path.join(scratchDir(), 'd0.raw');
 
 it('a marked image is refused with what to do, until its seed is complete', () => {
   refuseMarked([image]);
-  markImage(image, '1.1');
-  markImage(image, '1.2'); // a seed that was interrupted is gone on with
+  markImage(image, 'seed 1.1');
+  markImage(image, 'seed 1.2'); // a seed that was interrupted is gone on with
   expect(fs.statSync(`${image}.seeding`).mode & 0o777).toBe(0o600);
   let refusal: unknown;
   try {
@@ -28,7 +28,13 @@ it('a marked image is refused with what to do, until its seed is complete', () =
 });
 
 it('a directory that is not there is said before anything is changed', () => {
-  expect(() => markImage('/nowhere/d0.raw', '1.1')).toThrow(
+  expect(() => markImage('/nowhere/d0.raw', 'seed 1.1')).toThrow(
     "Cannot create '/nowhere/d0.raw.seeding'",
   );
+});
+
+it('images that a restart was replacing are refused, and where the old ones are is said', () => {
+  markImage(image, 'restart p-20261121');
+  expect(() => refuseMarked([image])).toThrow('a restart from a snapshot broke off');
+  unmarkImage(image);
 });
