@@ -201,7 +201,7 @@ export class QemuInstance {
     return new Promise((resolve) => {
       const timer = setTimeout(() => finish('no answer'), limits.stateLoadMs);
       const stopListening = this.monitor.onEvent((event) => {
-        const status = event.data?.['status'];
+        const status = event.data?.status;
         if (event.event !== 'MIGRATION' || (status !== 'completed' && status !== 'failed')) return;
         finish(status);
       });

@@ -120,7 +120,7 @@ export class WriteTracker {
     const gone = new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, hypervisorLimits.commandMs);
       const stop = monitor.onEvent(({ event, data }) => {
-        if (event !== 'BLOCK_EXPORT_DELETED' || data?.['id'] !== id) return;
+        if (event !== 'BLOCK_EXPORT_DELETED' || data?.id !== id) return;
         clearTimeout(timer);
         stop();
         resolve();

@@ -32,7 +32,7 @@ export async function describeVersions(): Promise<Versions> {
     commit: commit(),
     node: process.version,
     qemu: (await qemuVersion('qemu-system-x86_64')).text,
-    guestKernel: String(guest['kernelVersion'] ?? 'unknown'),
+    guestKernel: String(guest.kernelVersion ?? 'unknown'),
   };
 }
 

@@ -57,8 +57,11 @@ it('a node without the image yet gets it', async () => {
 
 it.each([
   ['an image that cannot be copied', () => fs.rmSync(preparedPaths(dir).disk('two'))],
-  ['no place for an image', () => void (images.two = path.join(scratch, 'nowhere', 'two.raw'))],
-  ['a disk that the pair file does not know', () => void delete images.two],
+  [
+    'no place for an image',
+    () => Object.assign(images, { two: path.join(scratch, 'nowhere', 'two.raw') }),
+  ],
+  ['a disk that the pair file does not know', () => Reflect.deleteProperty(images, 'two')],
 ])('%s: nothing was changed, nothing is left, and the machine may boot', async (_, spoil) => {
   const before = images.one ?? '';
   spoil();
