@@ -47,6 +47,8 @@ class Findings {
   takenBack = 0;
   compared = 0;
   unequal = 0;
+  /** Compares whose copy took the primary's judgement of the clock. */
+  clocksTaken = 0;
   /** Cuts that could not be made, by reason. */
   readonly refused = new Map<string, number>();
 
@@ -62,6 +64,9 @@ class Findings {
         return;
       case 'seeded':
         this.seeds += 1;
+        return;
+      case 'cutCompared':
+        if (event.clockTaken === true) this.clocksTaken += 1;
         return;
       case 'replicaDiscarded':
         this.discards.push(`${node}: ${event.reason}`);
@@ -80,7 +85,7 @@ class Findings {
 
   line(): string {
     return (
-      `${this.seeds} seeds, ${this.compared} compares (${this.unequal} unequal), ` +
+      `${this.seeds} seeds, ${this.compared} compares (${this.unequal} unequal, ${this.clocksTaken} clocks taken), ` +
       `${this.takenBack} cuts taken back, ${this.discards.length} copies given up, ` +
       `lag p50 ${Math.round(this.lagMs.p(0.5))} p99 ${Math.round(this.lagMs.p(0.99))} ms, ` +
       `cut pause p50 ${this.cutPauseMs.p(0.5).toFixed(1)} ms`

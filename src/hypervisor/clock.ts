@@ -10,58 +10,30 @@
  * guest's clock if that is later. Nothing that the guest can see changes.
  */
 import { UnderstudyError } from '../base/errors.ts';
-
-/** Where the values of a "timer" section are, and what they say, in nanoseconds. */
-interface TimerSection {
-  /** Offset of `cpu_clock_offset` in the file. */
-  readonly clockAt: number;
-  readonly clockNs: bigint;
-  /** The guest's clock: bias + (icount << shift). */
-  readonly guestNs: bigint;
-}
+import { parseDeviceState, timerSection } from './device-state.ts';
 
 /**
  * A copy of `deviceState` whose real clock is not behind `lastClockNs` nor the guest's clock.
  * `lastClockNs` is the recorded VIRTUAL_RT clock: `cached_clock[1]` of the replay section.
  */
 export function continueClock(deviceState: Buffer, lastClockNs: bigint): Buffer {
-  const timer = findTimer(deviceState);
-  const latest = [timer.clockNs, timer.guestNs, lastClockNs].reduce((a, b) => (a > b ? a : b));
-  const patched = Buffer.from(deviceState);
-  patched.writeBigInt64BE(latest, timer.clockAt);
-  return patched;
-}
-
-/** vmstate_timers and its subsections, softmmu/cpu-timers.c; the same in 7.2 and 10.0. */
-function findTimer(state: Buffer): TimerSection {
-  const nameAt = state.indexOf('\x05timer\0\0\0\0', 0, 'latin1');
-  const timerAt = nameAt + 1 + 'timer'.length + 4 + 4;
-  const icountAt = subsection(state, 'timer/icount', timerAt);
-  const shiftAt = subsection(state, 'timer/icount/shift', icountAt);
-  if (nameAt < 0 || icountAt < 0) {
+  const timer = timerSection(parseDeviceState(deviceState));
+  if (timer?.icountAt === undefined) {
     throw new UnderstudyError(
       'state-format',
       'The device state has no "timer" section with icount',
-      {
-        hint: 'it must be the state of a machine that runs with -icount',
-      },
+      { hint: 'it must be the state of a machine that runs with -icount' },
     );
   }
-  const clockAt = timerAt + 16;
-  const bias = state.readBigInt64BE(icountAt);
-  const icount = state.readBigInt64BE(icountAt + 8);
+  const { clockAt, icountAt, shiftAt } = timer;
+  const bias = deviceState.readBigInt64BE(icountAt);
+  const icount = deviceState.readBigInt64BE(icountAt + 8);
   // Only an adaptive shift is saved; with a fixed one the real clock sets no bound to the guest's.
-  const shift = shiftAt < 0 ? 0n : BigInt(state.readInt16BE(shiftAt));
-  return {
-    clockAt,
-    clockNs: state.readBigInt64BE(clockAt),
-    guestNs: bias + (icount << shift),
-  };
-}
-
-/** Offset of a subsection's first value, or -1: marker byte, name length, name, version. */
-function subsection(state: Buffer, name: string, from: number): number {
-  const head = Buffer.concat([Buffer.from([0x05, name.length]), Buffer.from(name, 'latin1')]);
-  const at = state.indexOf(head, Math.max(0, from));
-  return at < 0 ? -1 : at + head.length + 4;
+  const shift = shiftAt === undefined ? 0n : BigInt(deviceState.readInt16BE(shiftAt));
+  const guestNs = bias + (icount << shift);
+  const clockNs = deviceState.readBigInt64BE(clockAt);
+  const patched = Buffer.from(deviceState);
+  const latest = [clockNs, guestNs, lastClockNs].reduce((a, b) => (a > b ? a : b));
+  patched.writeBigInt64BE(latest, clockAt);
+  return patched;
 }

@@ -90,7 +90,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ...padArguments(paths.pad),
     // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).
     ['-netdev', `stream,id=wake,server=off,addr.type=unix,addr.path=${doubled(paths.wake)}`],
-    ...(options.mode === 'replay' ? echoArguments(paths.echo) : []),
+    ...(options.mode === 'replay' ? [...echoArguments(paths.echo), ...nothingArguments] : []),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
     ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
     ...bootArguments(vm.boot),
@@ -121,6 +121,10 @@ function echoArguments(path: string): string[][] {
     ['-netdev', 'hubport,id=echoport,hubid=7,netdev=echo'],
   ];
 }
+
+/** A drive without a device: what a replayer at rest goes on by (`Replayer.goOn`). */
+export const nothingDrive = 'nothing';
+const nothingArguments = [['-drive', `driver=null-co,size=512,if=none,id=${nothingDrive}`]];
 
 function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): string[][] {
   const { id } = disk;

@@ -1,4 +1,5 @@
-/** What is known about device states: division into sections, log position, comparison, text. */
+/** What is known about device states: division into sections, log position, clocks, comparison, text. */
+export { withJudgementOf } from './device-state/clock-judgement.ts';
 export {
   compareDeviceStates,
   type Difference,
@@ -13,3 +14,4 @@ export {
 } from './device-state/parse.ts';
 export { releaseHalt } from './device-state/release-halt.ts';
 export { type ReplaySection, replaySection } from './device-state/replay-section.ts';
+export { timerSection } from './device-state/timer-section.ts';

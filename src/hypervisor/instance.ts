@@ -10,7 +10,13 @@ import type { Duplex } from 'node:stream';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { encodeStreamFrame } from '../base/stream-frames.ts';
-import { type InstancePaths, instancePaths, qemuArguments, tickObject } from './command-line.ts';
+import {
+  type InstancePaths,
+  instancePaths,
+  nothingDrive,
+  qemuArguments,
+  tickObject,
+} from './command-line.ts';
 import type { VmConfig } from './config.ts';
 import { openConsolePipe } from './console-pipe.ts';
 import { Monitor } from './monitor.ts';
@@ -195,6 +201,17 @@ export class QemuInstance {
         hint: 'both nodes need the same QEMU version and the same VM file',
       });
     }
+  }
+
+  /**
+   * Makes a request to a replayer's drive that has no device and no contents. It is done at once, and its
+   * completion is a bottom half that waits for its event in the log (`blk_aio_prwv`, block/block-backend.c).
+   */
+  async readNothing(): Promise<void> {
+    const said = await this.monitor.execute<string>('human-monitor-command', {
+      'command-line': `qemu-io ${nothingDrive} "aio_read -q 0 512"`,
+    });
+    if (said !== '') throw new UnderstudyError('qemu', `QEMU did not read: ${said.trim()}`);
   }
 
   #migrationOutcome(): Promise<string> {

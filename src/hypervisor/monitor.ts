@@ -22,6 +22,7 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { withResolvers } from '../base/with-resolvers.ts';
 import { hypervisorLimits } from './limits.ts';
 
 /** An asynchronous message of QEMU, as in its QMP reference. */
@@ -263,14 +264,4 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', aborted, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
   });
-}
-
-function withResolvers<T>() {
-  let resolve!: (value: T) => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

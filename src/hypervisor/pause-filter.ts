@@ -13,6 +13,10 @@
  * that a turn reads are equal. There the second one is given the time at which the warp began. If a
  * replayer ends its warp there, it adds nothing, like the primary. If it does not, that clock only
  * tells its main loop how long it may sleep.
+ *
+ * A turn with three equal clocks is one in which a stopped machine re-armed the timer that judges its clock
+ * (`icount_adjust_rt`); the second clock is what it re-armed from, and stays. A replayer judges there:
+ * device-state/clock-judgement.ts.
  */
 
 import type { Layout } from '../rrlog/layouts.ts';
@@ -20,6 +24,7 @@ import { type EventLogReader, segmentReader } from '../rrlog/reader.ts';
 import { StartFilter } from './start-filter.ts';
 
 const clockValueAt = 1; // behind the kind's byte
+const clockEventBytes = 9;
 
 export class PauseFilter {
   readonly #reader: EventLogReader;
@@ -32,9 +37,12 @@ export class PauseFilter {
   };
   /** The event before, if it matters: what its clocks mean. */
   #after: 'warpStart' | 'turn' | 'other' = 'other';
-  /** Clocks read in this turn so far, and the first of them. */
+  /** Clocks read in this turn so far, and the first two of them. */
   #clocks = 0;
   #firstClock = 0n;
+  #secondClock = 0n;
+  /** A stopped machine re-armed the timer that judges its clock. */
+  #rearmed = false;
   /** Looks for a warp that the primary's `cont` seemed to start. */
   #start: StartFilter | undefined;
   /** When the present warp began; a start while one is under way begins nothing. */
@@ -71,6 +79,16 @@ export class PauseFilter {
     return passed;
   }
 
+  /**
+   * Whether the primary's clock was to be judged while the machine was stopped, at the cut that the log
+   * ends with; asking once is asking for this cut.
+   */
+  takeRearmed(): boolean {
+    const rearmed = this.#rearmed;
+    this.#rearmed = false;
+    return rearmed;
+  }
+
   /** What is still held: nothing comes any more that could tell what it is. */
   flush(): Buffer {
     const held = this.#start?.flush() ?? Buffer.alloc(0);
@@ -87,7 +105,13 @@ export class PauseFilter {
       const { kind } = reader;
       if (kind === this.#kinds.clock) {
         const at = reader.eventOffset + clockValueAt;
-        const changed = this.#takeClock(bytes.readBigInt64BE(at));
+        const value = bytes.readBigInt64BE(at);
+        const before = at - clockEventBytes;
+        if (this.#isRearming(value)) {
+          this.#rearmed = true;
+          if (out !== bytes && before >= 0) out.writeBigInt64BE(value, before);
+        }
+        const changed = this.#takeClock(value);
         if (changed === undefined) continue;
         if (out === bytes) out = Buffer.from(bytes);
         out.writeBigInt64BE(changed, at);
@@ -108,12 +132,23 @@ export class PauseFilter {
     }
   }
 
+  /** The third equal clock of a turn; the second one is right before it. */
+  #isRearming(value: bigint): boolean {
+    return (
+      this.#after === 'turn' &&
+      this.#clocks === 2 &&
+      value === this.#firstClock &&
+      value === this.#secondClock
+    );
+  }
+
   /** Returns what the replayer is to read instead. */
   #takeClock(value: bigint): bigint | undefined {
     this.#clocks += 1;
     if (this.#after === 'warpStart' && this.#clocks === 1) this.#warpedSince ??= value;
     if (this.#after !== 'turn') return undefined;
     if (this.#clocks === 1) this.#firstClock = value;
+    if (this.#clocks === 2) this.#secondClock = value;
     // The third clock of a turn was read by a warp that ended in it.
     if (this.#clocks === 3) this.#warpedSince = undefined;
     return this.#clocks === 2 && value === this.#firstClock ? this.#warpedSince : undefined;

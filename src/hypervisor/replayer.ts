@@ -4,25 +4,27 @@
  * It is fed whole events through a FIFO, is poked awake while log waits (R4), and is silent by
  * construction: in replay mode QEMU's filters drop what the guest sends.
  *
- * A replayer ends in one of three ways: brought to a halt at a log position to be saved and
- * compared (R9), brought to a halt at the end of the log to be taken over (R8), or discarded.
+ * It is brought to a halt at a log position, to be saved and compared (R9), and goes on from there; or at
+ * the end of the log, to be taken over (R8).
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { StreamFrameDecoder } from '../base/stream-frames.ts';
 import type { Epoch } from '../base/units.ts';
-import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
+import {
+  encodeBlockCompletion,
+  encodeBottomHalf,
+  encodeEnd,
+  encodeFifoPreamble,
+} from '../rrlog/encoder.ts';
 import { encodeEvent } from '../rrlog/events.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { decodeMarkerHead } from '../rrlog/marker.ts';
 import { padNetId } from './command-line.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
-import { InstructionMerger } from './instruction-merger.ts';
 import { LogFeeder } from './log-feeder.ts';
-import { ResetFilter } from './reset-filter.ts';
-import { SleepFilter } from './sleep-filter.ts';
-import { StartFilter } from './start-filter.ts';
+import { ReplayFilters } from './replay-filters.ts';
 import { requestsInFlight } from './virtio.ts';
 
 export interface ReplayerOptions {
@@ -35,6 +37,9 @@ export interface ReplayerOptions {
   /** Power-on only: the first events, without which QEMU does not answer its monitor. */
   readonly first?: Buffer;
 }
+
+/** What a machine at rest stands at. */
+type AsyncOrEnd = 'end' | 'block' | 'bh-oneshot';
 
 /** A replayer at rest: all log executed, proven by its own device state. */
 export interface Halted {
@@ -83,26 +88,20 @@ export class Replayer {
   readonly instance: QemuInstance;
   readonly #options: ReplayerOptions;
   readonly #feeder: LogFeeder;
-  readonly #resets: ResetFilter;
-  readonly #sleeps: SleepFilter;
-  readonly #merger: InstructionMerger;
-  /** Events given before the state that they follow: its filter is not known yet. */
+  /** Events given before the machine is ready for them: until it has its state, and while it halts. */
   readonly #early: Buffer[] = [];
-  #filter: StartFilter | 'none' | undefined;
+  /** `undefined`: not ready for events. */
+  #filters: ReplayFilters | undefined;
   /** The frame behind the last event came back. */
   #lastEchoed = false;
-  #isHalting = false;
   #pokesLeft = 0;
   #poker: NodeJS.Timeout | undefined;
 
   private constructor(options: ReplayerOptions, instance: QemuInstance, feeder: LogFeeder) {
     this.#options = options;
     this.instance = instance;
-    this.#resets = new ResetFilter(options.layout);
-    this.#sleeps = new SleepFilter(options.layout);
-    this.#merger = new InstructionMerger(options.layout);
     this.#feeder = feeder;
-    if (!options.instance.incoming) this.#filter = 'none';
+    if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
     for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
     const decoder = new StreamFrameDecoder();
@@ -135,9 +134,33 @@ export class Replayer {
 
   /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
   async load(deviceState: Buffer): Promise<void> {
-    this.#filter = new StartFilter(this.#options.layout);
-    for (const events of this.#early.splice(0)) this.feed(events);
+    this.#takeLog();
     await this.instance.loadDeviceState(deviceState);
+    await this.#begin();
+  }
+
+  /**
+   * Goes on after `standStill`, as the primary did with its own `stop` and `cont`. The event that the
+   * machine stands at completes an empty request, and now that is made.
+   */
+  async goOn(): Promise<void> {
+    this.#lastEchoed = false;
+    this.#takeLog();
+    await this.instance.readNothing();
+    await this.#begin();
+  }
+
+  /** What was fed since the machine came to rest: for one that goes on in its place. */
+  takeUnread(): Buffer[] {
+    return this.#early.splice(0);
+  }
+
+  #takeLog(): void {
+    this.#filters = new ReplayFilters(this.#options.layout, true);
+    for (const events of this.#early.splice(0)) this.feed(events);
+  }
+
+  async #begin(): Promise<void> {
     await this.instance.restartTick();
     // Answered only when log is there: with none QEMU waits for it while it holds its lock. If it
     // cannot go on, whoever waits for instructions finds out.
@@ -156,13 +179,11 @@ export class Replayer {
 
   /** Gives whole events to the machine. */
   feed(events: Buffer): void {
-    if (this.#filter === undefined) {
+    if (this.#filters === undefined) {
       this.#early.push(events);
       return;
     }
-    const passed = this.#filter === 'none' ? events : this.#filter.push(events);
-    this.#feeder.feed(this.#sleeps.push(this.#merger.push(this.#resets.push(passed))));
-    if (this.#filter !== 'none' && this.#filter.done) this.#filter = 'none';
+    this.#feeder.feed(this.#filters.push(events));
     this.#keepPoking();
   }
 
@@ -173,18 +194,17 @@ export class Replayer {
 
   /**
    * Brings the machine to rest after all events that were fed, whose instructions sum up to
-   * `icount`, and saves it. Requests that are in flight there are completed, lowest id first:
+   * `icount`, and saves it; for good. Requests that are in flight there are completed, lowest id first:
    * `uncompleted` yields the ids that the log has not completed.
    *
    * Throws `stall` when the log is not executed in time, and `takeover` when the saved state does
    * not prove that it was.
    */
   async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
-    this.#isHalting = true;
     const { layout, diskIds } = this.#options;
     // A request that was never made leaves its completion unconsumed, and with it all that follow:
     // feeding more of them than can be in flight is harmless and saves asking one by one.
-    const sentinels: Buffer[] = [encodeLastFrame(layout)];
+    const sentinels: Buffer[] = [];
     if (diskIds.length > 0) {
       let count = 0;
       for (const id of uncompleted()) {
@@ -194,17 +214,35 @@ export class Replayer {
       }
     }
     sentinels.push(encodeEnd(layout));
-    if (this.#filter !== undefined && this.#filter !== 'none') {
-      this.#feeder.feed(this.#resets.push(this.#filter.flush()));
-      this.#filter = 'none';
-    }
-    this.#feeder.feed(Buffer.concat([this.#resets.flush(), ...sentinels]));
+    return this.#standAt(icount, sentinels, ['end', 'block'], uncompleted);
+  }
+
+  /**
+   * The same at a cut, with no request in flight, for `goOn`. What is fed from now on waits for that.
+   *
+   * It stands at the completion of a request that is not made before `goOn`: a bottom half, whose id is the
+   * icount at which it is scheduled (`replay_bh_schedule_oneshot_event`, replay/replay-events.c).
+   */
+  standStill(icount: number): Promise<Halted> {
+    const sentinel = encodeBottomHalf(this.#options.layout, icount);
+    return this.#standAt(icount, [sentinel], ['bh-oneshot'], () => []);
+  }
+
+  async #standAt(
+    icount: number,
+    sentinels: readonly Buffer[],
+    proof: readonly AsyncOrEnd[],
+    uncompleted: () => Iterable<number>,
+  ): Promise<Halted> {
+    const held = this.#filters?.flush() ?? Buffer.alloc(0);
+    this.#filters = undefined;
+    this.#feeder.feed(Buffer.concat([held, encodeLastFrame(this.#options.layout), ...sentinels]));
     this.#keepPoking();
     await this.#untilExecuted(icount);
     await this.instance.stop();
     const deviceState = await this.instance.saveDeviceState();
     const replay = replaySection(parseDeviceState(deviceState));
-    this.#prove(replay, icount);
+    this.#prove(replay, icount, proof);
     const completions = this.#completionsMade(replay, uncompleted);
     return { deviceState, replay, completions };
   }
@@ -254,9 +292,9 @@ export class Replayer {
     }
   }
 
-  #prove(replay: ReplaySection, icount: number): void {
+  #prove(replay: ReplaySection, icount: number, proof: readonly AsyncOrEnd[]): void {
     const { first } = this.#options.layout;
-    const kinds = [first.end, first.block];
+    const kinds = proof.map((name) => first[name]);
     if (replay.icount === icount && replay.hasUnread && kinds.includes(replay.dataKind)) return;
     throw new UnderstudyError(
       'takeover',
@@ -292,7 +330,7 @@ export class Replayer {
 
   /** All that was fed is known to be executed: QEMU may sleep until there is more. */
   rest(): void {
-    if (!this.#isHalting) this.#pokesLeft = 0;
+    if (this.#filters !== undefined) this.#pokesLeft = 0;
   }
 
   async destroy(): Promise<void> {

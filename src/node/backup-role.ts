@@ -275,7 +275,6 @@ export class BackupRole {
       case 'grant':
         this.#watch.seeding(false);
         this.#step({ type: 'granted' });
-        this.#replica?.prepareSpare();
         this.#followForSnapshots();
         return;
       case 'resumed':
@@ -520,18 +519,19 @@ export class BackupRole {
     const keeping = this.#keeping(cut);
     let deviceState: Buffer | undefined;
     try {
-      const differences = await replica.compare(
-        cut.icount,
-        cut.digest.ram,
-        collector.complete,
-        keeping?.whileStill,
-      );
+      const { differences, clockTaken } = await replica.compare({
+        icount: cut.icount,
+        ram: cut.digest.ram,
+        primaryState: collector.complete,
+        clockRearmed: this.#pauses.takeRearmed(),
+        whileStill: keeping?.whileStill,
+      });
+      if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
       if (differences.length === 0) deviceState = await collector.complete;
       const equal = differences.length === 0;
       this.#sendControl({ type: 'cutResult', cutId: cut.cutId, equal, differences });
-      reporter.report({ type: 'cutCompared', equal, differences });
-      if (equal) replica.prepareSpare();
-      else {
+      reporter.report({ type: 'cutCompared', equal, differences, clockTaken });
+      if (!equal) {
         log.error({ differences }, 'the copy differs from the primary');
         this.#step({
           type: 'replicaFailed',

@@ -1,6 +1,6 @@
 /**
- * A backup's copy of the machine: RAM file, disks, a replayer that executes the log, a successor
- * that waits to take over, and a spare replayer for the next compare.
+ * A backup's copy of the machine: RAM file, disks, a replayer that executes the log, and a successor
+ * that waits to take over.
  *
  * Contract
  *  1. Segments are executed in the order given; those given during a compare wait for its end.
@@ -10,12 +10,15 @@
  */
 import path from 'node:path';
 import type { Epoch } from '../base/units.ts';
+import { withResolvers } from '../base/with-resolvers.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import {
   compareDeviceStates,
+  type Difference,
   describeDifferences,
   parseDeviceState,
   releaseHalt,
+  withJudgementOf,
 } from '../hypervisor/device-state.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
@@ -37,6 +40,29 @@ export interface ReplicaOptions {
   readonly onEpoch: (epoch: Epoch) => void;
 }
 
+/** Where a copy is compared, and with what. */
+export interface ComparedCut {
+  readonly icount: number;
+  /** Of the primary's RAM; blocks that are `null` are not compared. */
+  readonly ram: RamDigest;
+  /** It may arrive later than the cut. */
+  readonly primaryState: Promise<Buffer>;
+  /** The log shows that the clock's judge was re-armed while the primary stood still (pause-filter.ts). */
+  readonly clockRearmed: boolean;
+  /**
+   * Called while RAM and disks stand still at the cut; a takeover waits for it, and it must not reject. When it
+   * made a copy of RAM it returns its path: that is compared then, and the machine goes on sooner.
+   */
+  readonly whileStill?: (() => Promise<string | undefined>) | undefined;
+}
+
+export interface Compared {
+  /** What differs from the primary, a line each; empty if equal. */
+  readonly differences: readonly string[];
+  /** The copy took the primary's judgement of the clock (device-state/clock-judgement.ts). */
+  readonly clockTaken: boolean;
+}
+
 /** A copy that has become the machine. */
 export interface TakenOver {
   readonly recorder: Recorder;
@@ -52,11 +78,11 @@ export class Replica {
   readonly #storage: Storage;
   readonly #successor: Successor;
   #replayer: Replayer;
-  #spare: Promise<Replayer> | undefined;
-  /** Segments that wait for a compare to end. */
-  #waiting: Buffer[] | undefined;
-  #comparing: Promise<unknown> = Promise.resolve();
   #nextReplayer = 1;
+  #isComparing = false;
+  #comparing: Promise<unknown> = Promise.resolve();
+  /** Resolves when the copy is to take over. */
+  readonly #wanted = withResolvers<undefined>();
   #gone = false;
 
   private constructor(
@@ -110,11 +136,10 @@ export class Replica {
 
   /** Bytes given and not yet read by QEMU. */
   get pendingBytes(): number {
-    const waiting = this.#waiting?.reduce((sum, { length }) => sum + length, 0) ?? 0;
-    return this.#replayer.pendingBytes + waiting;
+    return this.#replayer.pendingBytes;
   }
 
-  /** Bytes that the present replayer has read. */
+  /** Bytes that QEMU has read. */
   get readBytes(): number {
     return this.#replayer.readBytes;
   }
@@ -125,12 +150,11 @@ export class Replica {
   }
 
   get comparing(): boolean {
-    return this.#waiting !== undefined;
+    return this.#isComparing;
   }
 
   feed(bytes: Buffer): void {
-    if (this.#waiting !== undefined) this.#waiting.push(bytes);
-    else this.#replayer.feed(bytes);
+    this.#replayer.feed(bytes);
   }
 
   /** All that was fed is known to be executed. */
@@ -143,68 +167,66 @@ export class Replica {
     return this.#replayer.diagnose();
   }
 
-  /** Starts what the next compare needs, so that it is short. */
-  prepareSpare(): void {
-    if (this.#gone || this.#spare !== undefined) return;
-    const number = this.#nextReplayer;
-    this.#nextReplayer += 1;
-    this.#spare = startReplayer(this.#options, this.#storage, number);
-    this.#spare.catch(() => undefined); // whoever needs it finds out
-  }
-
   /**
-   * Halts the copy after everything given so far, at `icount`, and goes on in a fresh replayer
-   * (R9). Returns what differs from the primary's state, which may arrive later; empty if equal.
-   * `whileStill` is called while RAM and disks stand still at the cut; a takeover waits for it, and it
-   * must not reject. When it made a copy of RAM it returns its path: that is compared then, and the
-   * machine goes on sooner.
+   * Halts the copy after everything given so far, at the cut, compares it with the primary, and lets it
+   * go on (R9). A copy that differs does not go on.
    */
-  async compare(
-    icount: number,
-    ram: RamDigest,
-    primaryState: Promise<Buffer>,
-    whileStill: () => Promise<string | undefined> = () => Promise.resolve(undefined),
-  ): Promise<readonly string[]> {
-    this.#waiting = [];
-    const halting = this.#haltAndGoOn(icount, ram, whileStill);
-    this.#comparing = halting.catch(() => undefined);
-    const { deviceState, digest } = await halting;
-    const found = await digest();
-    const differences = compareDeviceStates(
-      parseDeviceState(await primaryState),
-      parseDeviceState(deviceState),
-    );
-    const blocks = differingBlocks(ram, found);
-    return [
-      ...(differences.length > 0 ? describeDifferences(differences).split('\n') : []),
-      ...(blocks.length > 0 ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`] : []),
-    ];
+  async compare(cut: ComparedCut): Promise<Compared> {
+    const comparing = this.#compareAndGoOn(cut);
+    this.#comparing = comparing.catch(() => undefined);
+    const { differences, clockTaken, digest } = await comparing;
+    const blocks = differingBlocks(cut.ram, await digest());
+    if (blocks.length > 0) {
+      differences.push(`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`);
+    }
+    return { differences, clockTaken };
   }
 
-  async #haltAndGoOn(
-    icount: number,
-    wanted: RamDigest,
-    whileStill: () => Promise<string | undefined>,
-  ): Promise<{ deviceState: Buffer; digest: () => Promise<RamDigest> }> {
-    this.prepareSpare();
-    const old = this.#replayer;
-    const { deviceState } = await old.halt(icount, () => []);
-    const copy = await whileStill();
-    const isWanted = (block: number): boolean => wanted[block] !== null;
+  async #compareAndGoOn({ icount, ram, primaryState, clockRearmed, whileStill }: ComparedCut) {
+    this.#isComparing = true;
+    const { deviceState } = await this.#replayer.standStill(icount);
+    const copy = await whileStill?.();
+    const isWanted = (block: number): boolean => ram[block] !== null;
     const digest =
       copy === undefined ? await digestRam(this.#options.ramFile, isWanted) : undefined;
-    const next = await (this.#spare as Promise<Replayer>);
-    this.#spare = undefined;
+    const own = parseDeviceState(deviceState);
+    // A primary that is lost before it sent its state is taken over from.
+    const primary = await Promise.race([primaryState, this.#wanted.promise]);
+    let differences: readonly Difference[] = [];
+    let mended: Buffer | undefined;
+    if (primary !== undefined) {
+      const theirs = parseDeviceState(primary);
+      differences = compareDeviceStates(theirs, own);
+      if (differences.length > 0 && clockRearmed) {
+        mended = withJudgementOf(theirs, own);
+        if (mended !== undefined) {
+          differences = compareDeviceStates(theirs, parseDeviceState(mended));
+        }
+      }
+    }
+    if (differences.length === 0) {
+      if (mended === undefined) await this.#replayer.goOn();
+      else await this.#goOnWith(mended);
+      this.#isComparing = false;
+    }
+    return {
+      differences: differences.length > 0 ? describeDifferences(differences).split('\n') : [],
+      clockTaken: mended !== undefined,
+      digest: async (): Promise<RamDigest> => digest ?? digestRam(copy ?? '', isWanted),
+    };
+  }
+
+  /** Lets a fresh replayer go on, with a state that differs from the present one's. */
+  async #goOnWith(deviceState: Buffer): Promise<void> {
+    const old = this.#replayer;
+    const next = await startReplayer(this.#options, this.#storage, this.#nextReplayer);
+    this.#nextReplayer += 1;
     this.#replayer = next;
     this.#watch(next);
+    for (const events of old.takeUnread()) next.feed(events);
     const ended = old.destroy();
-    // The load waits for a first event; what was held back holds one, or the next segment does.
-    for (const bytes of this.#waiting ?? []) next.feed(bytes);
-    this.#waiting = undefined;
     await next.load(releaseHalt(deviceState));
     await ended;
-    const ofCopy = async (): Promise<RamDigest> => digest ?? digestRam(copy ?? '', isWanted);
-    return { deviceState, digest: ofCopy };
   }
 
   /** Executes all that was given, proves it, and lets the successor go on from there (R8). */
@@ -213,6 +235,7 @@ export class Replica {
     uncompleted: () => Iterable<number>,
     handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
   ): Promise<TakenOver> {
+    this.#wanted.resolve(undefined);
     await this.#comparing;
     const begun = performance.now();
     const halted = await this.#replayer.halt(icount, uncompleted);
@@ -221,7 +244,6 @@ export class Replica {
     const recorder = await this.#successor.takeOver(halted.deviceState, icount, handlers);
     const loaded = performance.now();
     void this.#replayer.destroy();
-    void this.#spare?.then((spare) => spare.destroy());
     return {
       recorder,
       storage: this.#storage,
@@ -241,8 +263,7 @@ export class Replica {
   async destroy(): Promise<void> {
     if (this.#gone) return;
     this.#gone = true;
-    const spare = await this.#spare?.catch(() => undefined);
-    await Promise.all([this.#replayer.destroy(), this.#successor.destroy(), spare?.destroy()]);
+    await Promise.all([this.#replayer.destroy(), this.#successor.destroy()]);
     await this.#storage.stop();
   }
 

@@ -42,7 +42,8 @@ export type NodeEvent =
       /** RAM of a seed that was sent in each round; the last one is that of the pause. */
       readonly bytesPerRound?: readonly number[];
     }
-  | ({ readonly type: 'cutCompared' } & Comparison)
+  /** `clockTaken`: by a backup whose copy took the primary's judgement of the clock, and was equal then. */
+  | ({ readonly type: 'cutCompared'; readonly clockTaken?: boolean } & Comparison)
   /** `resumes`: the seed that broke off; `haveBytes`: what the backup says it has from earlier. */
   | {
       readonly type: 'seedBegun';

@@ -34,3 +34,8 @@ export function encodeEnd(layout: Layout): Buffer {
 export function encodeBlockCompletion(layout: Layout, id: number): Buffer {
   return encodeEvent(layout, { kind: 'block', id });
 }
+
+/** BH_ONESHOT: runs the bottom half that was scheduled at this icount. */
+export function encodeBottomHalf(layout: Layout, scheduledAt: number): Buffer {
+  return encodeEvent(layout, { kind: 'bh-oneshot', scheduledAt });
+}

@@ -6,6 +6,8 @@ import {
   describeDifferences,
   parseDeviceState,
   replaySection,
+  timerSection,
+  withJudgementOf,
 } from '../../src/hypervisor/device-state.ts';
 
 interface Made {
@@ -310,5 +312,47 @@ describe('comparing', () => {
     const differences = compareDeviceStates(a, state({ name: 'a', data: noise(2) }));
     expect(differences).toHaveLength(1000);
     expect(describeDifferences(differences).split('\n')).toHaveLength(21);
+  });
+});
+
+describe('the judgement of the clock', () => {
+  const i64 = (value: number): Buffer => {
+    const buffer = Buffer.alloc(8);
+    buffer.writeBigInt64BE(BigInt(value));
+    return buffer;
+  };
+  const subsection = (name: string, ...fields: Buffer[]): Buffer =>
+    Buffer.concat([Buffer.of(5, name.length), Buffer.from(name), Buffer.alloc(4), ...fields]);
+  /** A "timer" section in which each word is told by its place: `from`, `from + 1`, ... */
+  const timers = (
+    from: number,
+    shift = [subsection('timer/icount/shift', i64(from + 7), Buffer.of(from, 0))],
+  ): Made => ({
+    name: 'timer',
+    data: Buffer.concat([
+      ...[i64(from), Buffer.alloc(8), i64(from + 2)],
+      subsection('timer/icount', i64(from + 3), i64(from + 4)),
+      subsection('timer/icount/timers', i64(from + 5), i64(from + 6)),
+      ...shift,
+    ]),
+  });
+  const state = (made: Made) => parseDeviceState(makeFile([made]));
+
+  it('is taken from the other state, and nothing else', () => {
+    const [theirs, own] = [state(timers(10)), state(timers(50))];
+    const mended = parseDeviceState(withJudgementOf(theirs, own)!);
+    const at = timerSection(mended)!;
+    const read = (from: number) => Number(mended.bytes.readBigInt64BE(from));
+    expect([read(at.icountAt!), read(at.timersAt!), read(at.shiftAt!)]).toEqual([13, 15, 17]);
+    expect([read(at.clockAt), read(at.icountAt! + 8), read(at.timersAt! + 8)]).toEqual([
+      52, 54, 56,
+    ]);
+    expect(own.bytes.equals(makeFile([timers(50)]))).toBe(true);
+    expect(compareDeviceStates(theirs, mended).length).toBeGreaterThan(0);
+  });
+
+  it('is not there with a fixed shift', () => {
+    expect(withJudgementOf(state(timers(10, [])), state(timers(50, [])))).toBeUndefined();
+    expect(timerSection(state({ name: 'replay', data: replayData('7.2') }))).toBeUndefined();
   });
 });

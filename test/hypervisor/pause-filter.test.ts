@@ -51,6 +51,15 @@ describe('the log around a stop', () => {
     expect(filtered(...events)).toEqual(Buffer.concat(events));
   });
 
+  it('tells a turn in which a stopped machine re-armed the timer that judges its clock, and leaves that one', () => {
+    const filter = new PauseFilter(layout);
+    const rearmed = [start(100), turn(500, 500, 500)];
+    expect(filter.push(Buffer.concat(rearmed))).toEqual(Buffer.concat(rearmed));
+    expect([filter.takeRearmed(), filter.takeRearmed()]).toEqual([true, false]);
+    filter.push(Buffer.concat([turn(510, 511, 512, 513), turn(600, 600), turn(700, 701, 701)]));
+    expect(filter.takeRearmed()).toBe(false);
+  });
+
   it('does not change what it was given', () => {
     const given = Buffer.concat([start(100), turn(500, 500)]);
     const before = Buffer.from(given);

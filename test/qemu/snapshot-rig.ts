@@ -101,7 +101,6 @@ export class KeptPair {
     const diskBytes = { data: imageBytes(image) };
     const ramBytes = vm.memoryBytes;
     keeper.follow({ storage: replica.storage, ramFile, diskImages, diskBytes, ramBytes });
-    replica.prepareSpare();
     return pair;
   }
 
@@ -174,10 +173,15 @@ export class KeptPair {
       tell,
     );
     const state = Promise.resolve(deviceState);
-    const differences = await this.replica.compare(at, ram, state, keeping?.whileStill);
+    const { differences } = await this.replica.compare({
+      icount: at,
+      ram,
+      primaryState: state,
+      clockRearmed: this.#pauses.takeRearmed(),
+      whileStill: keeping?.whileStill,
+    });
     keeping?.settle(differences.length === 0 ? deviceState : undefined);
     if (differences.length > 0) throw new Error(differences.join('; '));
-    this.replica.prepareSpare();
     if (!keep) return '';
     const result = await outcome;
     if ('problem' in result) throw new Error(result.problem);

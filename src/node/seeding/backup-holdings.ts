@@ -8,13 +8,14 @@
  *  3. Both reject when the link closes.
  */
 import { UnderstudyError } from '../../base/errors.ts';
+import { type Resolvers, withResolvers } from '../../base/with-resolvers.ts';
 import type { BlobFrame, SeedBegin, SeedHave } from '../../ports/link.ts';
 import { seedStreams } from './bulk.ts';
 import { BlockDigests } from './digests.ts';
 
 interface Stream {
   readonly digests: BlockDigests;
-  readonly complete: PromiseWithResolvers;
+  readonly complete: Resolvers<void>;
 }
 
 export class BackupHoldings {
@@ -71,20 +72,4 @@ export class BackupHoldings {
     if (disk === undefined) throw new UnderstudyError('link', `There is no stream ${stream}`);
     return disk.bytes;
   }
-}
-
-interface PromiseWithResolvers {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-function withResolvers(): PromiseWithResolvers {
-  let resolve!: () => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

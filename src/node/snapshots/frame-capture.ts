@@ -33,7 +33,6 @@ export interface EpochTime {
 export class FrameCapture {
   readonly #dir: string;
   readonly #cards: number;
-  #machines = 0;
 
   /** `dir`: where the parts go, on a tmpfs. */
   constructor(dir: string, cards: number) {
@@ -43,7 +42,6 @@ export class FrameCapture {
 
   /** Before the machine loads its state. */
   async attach({ monitor }: QemuInstance): Promise<void> {
-    this.#machines += 1;
     const netdevs = ['pad', ...Array.from({ length: this.#cards }, (_, card) => `net${card}`)];
     for (const netdev of netdevs) {
       await monitor.execute('object-add', {
@@ -51,23 +49,18 @@ export class FrameCapture {
         id: `capture-${netdev}`,
         netdev,
         queue: 'all',
-        file: this.#part(this.#machines, netdev),
+        file: this.#part(netdev),
       });
     }
   }
 
-  /** Writes what was captured, when the machines are gone. Returns how many frames. Throws `resources`. */
+  /** Writes what was captured, when the machine is gone. Returns how many frames. Throws `resources`. */
   write(path: string, epochs: readonly EpochTime[]): number {
+    const offsetUs = wallOffsetUs(readFrames(this.#part('pad')), epochs) ?? 0;
     const frames: Frame[] = [];
-    let offsetUs = 0;
-    for (let machine = 1; machine <= this.#machines; machine += 1) {
-      const markers = readFrames(this.#part(machine, 'pad'));
-      // A stretch too short for a marker is stamped about like the one before.
-      offsetUs = wallOffsetUs(markers, epochs) ?? offsetUs;
-      for (let card = 0; card < this.#cards; card += 1) {
-        for (const { us, bytes } of readFrames(this.#part(machine, `net${card}`))) {
-          frames.push({ us: us + offsetUs, bytes });
-        }
+    for (let card = 0; card < this.#cards; card += 1) {
+      for (const { us, bytes } of readFrames(this.#part(`net${card}`))) {
+        frames.push({ us: us + offsetUs, bytes });
       }
     }
     frames.sort((a, b) => a.us - b.us);
@@ -79,8 +72,8 @@ export class FrameCapture {
     return frames.length;
   }
 
-  #part(machine: number, netdev: string): string {
-    return `${this.#dir}/frames${machine}-${netdev}`;
+  #part(netdev: string): string {
+    return `${this.#dir}/frames-${netdev}`;
   }
 }
 

@@ -7,8 +7,8 @@
  * Contract
  *  1. RAM file and images are those of the instant when it resolves, and the state that it returns
  *     belongs to them. The same snapshot, log and instant give the same RAM and disks, byte for byte.
- *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and loaded
- *     anew, as the primary's was stopped and its backup's loaded.
+ *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and goes on,
+ *     as the primary's and its backup's were.
  *  3. It ends every process that it started, whatever happens. RAM and images are of no use when it
  *     rejects.
  */
@@ -18,7 +18,6 @@ import { limits } from '../../base/limits.ts';
 import { type Icount, type LogPosition, icount as toIcount } from '../../base/units.ts';
 import { padNetId } from '../../hypervisor/command-line.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
-import { releaseHalt } from '../../hypervisor/device-state.ts';
 import type { QemuInstance } from '../../hypervisor/instance.ts';
 import { PauseFilter } from '../../hypervisor/pause-filter.ts';
 import { Replayer } from '../../hypervisor/replayer.ts';
@@ -49,7 +48,7 @@ export interface RollForwardOptions {
   /** Directory for sockets, on a tmpfs; created. */
   readonly dir: string;
   readonly pidDir: string;
-  /** Each replayer before it loads its state: who wants to see what the guest does. */
+  /** The replayer before it loads its state: who wants to see what the guest does. */
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
 }
 
@@ -89,7 +88,6 @@ class Run {
   readonly #tail: LogTail;
   readonly #pauses: PauseFilter;
   #replayer: Replayer | undefined;
-  #nextReplayer = 0;
   #failure: Error | undefined;
 
   constructor(options: RollForwardOptions, storage: Storage) {
@@ -108,8 +106,28 @@ class Run {
     });
   }
 
-  begin(): Promise<void> {
-    return this.#load(this.#options.deviceState);
+  async begin(): Promise<void> {
+    const { vm, layout, dir, pidDir, ramFile, deviceState, onReplayer } = this.#options;
+    const name = 'past';
+    const replayer = await Replayer.start({
+      instance: {
+        ...{ vm, pidDir, ramFile, name, incoming: true },
+        dir: `${dir}/${name}`,
+        nbdSocket: this.#storage.nbdSocket,
+      },
+      layout,
+      diskIds: vm.disks.map(({ id }) => id),
+      onError: (error) => {
+        this.#failure ??= error;
+      },
+    });
+    this.#replayer = replayer;
+    void replayer.instance.exited.then(({ reason, stderr }) => {
+      const why = stderr.trim();
+      this.#failure ??= new UnderstudyError('qemu', `The replayer ended (${reason}): ${why}`);
+    });
+    await onReplayer?.(replayer.instance);
+    await replayer.load(deviceState);
   }
 
   async toInstant(): Promise<RolledForward> {
@@ -185,7 +203,7 @@ class Run {
     return until.kind === 'icount' && this.#tail.icount >= until.icount;
   }
 
-  /** Halts the machine as its backup was, and goes on in a fresh one (R9). */
+  /** Halts the machine as its backup was, and lets it go on (R9). */
   async #mirrorCut({ value, position }: LogMark): Promise<void> {
     if (value !== this.#tail.icount) {
       throw new UnderstudyError(
@@ -194,11 +212,9 @@ class Run {
       );
     }
     this.#feed(this.#pauses.flush());
-    const old = this.#replayer as Replayer;
-    const { deviceState } = await old.halt(value, () => []);
-    this.#replayer = undefined; // its end is wanted
-    await old.destroy();
-    await this.#load(releaseHalt(deviceState));
+    const replayer = this.#replayer as Replayer;
+    await replayer.standStill(value);
+    await replayer.goOn();
   }
 
   async #halt(): Promise<RolledForward> {
@@ -208,32 +224,6 @@ class Run {
     const halted = await replayer.halt(icount, () => this.#requests.uncompleted());
     const { deviceState, completions } = halted;
     return { deviceState, icount: toIcount(icount), completions };
-  }
-
-  async #load(deviceState: Buffer): Promise<void> {
-    const { vm, layout, dir, pidDir, ramFile, onReplayer } = this.#options;
-    const name = `past${this.#nextReplayer}`;
-    this.#nextReplayer += 1;
-    const replayer = await Replayer.start({
-      instance: {
-        ...{ vm, pidDir, ramFile, name, incoming: true },
-        dir: `${dir}/${name}`,
-        nbdSocket: this.#storage.nbdSocket,
-      },
-      layout,
-      diskIds: vm.disks.map(({ id }) => id),
-      onError: (error) => {
-        this.#failure ??= error;
-      },
-    });
-    this.#replayer = replayer;
-    void replayer.instance.exited.then(({ reason, stderr }) => {
-      if (this.#replayer !== replayer) return;
-      const why = stderr.trim();
-      this.#failure ??= new UnderstudyError('qemu', `The replayer ended (${reason}): ${why}`);
-    });
-    await onReplayer?.(replayer.instance);
-    await replayer.load(deviceState);
   }
 
   #feed(events: Buffer): void {
