@@ -70,6 +70,7 @@ export class Restarter {
     reporter.report({ type: 'state', state: 'restarting', detail });
     const runDir = path.join(this.#options.runDir, 'past');
     try {
+      fs.mkdirSync(runDir, { recursive: true, mode: 0o700 });
       return await prepareRestart({
         store: config.snapshots.store,
         snapshot,

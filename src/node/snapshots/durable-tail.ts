@@ -9,24 +9,30 @@
  *     snapshot's cut at its place.
  *  2. It is not used when it ends before the log in the store: then it is damaged in its middle, or lost
  *     what was written last.
- *  3. What a node that died was just writing is cut off. It was not acknowledged.
+ *  3. All of it was read and checked once before it is used.
+ *  4. What a node that died was just writing is cut off. It was not acknowledged.
  */
 import fs from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { asError } from '../../base/errors.ts';
+import { asError, UnderstudyError } from '../../base/errors.ts';
 import type { LogPosition } from '../../base/units.ts';
 import { padNetId } from '../../hypervisor/command-line.ts';
 import type { LogPiece, SnapshotManifest } from '../../ports/snapshot-store.ts';
 import { layoutFor } from '../../rrlog/layouts.ts';
-import { LogTail } from '../../rrlog/log-tail.ts';
+import { LogTail, type Segment } from '../../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../../rrlog/packer.ts';
-import { type DurableLogBase, DurableLogReader, type DurableRecord } from '../durable-log.ts';
+import {
+  type DurableLogBase,
+  DurableLogReader,
+  type DurableMark,
+  type DurableRecord,
+} from '../durable-log.ts';
 import { GrowingPiece } from './growing-piece.ts';
 import { snapshotLimits } from './limits.ts';
 
 /** All log behind a snapshot, up to its end on the disk of the node that was backup. */
 export interface DurableTail {
-  /** As the store would give them; what they throw is `log-format` or `resources`. */
+  /** As the store would give them. */
   readonly pieces: AsyncIterable<LogPiece>;
   /** When the last of it was received, milliseconds since 1970. */
   readonly endMs: number;
@@ -43,8 +49,8 @@ export async function findDurableTail(
 ): Promise<DurableTail | { readonly whyNot: string }> {
   if (!fs.existsSync(file)) return { whyNot: `'${file}' is not there` };
   try {
+    // Read twice: what cannot be used is better known before a machine is started with it.
     const end = await lookThrough(file, snapshot);
-    if ('whyNot' in end) return end;
     if (end.to < keptTo) {
       return { whyNot: `'${file}' ends at ${end.to}, the log in the store at ${keptTo}` };
     }
@@ -54,38 +60,60 @@ export async function findDurableTail(
   }
 }
 
-/** Where the log ends, without unpacking any. */
-async function lookThrough(
-  file: string,
-  snapshot: SnapshotManifest,
-): Promise<{ readonly to: LogPosition; readonly timeMs: number } | { readonly whyNot: string }> {
-  const reader = new DurableLogReader(file);
-  try {
-    const other = difference(reader.base, snapshot);
-    if (other !== undefined) return { whyNot: `'${file}' is of another recording: ${other}` };
-    let end = { to: reader.base.position, timeMs: snapshot.takenAtMs };
-    let hasCut = false;
-    for await (const record of turning(reader)) {
-      if (isCutOf(record, snapshot)) hasCut = true;
-      if (record.kind === 'frame') end = { to: record.to, timeMs: record.receivedAtMs };
-    }
-    if (hasCut) return end;
-    const { position, icount } = snapshot;
-    return {
-      whyNot: `'${file}' has no cut at position ${position}, icount ${icount}; it ends at ${end.to}`,
-    };
-  } finally {
-    await reader.close();
+/** Reads and checks all of it. Returns where it ends. */
+async function lookThrough(file: string, snapshot: SnapshotManifest) {
+  let end: { to: LogPosition; timeMs: number } = {
+    to: snapshot.position,
+    timeMs: snapshot.takenAtMs,
+  };
+  for await (const step of stepsBehind(file, snapshot)) {
+    if (step.kind === 'segment') end = { to: step.segment.to, timeMs: step.receivedAtMs };
   }
+  return end;
 }
 
 async function* piecesBehind(
   file: string,
   snapshot: SnapshotManifest,
 ): AsyncGenerator<LogPiece, void> {
+  const { vm, run, term, position, icount, takenAtMs } = snapshot;
+  const owner = { vm, run, term, layout: layoutFor(snapshot.layout) };
+  let piece = new GrowingPiece(owner, {
+    from: position,
+    fromIcount: icount,
+    fromTimeMs: takenAtMs,
+    firstEpoch: snapshot.epoch,
+  });
+  let timeMs = takenAtMs;
+  for await (const step of stepsBehind(file, snapshot)) {
+    if (step.kind !== 'segment') {
+      piece.mark(step.kind, step.icount);
+      continue;
+    }
+    timeMs = step.receivedAtMs;
+    piece.take(step.segment, timeMs);
+    if (piece.bytes < snapshotLimits.logPieceBytes) continue;
+    const whole = piece.end(timeMs);
+    yield whole;
+    piece = new GrowingPiece(owner, {
+      from: whole.to,
+      fromIcount: whole.toIcount,
+      fromTimeMs: timeMs,
+      firstEpoch: whole.lastEpoch,
+    });
+  }
+  if (piece.bytes > 0) yield piece.end(timeMs);
+}
+
+/** What was received behind the cut of the snapshot. */
+type Step =
+  | DurableMark
+  | { readonly kind: 'segment'; readonly segment: Segment; readonly receivedAtMs: number };
+
+/** In order. Throws `log-format` when it is no log behind this snapshot, or damaged. */
+async function* stepsBehind(file: string, snapshot: SnapshotManifest): AsyncGenerator<Step, void> {
+  const { position, icount } = snapshot;
   const layout = layoutFor(snapshot.layout);
-  const { vm, run, term, position, icount } = snapshot;
-  const owner = { vm, run, term, layout };
   const unpacker = new SegmentUnpacker(layout);
   const tail = new LogTail({
     layout,
@@ -94,38 +122,28 @@ async function* piecesBehind(
     start: { position, icount },
     markerNetId: padNetId,
   });
-  let timeMs = snapshot.takenAtMs;
-  let epoch = snapshot.epoch;
-  let piece: GrowingPiece | undefined;
-  const grow = (): GrowingPiece =>
-    new GrowingPiece(owner, {
-      from: tail.position,
-      fromIcount: tail.icount,
-      fromTimeMs: timeMs,
-      firstEpoch: epoch,
-    });
   const reader = new DurableLogReader(file);
   try {
+    const other = difference(reader.base, snapshot);
+    if (other !== undefined) throw unfit(file, `is of another recording: ${other}`);
+    let isBehind = false;
     for await (const record of turning(reader)) {
-      // Each payload needs those before it to be unpacked, also those before the snapshot.
-      const bytes = record.kind === 'frame' ? unpacker.unpack(record.payload) : undefined;
-      if (piece === undefined) {
-        if (isCutOf(record, snapshot)) piece = grow();
-        continue;
+      if (record.kind === 'frame') {
+        const { receivedAtMs, ...claim } = record;
+        // Each payload needs those before it to be unpacked, also those before the snapshot.
+        const bytes = unpacker.unpack(record.payload);
+        if (!isBehind) continue;
+        yield { kind: 'segment', segment: tail.pushSegment({ ...claim, bytes }), receivedAtMs };
+      } else if (isBehind) {
+        if (record.kind === 'cut' && record.icount !== tail.icount) {
+          throw unfit(file, `has a cut at icount ${record.icount} where it is ${tail.icount}`);
+        }
+        yield record;
+      } else if (record.kind === 'cut') {
+        isBehind = record.position === position && record.icount === icount;
       }
-      if (record.kind !== 'frame' || bytes === undefined) {
-        piece.mark(record.kind as 'resumed' | 'cut', record.icount);
-        continue;
-      }
-      timeMs = record.receivedAtMs;
-      piece.take(tail.pushSegment({ ...record, bytes }), timeMs);
-      if (piece.bytes < snapshotLimits.logPieceBytes) continue;
-      const whole = piece.end(timeMs);
-      epoch = whole.lastEpoch;
-      yield whole;
-      piece = grow();
     }
-    if (piece !== undefined && piece.bytes > 0) yield piece.end(timeMs);
+    if (!isBehind) throw unfit(file, `has no cut at position ${position}, icount ${icount}`);
   } finally {
     await reader.close();
   }
@@ -143,10 +161,6 @@ async function* turning(reader: DurableLogReader): AsyncGenerator<DurableRecord,
   }
 }
 
-function isCutOf(record: DurableRecord, { position, icount }: SnapshotManifest): boolean {
-  return record.kind === 'cut' && record.position === position && record.icount === icount;
-}
-
 /** What tells that a log is not the snapshot's. */
 function difference(log: DurableLogBase, snapshot: SnapshotManifest): string | undefined {
   const pairs = [
@@ -158,4 +172,8 @@ function difference(log: DurableLogBase, snapshot: SnapshotManifest): string | u
   ] as const;
   const found = pairs.find(([, ofLog, ofSnapshot]) => ofLog !== ofSnapshot);
   return found && `its ${found[0]} is ${found[1]}, the snapshot's ${found[2]}`;
+}
+
+function unfit(file: string, why: string): UnderstudyError {
+  return new UnderstudyError('log-format', `'${file}' ${why}`);
 }

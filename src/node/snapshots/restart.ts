@@ -19,7 +19,7 @@ import { flushDirectory } from '../../arbiter/directory.ts';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { logPosition, type Term } from '../../base/units.ts';
 import { copySparse } from '../../hypervisor/sparse-copy.ts';
-import type { LogPiece, SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
+import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
 import { openStore } from '../../store/store.ts';
 import { markImage, unmarkImage } from '../seeding/image-marker.ts';
 import { findDurableTail } from './durable-tail.ts';
@@ -57,7 +57,7 @@ export interface RestartOptions {
   readonly snapshot: SnapshotManifest;
   /** To prepare the machine in: emptied. */
   readonly dir: string;
-  /** On a tmpfs, with a short path; emptied. */
+  /** On a tmpfs, with a short path. */
   readonly runDir: string;
   readonly pidDir: string;
   /** Images of the machine's disks, by id: replaced. */
@@ -78,7 +78,8 @@ export interface Restart {
 
 /** Throws like `prepareMachine`, and `resources` without room for the disks. */
 export async function prepareRestart(options: RestartOptions): Promise<Restart> {
-  const { snapshot, diskImages } = options;
+  const { snapshot, dir, diskImages } = options;
+  fs.rmSync(dir, { recursive: true, force: true });
   return reading(options.store, async (store) => {
     const { machine, logEndMs, whyIncomplete } = await executeAll(store, options);
     await replaceDisks(machine, diskImages);
@@ -89,9 +90,8 @@ export async function prepareRestart(options: RestartOptions): Promise<Restart> 
 /** With the durable log, or if that is of no use with the log of the store. */
 async function executeAll(
   store: SnapshotStore,
-  options: RestartOptions,
+  { snapshot, dir, runDir, pidDir, durableLog }: RestartOptions,
 ): Promise<Omit<Restart, 'snapshot'>> {
-  const { snapshot, durableLog } = options;
   let keptTo = snapshot.position;
   let keptEndMs = snapshot.takenAtMs;
   for (const { to, toTimeMs } of await store.log.list(snapshot)) {
@@ -99,34 +99,14 @@ async function executeAll(
     keptEndMs = Math.max(keptEndMs, toTimeMs);
   }
   const durable = await findDurableTail(durableLog, snapshot, keptTo);
-  let whyIncomplete: string;
-  if ('whyNot' in durable) whyIncomplete = durable.whyNot;
-  else {
-    try {
-      const machine = await execute(store, options, durable.pieces);
-      return { machine, logEndMs: durable.endMs, whyIncomplete: undefined };
-    } catch (thrown) {
-      // All else would be in the way of the other log as well, or must be: a guest that switched itself off.
-      if (!(thrown instanceof UnderstudyError && thrown.code === 'log-format')) throw thrown;
-      whyIncomplete = thrown.message;
-    }
-  }
-  return { machine: await execute(store, options), logEndMs: keptEndMs, whyIncomplete };
-}
-
-async function execute(
-  store: SnapshotStore,
-  { snapshot, dir, runDir, pidDir }: RestartOptions,
-  pieces?: AsyncIterable<LogPiece>,
-): Promise<PreparedMachine> {
-  // Of an attempt before this one, in this process or an earlier one.
-  for (const used of [dir, runDir]) fs.rmSync(used, { recursive: true, force: true });
-  fs.mkdirSync(runDir, { recursive: true, mode: 0o700 });
+  const isUsed = 'pieces' in durable;
   const { machine } = await prepareMachine({
     ...{ store, snapshot, dir, runDir, pidDir, until: { kind: 'end' } },
-    ...(pieces === undefined ? {} : { pieces }),
+    ...(isUsed ? { pieces: durable.pieces } : {}),
   });
-  return machine;
+  return isUsed
+    ? { machine, logEndMs: durable.endMs, whyIncomplete: undefined }
+    : { machine, logEndMs: keptEndMs, whyIncomplete: durable.whyNot };
 }
 
 /** Puts its images in the place of the node's. Throws `resources`, `config`. */
