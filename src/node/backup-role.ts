@@ -278,10 +278,12 @@ export class BackupRole {
         this.#followForSnapshots();
         return;
       case 'resumed':
+        this.#durable?.resumed();
         this.#snapshots?.resumed();
         this.#feed(this.#pauses.resumedHere());
         return;
       case 'cut':
+        this.#durable?.cut(control.icount);
         this.#feed(this.#pauses.flush());
         void this.#compare(control);
         return;

@@ -3,12 +3,19 @@
  * cut of its seed, so that whoever has the state of that cut can execute it to any later point.
  *
  * The file is a spool (spool.ts: header, records with checksums). Its first record is JSON and says
- * whose log follows; each further record is a log frame as it arrived:
+ * whose log follows, and the version of this format: 2. Each further record is a log frame as it
+ * arrived, or a mark at the end of what arrived before it:
  *
- *      0        8        16       24
- *      +--------+--------+--------+- - - - -
- *      | from   | to     | icount | payload      big-endian u64; the payload is packed (packer.ts),
- *      +--------+--------+--------+- - - - -     and must be unpacked in order, from the first on
+ *      0      1        9        17       25       33
+ *      +------+--------+--------+--------+--------+- - - - -
+ *      | 0    | from   | to     | icount | time   | payload     u8, then big-endian u64; time: when it
+ *      +------+--------+--------+--------+--------+- - - - -    arrived, milliseconds since 1970
+ *      +------+----------+--------+
+ *      | kind | position | icount |          kind: 1 resumed, 2 cut (snapshots/log-payload.ts); icount
+ *      +------+----------+--------+          of the cut, 0 otherwise
+ *
+ * A payload is packed (packer.ts), and must be unpacked in order, from the first on. Version 1 had no
+ * marks, so nothing could be executed by it; it is refused.
  *
  * Contract
  *  1. `onDurable(to)` is called when all log up to `to` is on the disk: flushed, not only written.
@@ -18,20 +25,27 @@
  *  4. The file is begun anew at each seed and never shortened at its front: log without its cut is
  *     worth nothing. So it is bounded by its budget, and what is beyond it is a failure.
  *  5. It stays when the node ends.
+ *  6. A mark is flushed with the log behind it: without any it says nothing.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { z } from 'zod';
 import { makeDirectory } from '../arbiter/directory.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { type LogPosition, logPosition, icount as toIcount } from '../base/units.ts';
+import { type Icount, type LogPosition, logPosition, icount as toIcount } from '../base/units.ts';
 import type { LogFrame } from '../ports/link.ts';
+import type { PairConfig } from './pair-config.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
+import { wallClockMs } from './wall-clock.ts';
 
-const recordHeadBytes = 24;
+const version = 2;
+const kinds = ['frame', 'resumed', 'cut'] as const;
+const frameHeadBytes = 33;
+const markBytes = 17;
 
 const baseSchema = z.strictObject({
   understudy: z.literal('durable-log'),
-  version: z.literal(1),
+  version: z.literal(version),
   pair: z.string(),
   vmFingerprint: z.string(),
   /** QEMU release whose event kinds the log has. */
@@ -47,12 +61,30 @@ const baseSchema = z.strictObject({
 /** Whose log it is, and where it begins. */
 export type DurableLogBase = Omit<z.infer<typeof baseSchema>, 'understudy' | 'version'>;
 
+type Frame = Pick<LogFrame, 'from' | 'to' | 'icount' | 'payload'>;
+
 /** One log frame, its payload still packed. */
-export type DurableRecord = Pick<LogFrame, 'from' | 'to' | 'icount' | 'payload'>;
+export interface DurableFrame extends Frame {
+  readonly kind: 'frame';
+  /** When it arrived, milliseconds since 1970. */
+  readonly receivedAtMs: number;
+}
+
+/** What happened to the primary at a place of the log, beside what it executed. */
+export interface DurableMark {
+  readonly kind: 'resumed' | 'cut';
+  readonly position: LogPosition;
+  /** Of a cut; 0 otherwise. */
+  readonly icount: Icount;
+}
+
+export type DurableRecord = DurableFrame | DurableMark;
 
 export interface DurableLogEvents {
   readonly onDurable: (to: LogPosition) => void;
   readonly onFailure: (error: Error) => void;
+  /** Milliseconds since 1970. @default the clock on the wall */
+  readonly now?: () => number;
 }
 
 export class DurableLog {
@@ -69,20 +101,38 @@ export class DurableLog {
     this.#events = events;
     this.#writtenTo = base.position;
     this.#durableTo = base.position;
-    const head = { understudy: 'durable-log', version: 1, ...base };
+    const head = { understudy: 'durable-log', version, ...base };
     this.#spool.append(Buffer.from(JSON.stringify(head)));
   }
 
-  push(frame: DurableRecord): void {
-    if (this.#isOver) return;
-    try {
-      this.#spool.append(encodeRecord(frame));
-    } catch (thrown) {
-      this.#fail(asError(thrown));
-      return;
-    }
+  /** Log arrived. */
+  push(frame: Frame): void {
+    const { now = wallClockMs } = this.#events;
+    if (!this.#append({ ...frame, kind: 'frame', receivedAtMs: now() })) return;
     this.#writtenTo = frame.to;
     if (!this.#isFlushing) void this.#flush();
+  }
+
+  /** The primary was stopped at the end of what arrived, and went on without a cut. */
+  resumed(): void {
+    this.#append({ kind: 'resumed', position: this.#writtenTo, icount: toIcount(0) });
+  }
+
+  /** The machine was cut at the end of what arrived. */
+  cut(icount: Icount): void {
+    this.#append({ kind: 'cut', position: this.#writtenTo, icount });
+  }
+
+  /** Returns whether it was written. */
+  #append(record: DurableRecord): boolean {
+    if (this.#isOver) return false;
+    try {
+      this.#spool.append(encodeRecord(record));
+      return true;
+    } catch (thrown) {
+      this.#fail(asError(thrown));
+      return false;
+    }
   }
 
   async #flush(): Promise<void> {
@@ -117,17 +167,22 @@ export class DurableLog {
   }
 }
 
+/** Where a node keeps its own. */
+export function durableLogPath({ pair, self }: Pick<PairConfig, 'pair' | 'self'>): string {
+  return path.join(self.durableLogDir, `${pair}-${self.name}.durable-log`);
+}
+
 /** Reads what a node left, also one that died: the longest run of whole records. */
 export class DurableLogReader {
   readonly base: DurableLogBase;
   readonly #spool: Spool;
-  readonly #path: string;
+  readonly #file: string;
   #position: LogPosition;
 
   /** Throws `resources` when it cannot be opened, `log-format` when it is no durable log. */
-  constructor(path: string) {
-    this.#spool = Spool.open({ path, budgetBytes: Number.POSITIVE_INFINITY });
-    this.#path = path;
+  constructor(file: string) {
+    this.#spool = Spool.open({ path: file, budgetBytes: Number.POSITIVE_INFINITY });
+    this.#file = file;
     try {
       const {
         understudy: _,
@@ -137,25 +192,36 @@ export class DurableLogReader {
       this.base = base;
     } catch (thrown) {
       void this.#spool.close();
-      throw new UnderstudyError('log-format', `'${path}' is no durable log of version 1`, {
+      throw new UnderstudyError('log-format', `'${file}' is no durable log of version ${version}`, {
         cause: asError(thrown),
+        hint: 'nothing need be done: it is begun anew at the next seed',
       });
     }
     this.#position = this.base.position;
   }
 
-  /** The next record, or `undefined` behind the last one. Throws `log-format` when there is a gap. */
+  /**
+   * The next record, or `undefined` behind the last one. Throws `log-format` when there is a gap, or
+   * something that is no record.
+   */
   read(): DurableRecord | undefined {
     const bytes = this.#spool.read();
     if (bytes === undefined) return undefined;
-    const record = bytes.length < recordHeadBytes ? undefined : decodeRecord(bytes);
-    if (record?.from !== this.#position) {
+    const record = decodeRecord(bytes);
+    if (record === undefined) {
       throw new UnderstudyError(
         'log-format',
-        `Durable log '${this.#path}' has a gap: expected log from ${this.#position}, found it from ${record?.from}`,
+        `Durable log '${this.#file}' is damaged behind position ${this.#position}: ${bytes.length} bytes of kind ${bytes[0]} are no record`,
       );
     }
-    this.#position = record.to;
+    const from = record.kind === 'frame' ? record.from : record.position;
+    if (from !== this.#position) {
+      throw new UnderstudyError(
+        'log-format',
+        `Durable log '${this.#file}' has a gap: expected log from ${this.#position}, found it from ${from}`,
+      );
+    }
+    if (record.kind === 'frame') this.#position = record.to;
     return record;
   }
 
@@ -164,22 +230,38 @@ export class DurableLogReader {
   }
 }
 
-function encodeRecord({ from, to, icount, payload }: DurableRecord): Buffer {
-  const bytes = Buffer.allocUnsafe(recordHeadBytes + payload.length);
-  bytes.writeBigUInt64BE(BigInt(from), 0);
-  bytes.writeBigUInt64BE(BigInt(to), 8);
-  bytes.writeBigUInt64BE(BigInt(icount), 16);
-  bytes.set(payload, recordHeadBytes);
+function encodeRecord(record: DurableRecord): Buffer {
+  const payload = record.kind === 'frame' ? record.payload : Buffer.alloc(0);
+  const numbers =
+    record.kind === 'frame'
+      ? [record.from, record.to, record.icount, record.receivedAtMs]
+      : [record.position, record.icount];
+  const headBytes = record.kind === 'frame' ? frameHeadBytes : markBytes;
+  const bytes = Buffer.allocUnsafe(headBytes + payload.length);
+  bytes.writeUInt8(kinds.indexOf(record.kind), 0);
+  for (const [index, value] of numbers.entries()) {
+    bytes.writeBigUInt64BE(BigInt(value), 1 + 8 * index);
+  }
+  bytes.set(payload, headBytes);
   return bytes;
 }
 
-function decodeRecord(bytes: Buffer): DurableRecord {
-  return {
-    from: logPosition(Number(bytes.readBigUInt64BE(0))),
-    to: logPosition(Number(bytes.readBigUInt64BE(8))),
-    icount: toIcount(Number(bytes.readBigUInt64BE(16))),
-    payload: bytes.subarray(recordHeadBytes),
-  };
+/** Returns `undefined` for what is no record. */
+function decodeRecord(bytes: Buffer): DurableRecord | undefined {
+  const kind = kinds[bytes[0] ?? kinds.length];
+  const headBytes = kind === 'frame' ? frameHeadBytes : markBytes;
+  if (kind === undefined || bytes.length < headBytes) return undefined;
+  const numbers: number[] = [];
+  for (let at = 1; at < headBytes; at += 8) numbers.push(Number(bytes.readBigUInt64BE(at)));
+  if (!numbers.every(Number.isSafeInteger)) return undefined;
+  const [first = 0, second = 0, third = 0, receivedAtMs = 0] = numbers;
+  const payload = bytes.subarray(headBytes);
+  if (kind !== 'frame') {
+    if (payload.length > 0) return undefined;
+    return { kind, position: logPosition(first), icount: toIcount(second) };
+  }
+  const range = { from: logPosition(first), to: logPosition(second), icount: toIcount(third) };
+  return { kind, ...range, receivedAtMs, payload };
 }
 
 /** `type` of statfs(2) for file systems that lie in memory: tmpfs and ramfs. */

@@ -30,7 +30,7 @@ import type { LinkSecurity } from '../wire/tls.ts';
 import { type BackupOutcome, BackupRole, type BackupRoleOptions } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
-import { prepareDurableDir } from './durable-log.ts';
+import { durableLogPath, prepareDurableDir } from './durable-log.ts';
 import { findPlace, nothing, type Place } from './find-place.ts';
 import { loadLinkSecurity } from './link-security.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -485,10 +485,7 @@ export class UnderstudyNode {
         config.ack === 'received'
           ? undefined
           : {
-              path: path.join(
-                config.self.durableLogDir,
-                `${config.pair}-${config.self.name}.durable-log`,
-              ),
+              path: durableLogPath(config),
               budgetBytes: config.durableLogBudget,
               budgetKey: 'durableLogBudget',
             },

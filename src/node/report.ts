@@ -101,12 +101,16 @@ export type NodeEvent =
   | { readonly type: 'snapshotDropped'; readonly reason: string; readonly dropped: number }
   /** The store, or the log kept in it, has a problem that protection does not feel. */
   | { readonly type: 'snapshotTrouble'; readonly reason: string }
-  /** The machine went on from a snapshot and its log: their end was `agoMs` before it ran again. */
+  /**
+   * The machine went on from a snapshot and its log: their end was `agoMs` before it ran again. `complete`:
+   * the log was that of `ack: durable`, and nothing that was ever acknowledged is missing.
+   */
   | {
       readonly type: 'restarted';
       readonly snapshot: string;
       readonly icount: number;
       readonly agoMs: number;
+      readonly complete: boolean;
     }
   | { readonly type: 'memory'; readonly rssBytes: number }
   | { readonly type: 'ended'; readonly outcome: string };

@@ -9,6 +9,7 @@ import { asError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Term } from '../base/units.ts';
 import type { SnapshotManifest } from '../ports/snapshot-store.ts';
+import { durableLogPath } from './durable-log.ts';
 import type { Logger } from './logger.ts';
 import type { PairConfig } from './pair-config.ts';
 import type { Reporter } from './report.ts';
@@ -77,6 +78,7 @@ export class Restarter {
         runDir,
         pidDir: this.#options.pidDir,
         diskImages: config.self.disks,
+        durableLog: durableLogPath(config),
       });
     } catch (thrown) {
       fs.rmSync(this.#dir, { recursive: true, force: true });
@@ -89,14 +91,25 @@ export class Restarter {
     }
   }
 
-  /** The machine runs: tells how old its last instant is, and clears away what it was made from. */
-  async wentOn({ machine, snapshot, logEndMs }: Restart): Promise<void> {
-    const { log, reporter } = this.#options;
+  /**
+   * The machine runs: tells how old its last instant is and whether anything may be missing before it, and
+   * clears away what it was made from.
+   */
+  async wentOn({ machine, snapshot, logEndMs, whyIncomplete }: Restart): Promise<void> {
+    const { config, log, reporter } = this.#options;
     const { icount } = machine.facts;
     const agoMs = Math.max(0, Date.now() - logEndMs);
-    log.info({ snapshot, icount, agoMs }, 'went on from a snapshot and its log');
-    reporter.report({ type: 'restarted', snapshot, icount, agoMs });
+    const complete = whyIncomplete === undefined;
+    const facts = { snapshot, icount, agoMs, complete };
+    if (complete) log.info(facts, 'went on from a snapshot and the durable log behind it');
+    else {
+      const reason = `no durable log: ${whyIncomplete}`;
+      log.info({ ...facts, reason }, 'went on from a snapshot and its log in the store');
+    }
+    reporter.report({ type: 'restarted', ...facts });
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
+    // From here on the machine's history is another one.
+    if (complete) await fs.promises.rm(durableLogPath(config), { force: true });
   }
 
   get #dir(): string {

@@ -7,6 +7,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { icount, type LogPosition, logPosition, type Millis, term } from '../../src/base/units.ts';
 import { BackupCore, type BackupEffect } from '../../src/core/backup.ts';
 import {
+  type DurableFrame,
   DurableLog,
   type DurableLogBase,
   DurableLogReader,
@@ -29,13 +30,23 @@ const base: DurableLogBase = {
   blockRequestId: 5,
 };
 
+const receivedAtMs = 1_700_000_000_000;
+
 /** Log of the given lengths, from the base on. */
-function records(...lengths: number[]): DurableRecord[] {
+function frames(...lengths: number[]): DurableFrame[] {
   let at = base.position as number;
   return lengths.map((length, index) => {
     const from = logPosition(at);
     at += length;
-    return { from, to: logPosition(at), icount: icount(index), payload: Buffer.alloc(length, 'x') };
+    const payload = Buffer.alloc(length, 'x');
+    return {
+      kind: 'frame',
+      from,
+      to: logPosition(at),
+      icount: icount(index),
+      receivedAtMs,
+      payload,
+    };
   });
 }
 
@@ -69,8 +80,17 @@ function open(disk: SlowDisk, budgetBytes = 1_000_000) {
   const log = new DurableLog(options, base, {
     onDurable: (to) => durable.push(to),
     onFailure: (error) => failures.push(error.message),
+    now: () => receivedAtMs,
   });
   return { log, durable, failures };
+}
+
+/** A record of a cut, as bytes. */
+function mark(position: number): Buffer {
+  const bytes = Buffer.alloc(17);
+  bytes.writeUInt8(2, 0);
+  bytes.writeBigUInt64BE(BigInt(position), 1);
+  return bytes;
 }
 
 /** Everything that waits for no flush has happened then. */
@@ -103,7 +123,7 @@ describe('a durable log', () => {
         throw error;
       },
     });
-    const [first] = records(50) as [DurableRecord];
+    const [first] = frames(50) as [DurableFrame];
     log.push(first);
     step({ type: 'log', to: first.to });
     await settle();
@@ -117,7 +137,7 @@ describe('a durable log', () => {
   it('has one flush in flight; all that arrived meanwhile goes with the next', async () => {
     const disk = new SlowDisk();
     const { log, durable } = open(disk);
-    const [first, ...rest] = records(10, 20, 30, 40) as [DurableRecord, ...DurableRecord[]];
+    const [first, ...rest] = frames(10, 20, 30, 40) as [DurableFrame, ...DurableFrame[]];
     log.push(first);
     for (const record of rest) log.push(record);
     await settle();
@@ -137,7 +157,7 @@ describe('a durable log', () => {
   it('disk fails a flush: it is told once, and nothing is durable any more', async () => {
     const disk = new SlowDisk();
     const { log, durable, failures } = open(disk);
-    const [first, second] = records(10, 20) as [DurableRecord, DurableRecord];
+    const [first, second] = frames(10, 20) as [DurableFrame, DurableFrame];
     log.push(first);
     disk.fail();
     await vi.waitUntil(() => failures.length > 0);
@@ -152,14 +172,14 @@ describe('a durable log', () => {
   it('is full: it says so, by the key to change, and what was acknowledged is still there', async () => {
     const disk = new SlowDisk();
     const { log, durable, failures } = open(disk, 500);
-    const [small, large] = records(20, 400) as [DurableRecord, DurableRecord];
+    const [small, large] = frames(20, 400) as [DurableFrame, DurableFrame];
     log.push(small);
     disk.done();
     await vi.waitUntil(() => durable.length === 1);
     log.push(large);
     expect(failures).toHaveLength(1);
     expect(failures[0]).toMatch(
-      /^Cannot make log durable: Cannot spool 424 bytes .* of 500 are used/,
+      /^Cannot make log durable: Cannot spool 433 bytes .* of 500 are used/,
     );
     await log.close();
     const { found, close } = readBack();
@@ -170,7 +190,7 @@ describe('a durable log', () => {
   it('is closed in the middle of a flush: that is not told any more', async () => {
     const disk = new SlowDisk();
     const { log, durable } = open(disk);
-    log.push(records(10)[0] as DurableRecord);
+    log.push(frames(10)[0] as DurableFrame);
     const closed = log.close();
     disk.done();
     await closed;
@@ -186,9 +206,10 @@ describe('a durable log', () => {
           onFailure: (error) => {
             throw error;
           },
+          now: () => receivedAtMs,
         });
         const empty = fs.statSync(file).size;
-        const pushed = records(...sizes);
+        const pushed = frames(...sizes);
         for (const record of pushed) log.push(record);
         await log.close();
         const size = Math.max(empty, fs.statSync(file).size - torn);
@@ -201,6 +222,55 @@ describe('a durable log', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('marks stand between the log before and behind them, and are flushed with the latter', async () => {
+    const disk = new SlowDisk();
+    const { log, durable } = open(disk);
+    const [first, second] = frames(10, 20) as [DurableFrame, DurableFrame];
+    log.push(first);
+    disk.done();
+    await vi.waitUntil(() => durable.length === 1);
+    log.resumed();
+    log.cut(icount(42));
+    await settle();
+    // Alone they say nothing: nobody waits for them.
+    expect(disk.flushes).toBe(1);
+    log.push(second);
+    expect(disk.flushes).toBe(2);
+    disk.done();
+    await log.close();
+    const { found, close } = readBack();
+    expect(found).toEqual([
+      first,
+      { kind: 'resumed', position: 110, icount: 0 },
+      { kind: 'cut', position: 110, icount: 42 },
+      second,
+    ]);
+    await close();
+  });
+
+  it.each([
+    ['a frame without its head', Buffer.alloc(32), 'behind position 100: 32 bytes of kind 0'],
+    ['a mark that is too long', Buffer.alloc(18, 1), '18 bytes of kind 1 are no record'],
+    ['an unknown kind', Buffer.alloc(17, 3), '17 bytes of kind 3 are no record'],
+    ['numbers out of range', Buffer.from([2, ...Buffer.alloc(16, 0xff)]), 'kind 2 are no record'],
+    ['a mark elsewhere', mark(120), 'expected log from 100, found it from 120'],
+  ])('%s is refused', async (_, bytes, reason) => {
+    await open(new SlowDisk()).log.close();
+    const spool = Spool.open({ path: file, budgetBytes: 1e6 });
+    spool.append(bytes);
+    await spool.close();
+    const reader = new DurableLogReader(file);
+    expect(() => reader.read()).toThrow(reason);
+    await reader.close();
+  });
+
+  it('of version 1 is refused', async () => {
+    const spool = Spool.create({ path: file, budgetBytes: 1e6 });
+    spool.append(Buffer.from(JSON.stringify({ understudy: 'durable-log', version: 1, ...base })));
+    await spool.close();
+    expect(() => new DurableLogReader(file)).toThrow('is no durable log of version 2');
   });
 
   it('is begun anew: nothing of an earlier seed is in it', async () => {
@@ -218,9 +288,9 @@ describe('a durable log', () => {
     const spool = Spool.create({ path: file, budgetBytes: 1e6 });
     spool.append(Buffer.from('a seed’s log'));
     await spool.close();
-    expect(() => new DurableLogReader(file)).toThrow('is no durable log of version 1');
+    expect(() => new DurableLogReader(file)).toThrow('is no durable log of version 2');
     const { log } = open(new SlowDisk());
-    const [first, , third] = records(10, 20, 30) as [DurableRecord, DurableRecord, DurableRecord];
+    const [first, , third] = frames(10, 20, 30) as [DurableFrame, DurableFrame, DurableFrame];
     log.push(first);
     log.push(third);
     void log.close(); // its flush never ends

@@ -1,8 +1,13 @@
 // Both nodes die at the same moment. The one that was backup comes back alone and goes on from what it had
-// kept, with the guest's memory: the machine did not boot.
+// kept, with the guest's memory: the machine did not boot. With `ack: durable` nothing is missing.
+import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { judge } from '../../src/demo/judge.ts';
+import { LoadProcess } from '../../src/demo/load-process.ts';
 import type { WatchEvent } from '../../src/observe/control-client.ts';
+import { openStore } from '../../src/store/store.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 
 let pair: PairUnderTest;
@@ -45,6 +50,7 @@ test('both nodes are lost: the backup of before goes on from its newest snapshot
   // Nothing before the last second was lost: it ran on from where the log ends.
   expect(restart?.agoMs).toBeGreaterThan(0);
   expect(restart?.agoMs).toBeLessThan(60_000);
+  expect(restart?.complete).toBe(false);
   const after = await pair.console(again);
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the guest's shell
   expect(await after.run('echo ${kept}; cat /data/written')).toMatch(/in-memory-only\s+on-disk/);
@@ -52,4 +58,84 @@ test('both nodes are lost: the backup of before goes on from its newest snapshot
   const other = pair.start('a');
   await pair.protectedBy(again, other);
   expect(await pair.compare(again, other)).toEqual([]);
+});
+
+/** Where the log ends that the store has behind its newest snapshot. */
+async function keptEnd(directory: string) {
+  const store = await openStore({ directory, mode: 'read' });
+  const snapshot = (await store.list()).at(-1);
+  const pieces = snapshot === undefined ? [] : await store.log.list(snapshot);
+  await store.close();
+  const { toTimeMs: ms, toIcount: icount } = pieces.at(-1) ?? {};
+  if (snapshot === undefined || ms === undefined) throw new Error('nothing was kept');
+  return { snapshot: snapshot.id, ms, icount };
+}
+
+test('both nodes are lost with `ack: durable`: all that was ever answered is still there', async () => {
+  const store = path.join(pair.stage.dir, 'store');
+  const durable = fs.mkdtempSync('/var/tmp/understudy-qemu-test-'); // on a disk, unlike /tmp here and there
+  try {
+    pair.configure((file) => {
+      file.ack = 'durable';
+      file.snapshots = { store, every: '4s', restart: 'newest' };
+      for (const node of Object.values(file.nodes)) node.durableLogDir = durable;
+    });
+    const { a, b } = await pair.protect();
+    await waitFor('a first snapshot', () =>
+      pair.events('b').some(({ type }) => type === 'snapshot') ? true : undefined,
+    );
+    // A cut in the log, at which the machine is loaded anew.
+    expect(await pair.compare(a, b)).toEqual([]);
+    let counted = 0;
+    const load = new LoadProcess(pair.world, {
+      ...{ runName: 'lost', readers: 0, counters: 2 },
+      onStats: ({ countersAcknowledged }) => {
+        counted = countersAcknowledged;
+      },
+    });
+    let seenText = '';
+    let isLost = false;
+    const watching = (async () => {
+      while (!isLost) seenText = await pair.read('/ledger').catch(() => seenText);
+    })();
+    const pieces = () =>
+      fs.readdirSync(path.join(store, 'logs'), { recursive: true }).filter((name) => {
+        return String(name).endsWith('.log');
+      }).length;
+    await waitFor('answers', () => (counted > 10 && seenText !== '' ? true : undefined));
+    const stored = pieces();
+    await waitFor('more log in the store', () => (pieces() > stored ? true : undefined));
+    // The next piece comes a second after this one.
+    await sleep(500);
+    await pair.freeze(b);
+    await pair.freeze(a);
+    isLost = true;
+    const [lostAt] = await Promise.all([a.killWithMachine(), b.killWithMachine()]);
+    const ending = load.stop(); // what is under way may be answered yet
+    const kept = await keptEnd(store);
+
+    const again = pair.start('b');
+    await pair.seen(again, 'alone');
+    await waitFor('the guest', () => pair.read('/read'));
+    const [record] = await Promise.all([ending, watching]);
+    const [restart] = restarts('b');
+    expect(restart).toMatchObject({ snapshot: kept.snapshot, complete: true });
+    const report = judge({
+      ledger: await pair.read('/ledger'),
+      journal: await pair.read('/counter.log'),
+      load: record,
+      seen: { seenText },
+    });
+    expect(report).toMatchObject({ lostLedgerLines: 0, findings: [] });
+    expect(report).toMatchObject({ lostCounterValues: 0, doubledCounterValues: 0 });
+    // The store alone would not have been enough.
+    expect(restart?.icount).toBeGreaterThan(kept.icount ?? 0);
+    const before = record.acknowledged.findLast(({ atMs }) => atMs < lostAt);
+    expect(before?.atMs).toBeGreaterThan(kept.ms + 100);
+    expect(seenText.split('\n').length).toBeGreaterThan(10);
+    // What is told from here on is another history.
+    expect(fs.readdirSync(durable)).toEqual([]);
+  } finally {
+    fs.rmSync(durable, { recursive: true, force: true });
+  }
 });

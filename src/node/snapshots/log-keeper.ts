@@ -19,8 +19,9 @@ import {
 import type { LogArchive, LogPiece, RunName } from '../../ports/snapshot-store.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
+import { wallClockMs } from '../wall-clock.ts';
+import { GrowingPiece } from './growing-piece.ts';
 import { snapshotLimits } from './limits.ts';
-import { encodeLogPayload, type LogMark } from './log-payload.ts';
 
 export interface LogKeeperOptions extends RunName {
   readonly layout: Layout;
@@ -34,35 +35,21 @@ export interface LogKeeperOptions extends RunName {
   readonly now?: () => number;
 }
 
-/** A piece that grows. */
-interface Growing {
-  readonly from: LogPosition;
-  readonly fromIcount: Icount;
-  readonly fromTimeMs: number;
-  readonly firstEpoch: Epoch;
-  to: LogPosition;
-  toIcount: Icount;
-  readonly chunks: Buffer[];
-  readonly marks: LogMark[];
-  bytes: number;
-}
-
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   readonly #now: () => number;
-  #growing: Growing | undefined;
+  #growing: GrowingPiece | undefined;
   readonly #waiting: { readonly piece: LogPiece; readonly bytes: number }[] = [];
   #waitingBytes = 0;
   #isReleased = false;
   #writing: Promise<void> | undefined;
   readonly #timer: NodeJS.Timeout;
   #epoch: Epoch = toEpoch(0);
-  #markedAt = 0;
   #keptTo: LogPosition | undefined;
 
   constructor(options: LogKeeperOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => Math.round(performance.timeOrigin + performance.now()));
+    this.#now = options.now ?? wallClockMs;
     this.#timer = setInterval(() => this.#write(), snapshotLimits.logPieceMs);
     this.#timer.unref();
   }
@@ -102,15 +89,7 @@ export class LogKeeper {
       this.#break(new UnderstudyError('log-format', gap));
       return;
     }
-    growing.chunks.push(segment.bytes);
-    growing.bytes += segment.bytes.length;
-    growing.to = segment.to;
-    growing.toIcount = segment.icount;
-    const now = this.#now();
-    if (now - this.#markedAt >= snapshotLimits.timeMarkMs) {
-      this.#markedAt = now;
-      this.#mark('time', now);
-    }
+    growing.take(segment, this.#now());
     if (growing.bytes >= snapshotLimits.logPieceBytes) this.#write();
     const waiting = this.#waitingBytes + growing.bytes;
     if (waiting > snapshotLimits.logWaitingBytesMax) {
@@ -124,12 +103,12 @@ export class LogKeeper {
 
   /** The primary was stopped at the end of what was received, and went on without a cut. */
   resumed(): void {
-    this.#mark('resumed', 0);
+    this.#growing?.mark('resumed', 0);
   }
 
   /** The machine was cut at the end of what was received. */
   cut(icount: Icount): void {
-    this.#mark('cut', icount);
+    this.#growing?.mark('cut', icount);
   }
 
   /** Log from here on is not kept: what waits is given up. */
@@ -148,22 +127,9 @@ export class LogKeeper {
   }
 
   #grow(from: LogPosition, fromIcount: Icount): void {
-    this.#growing = {
-      from,
-      fromIcount,
-      fromTimeMs: this.#now(),
-      firstEpoch: this.#epoch,
-      to: from,
-      toIcount: fromIcount,
-      chunks: [],
-      marks: [],
-      bytes: 0,
-    };
-  }
-
-  #mark(kind: LogMark['kind'], value: number): void {
-    const growing = this.#growing;
-    growing?.marks.push({ kind, offset: growing.bytes, position: growing.to, value });
+    const { vm, run, layout, term } = this.#options;
+    const start = { from, fromIcount, fromTimeMs: this.#now(), firstEpoch: this.#epoch };
+    this.#growing = new GrowingPiece({ vm, run, layout, term }, start);
   }
 
   #break(error: Error): void {
@@ -188,19 +154,10 @@ export class LogKeeper {
   #endPiece(): void {
     const growing = this.#growing;
     if (growing === undefined || growing.bytes === 0) return;
-    const { vm, run, layout, term } = this.#options;
-    const { from, to, fromIcount, toIcount, fromTimeMs, firstEpoch, marks } = growing;
-    const events = Buffer.concat(growing.chunks);
-    const piece = {
-      ...{ vm, run, layout: layout.qemu, term, from, to, fromIcount, toIcount, fromTimeMs },
-      toTimeMs: this.#now(),
-      firstEpoch,
-      lastEpoch: this.#epoch,
-      payload: encodeLogPayload(layout, { events, marks }),
-    };
+    const piece = growing.end(this.#now());
     this.#waiting.push({ piece, bytes: growing.bytes });
     this.#waitingBytes += growing.bytes;
-    this.#grow(to, toIcount);
+    this.#grow(piece.to, piece.toIcount);
   }
 
   async #writeAll(): Promise<void> {

@@ -11,6 +11,7 @@ import { copySparse } from '../../hypervisor/sparse-copy.ts';
 import { qemuVersion } from '../../hypervisor/version.ts';
 import {
   diskImage,
+  type LogPiece,
   ramImage,
   type Snapshot,
   type SnapshotManifest,
@@ -33,6 +34,8 @@ export interface PrepareOptions {
   /** Where pid files of those are kept. @default runDir */
   readonly pidDir?: string;
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
+  /** The log behind the snapshot. @default what the store has of it */
+  readonly pieces?: AsyncIterable<LogPiece>;
 }
 
 export interface Prepared {
@@ -139,7 +142,7 @@ async function asItIs(snapshot: Snapshot, ramFile: string): Promise<RolledForwar
 }
 
 async function executed(
-  { store, runDir, pidDir = runDir, dir, onReplayer }: PrepareOptions,
+  options: PrepareOptions,
   work: {
     readonly vm: VmConfig;
     readonly snapshot: Snapshot;
@@ -147,6 +150,7 @@ async function executed(
     readonly diskImages: Readonly<Record<string, string>>;
   },
 ): Promise<RolledForward> {
+  const { runDir, pidDir = runDir, dir, onReplayer } = options;
   const { vm, snapshot, until, diskImages } = work;
   const { manifest } = snapshot;
   const ramFile = path.join(runDir, 'ram');
@@ -156,7 +160,7 @@ async function executed(
     layout: layoutFor(manifest.layout),
     deviceState: await snapshot.deviceState(),
     cut: manifest,
-    pieces: store.log.follow(manifest),
+    pieces: options.pieces ?? options.store.log.follow(manifest),
     dir: path.join(runDir, 'past'),
     ...(onReplayer === undefined ? {} : { onReplayer }),
   });

@@ -9,16 +9,20 @@
  *     them leaves them marked, and nothing boots from them.
  *  3. All of the kept log is executed. Log that cannot be, also because the guest switched itself off in it,
  *     is no restart.
+ *  4. Where this node was the backup with `ack: durable`, the log is what it had on its disk, and nothing that
+ *     was ever acknowledged is missing (durable-tail.ts). A durable log that cannot be used leaves what the
+ *     store has, and it is said why.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { flushDirectory } from '../../arbiter/directory.ts';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import type { Term } from '../../base/units.ts';
+import { logPosition, type Term } from '../../base/units.ts';
 import { copySparse } from '../../hypervisor/sparse-copy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
 import { openStore } from '../../store/store.ts';
 import { markImage, unmarkImage } from '../seeding/image-marker.ts';
+import { findDurableTail } from './durable-tail.ts';
 import { prepareMachine } from './prepare.ts';
 import { type PreparedMachine, preparedPaths } from './prepared.ts';
 
@@ -58,30 +62,51 @@ export interface RestartOptions {
   readonly pidDir: string;
   /** Images of the machine's disks, by id: replaced. */
   readonly diskImages: Readonly<Record<string, string>>;
+  /** Where this node's durable log is, if it ever had one. */
+  readonly durableLog: string;
 }
 
 /** A machine that is ready to go on, its disks in place. */
 export interface Restart {
   readonly machine: PreparedMachine;
   readonly snapshot: string;
-  /** When the last log that is kept was received, milliseconds since 1970. */
+  /** When the last log that was executed had been received, milliseconds since 1970. */
   readonly logEndMs: number;
+  /** Why log may be missing that was acknowledged; `undefined`: none is. */
+  readonly whyIncomplete: string | undefined;
 }
 
 /** Throws like `prepareMachine`, and `resources` without room for the disks. */
 export async function prepareRestart(options: RestartOptions): Promise<Restart> {
-  const { snapshot, dir, runDir, pidDir, diskImages } = options;
+  const { snapshot, dir, diskImages } = options;
   fs.rmSync(dir, { recursive: true, force: true });
   return reading(options.store, async (store) => {
-    let logEndMs = snapshot.takenAtMs;
-    for (const piece of await store.log.list(snapshot)) {
-      logEndMs = Math.max(logEndMs, piece.toTimeMs);
-    }
-    const until = { kind: 'end' } as const;
-    const { machine } = await prepareMachine({ store, snapshot, until, dir, runDir, pidDir });
+    const { machine, logEndMs, whyIncomplete } = await executeAll(store, options);
     await replaceDisks(machine, diskImages);
-    return { machine, snapshot: snapshot.id, logEndMs };
+    return { machine, snapshot: snapshot.id, logEndMs, whyIncomplete };
   });
+}
+
+/** With the durable log, or if that is of no use with the log of the store. */
+async function executeAll(
+  store: SnapshotStore,
+  { snapshot, dir, runDir, pidDir, durableLog }: RestartOptions,
+): Promise<Omit<Restart, 'snapshot'>> {
+  let keptTo = snapshot.position;
+  let keptEndMs = snapshot.takenAtMs;
+  for (const { to, toTimeMs } of await store.log.list(snapshot)) {
+    keptTo = logPosition(Math.max(keptTo, to));
+    keptEndMs = Math.max(keptEndMs, toTimeMs);
+  }
+  const durable = await findDurableTail(durableLog, snapshot, keptTo);
+  const isUsed = 'pieces' in durable;
+  const { machine } = await prepareMachine({
+    ...{ store, snapshot, dir, runDir, pidDir, until: { kind: 'end' } },
+    ...(isUsed ? { pieces: durable.pieces } : {}),
+  });
+  return isUsed
+    ? { machine, logEndMs: durable.endMs, whyIncomplete: undefined }
+    : { machine, logEndMs: keptEndMs, whyIncomplete: durable.whyNot };
 }
 
 /** Puts its images in the place of the node's. Throws `resources`, `config`. */

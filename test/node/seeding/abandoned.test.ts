@@ -73,7 +73,7 @@ function backup(logs: Pick<BackupRoleOptions, 'spool' | 'durableLog'>) {
   send(begin);
   const cut = { deviceStateBytes: 1, logPosition: from, icount: 0 as never };
   send({ ...begin, ...cut, type: 'seedOffer' });
-  return { role, heard, acks, events, shipper: new LogShipper(a, layout, term(1), from) };
+  return { role, heard, acks, events, send, shipper: new LogShipper(a, layout, term(1), from) };
 }
 
 it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
@@ -120,22 +120,32 @@ it('a durable log that cannot be begun: the same, before any log was taken', asy
   expect(JSON.stringify(heard.at(-1))).toContain("Cannot keep log in '");
 });
 
-it('the durable log has what the primary shipped, and where it begins', async () => {
+it('the durable log has what the primary shipped, where it begins, and where the primary stood still', async () => {
   const durableLog = { path: path.join(dir, 'durable-log'), budgetBytes: 1e9 };
-  const { role, shipper, acks } = backup({ spool, durableLog });
+  const { role, shipper, acks, send } = backup({ spool, durableLog });
   const shipped = segments(5);
-  for (const segment of shipped) shipper.ship(segment);
+  for (const segment of shipped.slice(0, 2)) shipper.ship(segment);
+  send({ type: 'resumed', position: shipped[1]?.to ?? from });
+  for (const segment of shipped.slice(2, 4)) shipper.ship(segment);
+  const { to: position = from, icount = 0 as never } = shipped[3] ?? {};
+  const digest = { deviceState: '0', ram: [] }; // nothing is compared: there is no copy yet
+  send({ type: 'cut', cutId: '1', position, icount, deviceStateBytes: 1, digest });
+  for (const segment of shipped.slice(4)) shipper.ship(segment);
   await vi.waitUntil(() => {
     const reader = new DurableLogReader(durableLog.path);
     const unpacker = new SegmentUnpacker(layout);
     const found: Buffer[] = [];
+    const kinds: string[] = [];
     for (let next = reader.read(); next !== undefined; next = reader.read()) {
-      found.push(unpacker.unpack(next.payload));
+      kinds.push(next.kind);
+      if (next.kind === 'frame') found.push(unpacker.unpack(next.payload));
+      if (next.kind === 'cut') expect(next).toMatchObject({ position, icount });
     }
     void reader.close();
     if (found.length < shipped.length) return false;
     expect(reader.base).toMatchObject({ term: 1, seedId: '1.1', position: from, layout: '7.2' });
     expect(found).toEqual(shipped.map(({ bytes }) => bytes));
+    expect(kinds).toEqual(['frame', 'frame', 'resumed', 'frame', 'frame', 'cut', 'frame']);
     return true;
   });
   expect(acks.filter((position) => position > 0)).toEqual([]); // it executes nothing yet
