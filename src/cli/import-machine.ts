@@ -80,7 +80,7 @@ async function fileLike(
     const ids = vm.disks.map(({ id }) => id).join(', ') || 'none';
     throw new UnderstudyError(
       'config',
-      `VM file '${like}' has ${vm.disks.length} disks (${ids}), and ${images.length} images are given`,
+      `VM file '${like}' has ${vm.disks.length} disks (${ids}); the number of images given is ${images.length}`,
       { hint: 'give an image for each, in that order' },
     );
   }

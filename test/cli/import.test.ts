@@ -231,7 +231,7 @@ describe('what cannot be imported is refused, with all that is wrong', () => {
         fs.writeFileSync(at('two.yaml'), 'name: x\nmemory: 64M\ndisks: [{}, {}]\n');
         return [disk, '--vm', at('two.yaml')];
       },
-      ['has 2 disks (d0, d1), and 1 images are given', 'try: give an image for each'],
+      ['has 2 disks (d0, d1); the number of images given is 1', 'try: give an image for each'],
     ],
   ])('%s', async (_, args, says) => {
     const out = freshOut();
