@@ -6,6 +6,7 @@ import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { runCommand, throwUsageErrors } from './exit.ts';
+import { importCommand } from './import.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
 import { replayCommand } from './replay.ts';
@@ -26,6 +27,7 @@ const program = new Command('understudy')
   .addCommand(snapshotCommand())
   .addCommand(restoreCommand())
   .addCommand(replayCommand())
+  .addCommand(importCommand())
   .addCommand(witnessCommand())
   .addCommand(secretCommand())
   .addCommand(demoCommand())

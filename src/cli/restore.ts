@@ -2,14 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
-import YAML from 'yaml';
-import { pairName } from '../arbiter/state.ts';
-import { UnderstudyError } from '../base/errors.ts';
-import { freeAddresses } from '../demo/stage.ts';
 import { requireRoom } from '../node/run-dir.ts';
 import { findSnapshot, type Prepared, prepareMachine } from '../node/snapshots/prepare.ts';
-import { preparedPaths } from '../node/snapshots/prepared.ts';
 import { type InstantOptions, instantOf, withInstant } from './instant-option.ts';
+import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';
 import { runNode } from './node.ts';
 import { type StoreOption, usingStore, withStore } from './store-option.ts';
 
@@ -17,13 +13,10 @@ interface Options extends StoreOption, InstantOptions {
   readonly as: string;
   readonly out: string;
   readonly vm?: string;
-  readonly egress?: string;
+  readonly egress: string;
   readonly start: boolean;
   readonly json?: boolean;
 }
-
-const firstNode = 'a';
-const secondNode = 'b';
 
 export function restoreCommand(): Command {
   const command = new Command('restore')
@@ -44,12 +37,8 @@ export function restoreCommand(): Command {
 }
 
 async function restore(id: string | undefined, options: Options): Promise<void> {
-  const { as, out, start } = options;
-  if (!pairName.test(as)) {
-    throw new UnderstudyError('config', `A pair cannot be called '${as}'`, {
-      hint: 'give 1-32 letters, digits, _ or -',
-    });
-  }
+  const { as, out, egress, start } = options;
+  checkPairName(as);
   const dir = path.resolve(out);
   const prepared = await usingStore(options, 'read', async (store) => {
     const until = instantOf(options);
@@ -65,7 +54,8 @@ async function restore(id: string | undefined, options: Options): Promise<void> 
       return prepareMachine({ store, snapshot, until, dir, runDir });
     });
   });
-  const pairFile = await writePairFile(dir, prepared, options);
+  const disks = prepared.vm.disks.map(({ id }) => id);
+  const pairFile = await writePairFile(dir, { name: as, disks, egress });
   tell(prepared, { pairFile, ...options });
   if (!start) return;
   const { machine } = prepared;
@@ -82,33 +72,6 @@ export async function inRunDir<T>(work: (dir: string) => Promise<T>): Promise<T>
   }
 }
 
-async function writePairFile(
-  dir: string,
-  { vm }: Prepared,
-  { as, egress }: Options,
-): Promise<string> {
-  const [listenA, listenB] = await freeAddresses(2);
-  const images = (imageOf: (id: string) => string) =>
-    Object.fromEntries(vm.disks.map(({ id }) => [id, imageOf(id)]));
-  const pair = {
-    pair: as,
-    vm: preparedPaths(dir).vmFile,
-    arbiter: `file:${path.join(dir, 'arbiter')}`,
-    nodes: {
-      [firstNode]: { listen: listenA, disks: images(preparedPaths(dir).disk), egress },
-      [secondNode]: {
-        listen: listenB,
-        disks: images((id) => path.join(dir, `backup.${id}.raw`)),
-        egress: 'none',
-      },
-    },
-  };
-  await fs.promises.mkdir(path.join(dir, 'arbiter'), { mode: 0o700 });
-  const file = path.join(dir, 'pair.yaml');
-  await fs.promises.writeFile(file, YAML.stringify(pair), { flag: 'wx', mode: 0o600 });
-  return file;
-}
-
 function tell(
   { machine, icount, completions }: Prepared,
   { pairFile, start, json }: Options & { readonly pairFile: string },
@@ -121,12 +84,9 @@ function tell(
     );
     return;
   }
-  const node = (name: string): string => `understudy node --pair ${pairFile} --name ${name}`;
   const lines = [
     `prepared from ${snapshot}, at icount ${icount}`,
-    ...(start ? [] : [`start it:   ${node(firstNode)} --from ${machine.dir}`]),
-    `protect it: ${node(secondNode)}`,
-    `look at it: understudy console --pair ${pairFile}`,
+    ...goOnLines(pairFile, { startsBy: start ? undefined : `--from ${machine.dir}` }),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -60,6 +60,13 @@ export type VmDescription = Omit<VmConfig, 'firmware'>;
  * such QEMU, or it has no firmware.
  */
 export async function loadVmConfig(file: string): Promise<VmConfig> {
+  const vm = await readVmDescription(file);
+  await qemuVersion(vm.qemu); // knows best what is wrong with a program that is no QEMU
+  return { ...vm, firmware: await findFirmware(vm.qemu) };
+}
+
+/** As `loadVmConfig`, and asks no QEMU. */
+export async function readVmDescription(file: string): Promise<VmDescription> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -69,9 +76,7 @@ export async function loadVmConfig(file: string): Promise<VmConfig> {
       hint: 'check the path and the rights of the file',
     });
   }
-  const vm = parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
-  await qemuVersion(vm.qemu); // knows best what is wrong with a program that is no QEMU
-  return { ...vm, firmware: await findFirmware(vm.qemu) };
+  return parseVmConfig(text, { file, baseDir: path.dirname(path.resolve(file)) });
 }
 
 /**
@@ -83,15 +88,22 @@ export function parseVmConfig(
   text: string,
   { file, baseDir }: { readonly file: string; readonly baseDir: string },
 ): VmDescription {
+  const described = describeVm(text, baseDir);
+  if ('vm' in described) return described.vm;
+  const lines = described.problems.map(({ line, place, message }) =>
+    place === '' ? `line ${line}: ${message}` : `line ${line}, ${place}: ${message}`,
+  );
+  const message = `VM file '${file}' is not usable:\n  ${lines.join('\n  ')}`;
+  throw new UnderstudyError('config', message, { hint: 'see docs/vm-file.md' });
+}
+
+/** As `parseVmConfig`, for a caller that has its own words for what is wrong. */
+export function describeVm(
+  text: string,
+  baseDir: string,
+): { readonly vm: VmDescription } | { readonly problems: readonly Problem[] } {
   const read = readVmFile(text, baseDir);
-  if (isProblems(read)) {
-    const lines = read.map(({ line, place, message }) =>
-      place === '' ? `line ${line}: ${message}` : `line ${line}, ${place}: ${message}`,
-    );
-    const message = `VM file '${file}' is not usable:\n  ${lines.join('\n  ')}`;
-    throw new UnderstudyError('config', message, { hint: 'see docs/vm-file.md' });
-  }
-  return complete(read);
+  return isProblems(read) ? { problems: read } : { vm: complete(read) };
 }
 
 function isProblems(read: VmFile | readonly Problem[]): read is readonly Problem[] {

@@ -5,8 +5,19 @@ import { limits } from '../base/limits.ts';
 import { nextData } from './libc.ts';
 import { isZero } from './ram.ts';
 
+export interface CopyOptions {
+  /** Ends the copy, which throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Up to where the image is copied, bytes; holes count. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
 /** Into a new file, for its owner only. Throws `resources`; nothing of the new file stays then. */
-export async function copySparse(from: string, to: string): Promise<void> {
+export async function copySparse(
+  from: string,
+  to: string,
+  { signal, onProgress }: CopyOptions = {},
+): Promise<void> {
   let source: fs.promises.FileHandle | undefined;
   let target: fs.promises.FileHandle | undefined;
   try {
@@ -16,16 +27,19 @@ export async function copySparse(from: string, to: string): Promise<void> {
     await target.truncate(size);
     const buffer = Buffer.alloc(limits.seedReadBytes);
     for (let at = 0; ; ) {
+      signal?.throwIfAborted();
       const data = nextData(source.fd, at);
       if (data === undefined) return;
       const wanted = Math.min(buffer.length, data.to - data.from);
       const { bytesRead } = await source.read(buffer, 0, wanted, data.from);
       const bytes = buffer.subarray(0, bytesRead);
-      if (!isZero(bytes)) await target.write(bytes, 0, bytesRead, data.from);
+      if (!isZero(bytes)) await writeAll(target, bytes, data.from);
       at = data.from + bytesRead;
+      onProgress?.(at);
     }
   } catch (thrown) {
     if (target !== undefined) fs.rmSync(to, { force: true });
+    if (signal?.aborted === true) throw signal.reason;
     throw new UnderstudyError('resources', `Cannot copy '${from}' to '${to}'`, {
       cause: asError(thrown),
       hint: 'check that there is room, and that nothing is there already',
@@ -33,5 +47,16 @@ export async function copySparse(from: string, to: string): Promise<void> {
   } finally {
     await source?.close();
     await target?.close();
+  }
+}
+
+/** On a file system that is about to be full a write may take a part; only the next one fails. */
+async function writeAll(
+  target: fs.promises.FileHandle,
+  bytes: Buffer,
+  offset: number,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await target.write(bytes, at, bytes.length - at, offset + at)).bytesWritten;
   }
 }

@@ -53,6 +53,7 @@ const verbs = [
   'snapshot',
   'restore',
   'replay',
+  'import',
 ];
 
 describe('understudy', () => {

@@ -37,7 +37,8 @@ import { headerBytes, type Layout, layoutFor } from '../../src/rrlog/layouts.ts'
 import { LogTail, type Segment } from '../../src/rrlog/log-tail.ts';
 import { startProxy, type TcpProxy } from '../wire/tcp-proxy.ts';
 
-const guestDir = fileURLToPath(new URL('../../build/guest', import.meta.url));
+/** What scripts/guest/build makes. */
+export const guestDir = fileURLToPath(new URL('../../build/guest', import.meta.url));
 const diskId = 'data';
 
 /** Deadlines: reached only when something is broken, so they are generous. */

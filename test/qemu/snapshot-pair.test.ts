@@ -1,73 +1,22 @@
 // A protected machine is kept by policy and on request, and comes back: as it was at a snapshot, alone and
 // then protected again, and at the last instant that was kept. What it did can be seen again.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cpuRegisters } from '../../src/hypervisor/device-state/cpu-registers.ts';
 import { parseDeviceState } from '../../src/hypervisor/device-state.ts';
-import type { NodeStatus } from '../../src/node/control-server.ts';
-import { loadPairConfig } from '../../src/node/pair-config.ts';
 import { readFrames } from '../../src/node/snapshots/frame-capture.ts';
-import { askNode, connectControl } from '../../src/observe/control-client.ts';
+import { askNode } from '../../src/observe/control-client.ts';
 import { openStore } from '../../src/store/store.ts';
-import { PairUnderTest, Terminal, waitFor } from './harness.ts';
+import { PairUnderTest, waitFor } from './harness.ts';
+import { consoleOf, controlOf, RunningVerbs, understudy, untilState } from './verbs.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const program = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
-const children: ChildProcess[] = [];
+const verbs = new RunningVerbs(() => pair.stage.dir);
 let pair: PairUnderTest;
 let store: string;
 /** Taken by hand, between the first and the second file. */
 let taken: string;
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function understudy(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { cwd: root, timeout: 40_000 };
-    execFile(process.execPath, [...program, ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
-
-/** A node in the foreground of a process of its own. */
-function run(...args: string[]): ChildProcess {
-  const log = fs.openSync(path.join(pair.stage.dir, `run${children.length}.log`), 'w');
-  const child = spawn(process.execPath, [...program, ...args], {
-    cwd: root,
-    stdio: ['ignore', log, log],
-  });
-  fs.closeSync(log);
-  children.push(child);
-  return child;
-}
-
-const controlOf = (pairFile: string, name: string): string =>
-  `${loadPairConfig(pairFile, name).self.runDir}/control`;
-
-async function untilState(pairFile: string, name: string, state: string): Promise<void> {
-  await waitFor(`${name} to be ${state}`, async () => {
-    const status = await askNode<NodeStatus>(controlOf(pairFile, name), 'status');
-    return status.state === state || undefined;
-  });
-}
-
-async function consoleOf(pairFile: string, name: string): Promise<Terminal> {
-  const socket = await connectControl(controlOf(pairFile, name));
-  socket.on('error', () => undefined);
-  const terminal = new Terminal((text) => socket.write(text));
-  socket.on('data', (bytes: Buffer) => terminal.take(bytes));
-  socket.write('{"command":"console"}\n');
-  return terminal;
-}
 
 beforeAll(async () => {
   pair = await PairUnderTest.open();
@@ -97,10 +46,7 @@ beforeAll(async () => {
 }, 90_000);
 
 afterAll(async () => {
-  for (const child of children) child.kill('SIGTERM');
-  for (const child of children) {
-    if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
-  }
+  await verbs.end();
   await pair.close();
 });
 
@@ -124,7 +70,7 @@ test('what was kept is listed, whole, and shown', async () => {
 
 test('a snapshot runs again, alone, and is protected again', async () => {
   const out = path.join(pair.stage.dir, 'again');
-  run('restore', taken, '--store', store, '--as', 'again', '--out', out);
+  verbs.run('restore', taken, '--store', store, '--as', 'again', '--out', out);
   const pairFile = path.join(out, 'pair.yaml');
   await waitFor('the pair file', () => fs.existsSync(pairFile) || undefined);
   await untilState(pairFile, 'a', 'alone');
@@ -132,7 +78,7 @@ test('a snapshot runs again, alone, and is protected again', async () => {
   const said = await terminal.run('cat /data/one; ls /data');
   expect(said).toContain('one');
   expect(said).not.toContain('two');
-  run('node', '--pair', pairFile, '--name', 'b');
+  verbs.run('node', '--pair', pairFile, '--name', 'b');
   await untilState(pairFile, 'a', 'protected');
   const found = await askNode(controlOf(pairFile, 'a'), 'verify');
   expect(found).toEqual({ ok: true, equal: true, differences: [] });
@@ -177,7 +123,16 @@ test('a debugger sees the registers of the snapshot', async () => {
   const { icount } = snapshot.manifest;
   await open.close();
   const path = `${pair.stage.dir}/gdb`;
-  const child = run('replay', taken, '--store', store, '--icount', String(icount), '--gdb', path);
+  const child = verbs.run(
+    'replay',
+    taken,
+    '--store',
+    store,
+    '--icount',
+    String(icount),
+    '--gdb',
+    path,
+  );
   await waitFor('the socket', () => fs.existsSync(path) || undefined);
   const socket = net.connect(path);
   await new Promise((resolve) => socket.once('connect', resolve));

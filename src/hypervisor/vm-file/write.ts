@@ -1,9 +1,16 @@
 /** Writes a machine as a VM file that means the same wherever it lies: paths are absolute. */
 import YAML from 'yaml';
-import type { VmConfig } from '../config.ts';
+import type { VmConfig, VmDescription } from '../config.ts';
 
 /** The text of a VM file. Images of disks are left out: a pair file names them. */
-export function writeVmFile({ name, qemu, machine, cpu, memoryBytes, ...vm }: VmConfig): string {
+export function writeVmFile({
+  name,
+  qemu,
+  machine,
+  cpu,
+  memoryBytes,
+  ...vm
+}: VmDescription): string {
   const { boot, disks, nics } = vm;
   return YAML.stringify({
     name,

@@ -3,7 +3,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
 import { parseVmConfig, type VmConfig, vmFingerprint } from '../../hypervisor/config.ts';
 import { findFirmware } from '../../hypervisor/firmware.ts';
 import type { QemuInstance } from '../../hypervisor/instance.ts';
@@ -18,6 +18,7 @@ import {
   type SnapshotStore,
 } from '../../ports/snapshot-store.ts';
 import { layoutFor } from '../../rrlog/layouts.ts';
+import { fillNewDirectory } from '../new-directory.ts';
 import { describeInstant, type Instant } from './instant.ts';
 import { PreparedMachine, preparedPaths } from './prepared.ts';
 import { type RolledForward, rollForward } from './roll-forward.ts';
@@ -100,15 +101,7 @@ export async function prepareMachine(options: PrepareOptions): Promise<Prepared>
     );
   }
   const vm = await machineOf(manifest);
-  makeEmpty(dir);
-  try {
-    return await fill(options, vm);
-  } catch (error) {
-    for (const name of fs.readdirSync(dir)) {
-      fs.rmSync(path.join(dir, name), { recursive: true, force: true });
-    }
-    throw error;
-  }
+  return fillNewDirectory(dir, () => fill(options, vm));
 }
 
 async function fill(options: PrepareOptions, vm: VmConfig): Promise<Prepared> {
@@ -189,17 +182,4 @@ async function machineOf(manifest: SnapshotManifest): Promise<VmConfig> {
     );
   }
   return vm;
-}
-
-function makeEmpty(dir: string): void {
-  try {
-    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (thrown) {
-    throw new UnderstudyError('rights', `Cannot create '${dir}'`, { cause: asError(thrown) });
-  }
-  const names = fs.readdirSync(dir);
-  if (names.length === 0) return;
-  throw new UnderstudyError('config', `'${dir}' is not empty: there is '${names[0]}' in it`, {
-    hint: 'give a new directory with --out',
-  });
 }
