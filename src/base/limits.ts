@@ -149,6 +149,8 @@ export const limits = {
   consoleHistoryBytes: 64 * 1024,
   /** An answer of a halted replayer's monitor takes 0.2 ms; a loaded machine is given this. */
   haltAnswerMs: 500,
+  /** Between two looks at a machine that a debugger holds, for as long as a person thinks. */
+  heldPollMs: 20,
   /**
    * Up to this lag a takeover is as quick as the load of a state; the primary runs freely. A copy
    * counts as ready when it has caught up to here.

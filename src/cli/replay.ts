@@ -5,11 +5,12 @@ import path from 'node:path';
 import { Command } from 'commander';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { parseVmConfig } from '../hypervisor/config.ts';
+import type { QemuInstance } from '../hypervisor/instance.ts';
 import { copySparse } from '../hypervisor/sparse-copy.ts';
 import { requireRoom } from '../node/run-dir.ts';
-import { checkGdbSocket, openToDebugger } from '../node/snapshots/debugged.ts';
+import { checkGdbSocket, type DebugOptions, openToDebugger } from '../node/snapshots/debugged.ts';
 import { type EpochTime, FrameCapture } from '../node/snapshots/frame-capture.ts';
-import { findSnapshot, type Prepared, prepareMachine } from '../node/snapshots/prepare.ts';
+import { findSnapshot, type PrepareOptions, prepareMachine } from '../node/snapshots/prepare.ts';
 import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
 import { type InstantOptions, instantOf, withInstant } from './instant-option.ts';
 import { inRunDir } from './restore.ts';
@@ -32,7 +33,7 @@ export function replayCommand(): Command {
     .option('--console <file>', 'what it printed; - is standard output')
     .option('--pcap <file>', 'what its network cards sent and received')
     .option('--memory <file>', 'its memory at the instant, a raw image')
-    .option('--gdb <socket>', 'let a debugger look at it there, on this unix socket, until Ctrl-C')
+    .option('--gdb <socket>', 'let a debugger go on from there, on this unix socket, until Ctrl-C')
     .option('--json', 'one JSON object at the end');
   withStore(withInstant(command)).addHelpText(
     'after',
@@ -55,26 +56,30 @@ async function replay(id: string | undefined, options: Options): Promise<void> {
       });
       return inRunDir(async (runDir) => {
         const ramBytes = snapshot.images.find(({ name }) => name === 'ram')?.bytes ?? 0;
-        requireRoom(runDir, ramBytes * (gdb === undefined ? 1 : 2));
+        requireRoom(runDir, ramBytes);
         const print = consoleTo(options.console);
         const cards = options.pcap === undefined ? undefined : cardsOf(snapshot);
         const capture = cards === undefined ? undefined : new FrameCapture(runDir, cards);
         const dir = path.join(scratch, 'past');
-        const prepared = await prepareMachine({
+        const past = {
           ...{ store, snapshot, until, dir, runDir },
-          onReplayer: async (instance) => {
+          onReplayer: async (instance: QemuInstance) => {
             if (print !== undefined) instance.console.on('data', print.write);
             await capture?.attach(instance);
           },
-        });
-        const { icount, completions, machine } = prepared;
+        };
+        const keepMemory = async (ramFile: string): Promise<void> => {
+          if (memory !== undefined) await copySparse(ramFile, path.resolve(memory));
+        };
+        const { icount, completions } =
+          gdb === undefined
+            ? await execute(past, keepMemory)
+            : await debug({ ...past, socket: gdb, onInstant: keepMemory });
         print?.close();
         const frames =
           options.pcap === undefined
             ? undefined
             : capture?.write(options.pcap, await epochTimes(store, snapshot));
-        if (memory !== undefined) await copySparse(machine.ramFile, path.resolve(memory));
-        if (gdb !== undefined) await debug(prepared, gdb, runDir);
         return { snapshot: snapshot.id, from: snapshot.icount, icount, completions, frames };
       });
     });
@@ -88,24 +93,43 @@ async function replay(id: string | undefined, options: Options): Promise<void> {
   }
 }
 
+interface Stood {
+  readonly icount: number;
+  readonly completions: number;
+}
+
+async function execute(
+  past: PrepareOptions,
+  keepMemory: (ramFile: string) => Promise<void>,
+): Promise<Stood> {
+  const { icount, completions, machine } = await prepareMachine(past);
+  await keepMemory(machine.ramFile);
+  return { icount, completions };
+}
+
 /** Until the debugger or the person at the terminal has enough. */
-async function debug(
-  { vm, machine, icount }: Prepared,
-  gdb: string,
-  runDir: string,
-): Promise<void> {
-  const debugged = await openToDebugger({ vm, machine, socket: gdb, runDir });
+async function debug(options: DebugOptions): Promise<Stood> {
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const debugged = await openToDebugger({
+    ...options,
+    onLogEnd: (icount, problem) => {
+      say(`the log ends at icount ${icount}${problem === undefined ? '' : `: ${problem.message}`}`);
+    },
+  });
+  const { icount, ended } = debugged;
   const enough = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
   try {
-    const where = `it stands at icount ${icount}`;
-    process.stderr.write(`${where}; in gdb: target remote ${gdb}. Ctrl-C ends it\n`);
-    await Promise.race([enough, debugged.exited]);
+    say(
+      `it stands at icount ${icount}; in gdb: target remote ${options.socket}. Ctrl-C here ends it`,
+    );
+    await Promise.race([enough, ended]);
   } finally {
     await debugged.end();
-    fs.rmSync(gdb, { force: true });
+    fs.rmSync(options.socket, { force: true });
   }
+  return { icount, completions: 0 };
 }
 
 const cardsOf = ({ id, vmFile }: SnapshotManifest): number =>

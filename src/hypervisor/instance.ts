@@ -207,10 +207,12 @@ export class QemuInstance {
    * Makes a request to a replayer's drive that has no device and no contents. It is done at once, and its
    * completion is a bottom half that waits for its event in the log (`blk_aio_prwv`, block/block-backend.c).
    */
-  async readNothing(): Promise<void> {
-    const said = await this.monitor.execute<string>('human-monitor-command', {
-      'command-line': `qemu-io ${nothingDrive} "aio_read -q 0 512"`,
-    });
+  async readNothing(deadlineMs?: number): Promise<void> {
+    const said = await this.monitor.execute<string>(
+      'human-monitor-command',
+      { 'command-line': `qemu-io ${nothingDrive} "aio_read -q 0 512"` },
+      deadlineMs === undefined ? {} : { deadlineMs },
+    );
     if (said !== '') throw new UnderstudyError('qemu', `QEMU did not read: ${said.trim()}`);
   }
 

@@ -7,6 +7,7 @@
  * It is brought to a halt at a log position, to be saved and compared (R9), and goes on from there; or at
  * the end of the log, to be taken over (R8).
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { StreamFrameDecoder } from '../base/stream-frames.ts';
@@ -36,6 +37,8 @@ export interface ReplayerOptions {
   readonly onEpoch?: (epoch: Epoch) => void;
   /** Power-on only: the first events, without which QEMU does not answer its monitor. */
   readonly first?: Buffer;
+  /** Whether a debugger has stopped the machine: nothing is late then. @default never */
+  readonly held?: () => boolean;
 }
 
 /** What a machine at rest stands at. */
@@ -134,9 +137,15 @@ export class Replayer {
 
   /** Takes over the state of a cut and starts to execute; feed the log from that cut on (R7). */
   async load(deviceState: Buffer): Promise<void> {
+    await this.loadToStand(deviceState);
+    this.letGo();
+  }
+
+  /** The same, but it stands still until `letGo`, or until a debugger lets it go on. */
+  async loadToStand(deviceState: Buffer): Promise<void> {
     this.#takeLog();
     await this.instance.loadDeviceState(deviceState);
-    await this.#begin();
+    await this.instance.restartTick();
   }
 
   /**
@@ -147,7 +156,24 @@ export class Replayer {
     this.#lastEchoed = false;
     this.#takeLog();
     await this.instance.readNothing();
-    await this.#begin();
+    await this.instance.restartTick();
+    this.letGo();
+  }
+
+  /**
+   * `standStill` and `goOn` in one, unseen by a debugger: to be saved, QEMU stops a running machine by itself
+   * and lets it go on, and the debugger is not told (`RUN_STATE_SAVE_VM` in `gdb_vm_state_change`, gdbstub.c).
+   * One that the debugger has stopped here stays so: its next `continue` is the machine's `cont`.
+   */
+  async passCut(icount: number): Promise<void> {
+    this.#feedToStand([encodeBottomHalf(this.#options.layout, icount)]);
+    await this.#untilExecuted(icount);
+    await this.#saved(icount, ['bh-oneshot']);
+    this.#lastEchoed = false;
+    this.#takeLog();
+    await this.instance.restartTick();
+    // A running machine takes the event at once, and answers when there is log behind it.
+    this.instance.readNothing(limits.replayerContMs).catch(this.#options.onError);
   }
 
   /** What was fed since the machine came to rest: for one that goes on in its place. */
@@ -160,8 +186,8 @@ export class Replayer {
     for (const events of this.#early.splice(0)) this.feed(events);
   }
 
-  async #begin(): Promise<void> {
-    await this.instance.restartTick();
+  /** Lets a machine execute that has its state. */
+  letGo(): void {
     // Answered only when log is there: with none QEMU waits for it while it holds its lock. If it
     // cannot go on, whoever waits for instructions finds out.
     this.instance.cont(limits.replayerContMs).catch(() => undefined);
@@ -234,17 +260,31 @@ export class Replayer {
     proof: readonly AsyncOrEnd[],
     uncompleted: () => Iterable<number>,
   ): Promise<Halted> {
-    const held = this.#filters?.flush() ?? Buffer.alloc(0);
-    this.#filters = undefined;
-    this.#feeder.feed(Buffer.concat([held, encodeLastFrame(this.#options.layout), ...sentinels]));
-    this.#keepPoking();
+    this.#feedToStand(sentinels);
     await this.#untilExecuted(icount);
     await this.instance.stop();
+    const { deviceState, replay } = await this.#saved(icount, proof);
+    const completions = this.#completionsMade(replay, uncompleted);
+    return { deviceState, replay, completions };
+  }
+
+  /** What is fed from now on waits. */
+  #feedToStand(sentinels: readonly Buffer[]): void {
+    const left = this.#filters?.flush() ?? Buffer.alloc(0);
+    this.#filters = undefined;
+    this.#feeder.feed(Buffer.concat([left, encodeLastFrame(this.#options.layout), ...sentinels]));
+    this.#keepPoking();
+  }
+
+  /** Throws `takeover` when the saved state does not prove that all was executed. */
+  async #saved(
+    icount: number,
+    proof: readonly AsyncOrEnd[],
+  ): Promise<{ deviceState: Buffer; replay: ReplaySection }> {
     const deviceState = await this.instance.saveDeviceState();
     const replay = replaySection(parseDeviceState(deviceState));
     this.#prove(replay, icount, proof);
-    const completions = this.#completionsMade(replay, uncompleted);
-    return { deviceState, replay, completions };
+    return { deviceState, replay };
   }
 
   /** All events consumed, nothing in flight, and that still so some round trips later. */
@@ -255,6 +295,10 @@ export class Replayer {
     let read = -1;
     let steady = 0;
     while (steady < limits.haltSteadyReads) {
+      if (this.#options.held?.() === true) {
+        await sleep(limits.heldPollMs);
+        deadline = performance.now() + limits.stallMs;
+      }
       const left = Math.max(limits.haltAnswerMs, deadline - performance.now());
       const [now, inFlight] = await Promise.all([
         this.queryIcount(left),

@@ -1,7 +1,6 @@
 // A protected machine is kept by policy and on request, and comes back: as it was at a snapshot, alone and
 // then protected again, and at the last instant that was kept. What it did can be seen again.
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cpuRegisters } from '../../src/hypervisor/device-state/cpu-registers.ts';
@@ -9,6 +8,7 @@ import { parseDeviceState } from '../../src/hypervisor/device-state.ts';
 import { readFrames } from '../../src/node/snapshots/frame-capture.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import { openStore } from '../../src/store/store.ts';
+import { GdbStub } from './gdb-stub.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 import { consoleOf, controlOf, RunningVerbs, understudy, untilState } from './verbs.ts';
 
@@ -99,51 +99,94 @@ test('the last instant has what the snapshot had not, and shows what was done', 
   expect(age).toBeLessThan(120_000);
 });
 
-/** One packet to a GDB stub, and the answer's content. */
-function gdb(socket: net.Socket, command: string): Promise<string> {
-  const sum = Buffer.from(command).reduce((all, byte) => (all + byte) & 0xff, 0);
-  return new Promise((resolve) => {
-    let text = '';
-    socket.on('data', function take(chunk: Buffer) {
-      text += chunk.toString('latin1');
-      const found = /\$([^#]*)#[0-9a-f]{2}/.exec(text);
-      if (found === null) return;
-      socket.off('data', take);
-      socket.write('+');
-      resolve(found[1] ?? '');
-    });
-    socket.write(`$${command}#${sum.toString(16).padStart(2, '0')}`);
-  });
+/** A debugger at an instant behind the snapshot that was taken by hand; `walk` is what it does. */
+async function debugged<T>(until: readonly string[], walk: (gdb: GdbStub) => Promise<T>) {
+  const socket = `${pair.stage.dir}/gdb`;
+  const child = verbs.run('replay', taken, '--store', store, ...until, '--gdb', socket);
+  await waitFor('the socket', () => fs.existsSync(socket) || undefined);
+  const gdb = await GdbStub.connect(socket);
+  const found = await walk(gdb);
+  gdb.close();
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('exit', resolve));
+  expect(child.exitCode).toBe(0);
+  expect(fs.existsSync(socket)).toBe(false);
+  return found;
 }
 
-test('a debugger sees the registers of the snapshot', async () => {
+/** Linux's interrupt of the local timer: taken all the time, whatever the guest does. */
+const timerVector = 0xec;
+
+const stoppedAtBreakpoint = /^T05/;
+const stoppedAtEnd = /^T02/;
+
+/** On to the breakpoint, and a step off it as gdb does it. Returns the icount of the stop. */
+async function nextHit(gdb: GdbStub, entry: bigint): Promise<number> {
+  expect(await gdb.ask('c')).toMatch(stoppedAtBreakpoint);
+  expect((await gdb.registers())[16]).toBe(entry);
+  const hit = await gdb.icount();
+  expect(await gdb.ask('s')).toMatch(stoppedAtBreakpoint);
+  return hit;
+}
+
+test('a debugger sees the snapshot, stops on the way, and comes to the end of the log', async () => {
   const open = await openStore({ directory: store, mode: 'read' });
   const snapshot = await open.open(taken);
   const { general } = cpuRegisters(parseDeviceState(await snapshot.deviceState()));
-  const { icount } = snapshot.manifest;
+  const { icount, epoch } = snapshot.manifest;
   await open.close();
-  const path = `${pair.stage.dir}/gdb`;
-  const child = verbs.run(
-    'replay',
-    taken,
-    '--store',
-    store,
-    '--icount',
-    String(icount),
-    '--gdb',
-    path,
+
+  const walked = await debugged(['--icount', String(icount)], async (gdb) => {
+    expect(await gdb.icount()).toBe(icount);
+    const at = await gdb.registers();
+    expect([at[0], at[16]]).toEqual([general.rax, general.rip]);
+    const entry = await gdb.interruptEntry(timerVector);
+    const breakpoint = `1,${entry.toString(16)},1`;
+    expect(await gdb.ask(`Z${breakpoint}`)).toBe('OK');
+    const hits: number[] = [];
+    while (hits.length < 20) hits.push(await nextHit(gdb, entry));
+    // A step backwards needs a snapshot inside QEMU: it is refused, and nothing has changed.
+    expect(await gdb.ask('bs')).toBe('E14');
+    expect(await gdb.ask(`z${breakpoint}`)).toBe('OK');
+    expect(await gdb.ask('c')).toMatch(stoppedAtEnd);
+    const end = { icount: await gdb.icount(), registers: await gdb.registers() };
+    expect(await gdb.ask('c')).toMatch(stoppedAtEnd);
+    expect(await gdb.icount()).toBe(end.icount);
+    return { entry, hits, end };
+  });
+  const { entry, hits, end } = walked;
+  expect(hits).toEqual([...new Set(hits)].sort((a, b) => a - b));
+  expect(hits[0]).toBeGreaterThanOrEqual(icount);
+  expect(end.icount).toBeGreaterThan(hits.at(-1) ?? 0);
+
+  // The same stops from the middle of it, and the same end without any.
+  const middle = (hits[9] ?? 0) + 1;
+  await debugged(['--icount', String(middle)], async (gdb) => {
+    expect(await gdb.icount()).toBe(middle);
+    expect(await gdb.ask(`Z1,${entry.toString(16)},1`)).toBe('OK');
+    for (const hit of hits.slice(10)) expect(await nextHit(gdb, entry)).toBe(hit);
+  });
+  await debugged(['--epoch', String(epoch + 10)], async (gdb) => {
+    expect(await gdb.icount()).toBeGreaterThan(icount);
+    expect(await gdb.ask('c')).toMatch(stoppedAtEnd);
+    expect({ icount: await gdb.icount(), registers: await gdb.registers() }).toEqual(end);
+  });
+});
+
+test('a debugger cannot be where the kept log does not lead, and may end the machine', async () => {
+  const socket = `${pair.stage.dir}/gdb-refused`;
+  const replayed = await understudy(
+    ...['replay', taken, '--store', store, '--icount', '999999999999', '--gdb', socket],
   );
-  await waitFor('the socket', () => fs.existsSync(path) || undefined);
-  const socket = net.connect(path);
-  await new Promise((resolve) => socket.once('connect', resolve));
-  const registers = await gdb(socket, 'g');
-  // gdb's order: 16 general registers, then rip, each little-endian.
-  const rip = Buffer.from(registers.slice(16 * 16, 17 * 16), 'hex').readBigUInt64LE();
-  expect(rip).toBe(general.rip);
-  const rax = Buffer.from(registers.slice(0, 16), 'hex').readBigUInt64LE();
-  expect(rax).toBe(general.rax);
-  socket.destroy();
-  child.kill('SIGTERM');
+  expect(replayed).toMatchObject({ code: 1, stdout: '' });
+  expect(replayed.stderr).toContain('The kept log ends before icount 999999999999');
+  expect(fs.existsSync(socket)).toBe(false);
+
+  const child = verbs.run('replay', taken, '--store', store, '--end', '--gdb', socket);
+  await waitFor('the socket', () => fs.existsSync(socket) || undefined);
+  const gdb = await GdbStub.connect(socket);
+  void gdb.ask('k');
   await new Promise((resolve) => child.once('exit', resolve));
-  expect(fs.existsSync(path)).toBe(false);
+  gdb.close();
+  expect(child.exitCode).toBe(0);
 });

@@ -92,15 +92,8 @@ function isLater({ icount, epoch, takenAtMs }: SnapshotManifest, until: Instant)
  * is empty then.
  */
 export async function prepareMachine(options: PrepareOptions): Promise<Prepared> {
-  const { snapshot: manifest, until, dir } = options;
-  if (until !== undefined && isLater(manifest, until)) {
-    throw new UnderstudyError(
-      'config',
-      `${describeInstant(until)} is before snapshot ${manifest.id}: icount ${manifest.icount}, epoch ${manifest.epoch}`,
-      { hint: 'name an earlier snapshot, or none' },
-    );
-  }
-  const vm = await machineOf(manifest);
+  const { snapshot, until, dir } = options;
+  const vm = await machineAt(snapshot, until);
   return fillNewDirectory(dir, () => fill(options, vm));
 }
 
@@ -161,8 +154,18 @@ async function executed(
   return rolled;
 }
 
-/** The machine of a snapshot on this host. Throws `config` when it is not the same here. */
-async function machineOf(manifest: SnapshotManifest): Promise<VmConfig> {
+/** The machine of a snapshot on this host. Throws `config` when it is not the same here, or the instant is before it. */
+export async function machineAt(
+  manifest: SnapshotManifest,
+  until: Instant | undefined,
+): Promise<VmConfig> {
+  if (until !== undefined && isLater(manifest, until)) {
+    throw new UnderstudyError(
+      'config',
+      `${describeInstant(until)} is before snapshot ${manifest.id}: icount ${manifest.icount}, epoch ${manifest.epoch}`,
+      { hint: 'name an earlier snapshot, or none' },
+    );
+  }
   const file = `VM file of snapshot ${manifest.id}`;
   const described = parseVmConfig(manifest.vmFile, { file, baseDir: '/' });
   const { text } = await qemuVersion(described.qemu);

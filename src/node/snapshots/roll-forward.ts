@@ -50,6 +50,17 @@ export interface RollForwardOptions {
   readonly pidDir: string;
   /** The replayer before it loads its state: who wants to see what the guest does. */
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
+  readonly guide?: Guide;
+}
+
+/** Who lets the machine go on and stops it on the way: a debugger. */
+export interface Guide {
+  /** It has stopped the machine: nothing is late then. */
+  readonly held: () => boolean;
+  /** The machine has its state and stands still; it is for the guide to let it go. */
+  readonly loaded: (replayer: Replayer) => Promise<void>;
+  /** All was executed. The machine is ended when this resolves. */
+  readonly atEnd: (icount: Icount) => Promise<void>;
 }
 
 /** A machine at rest at an instant of its past. */
@@ -107,7 +118,7 @@ class Run {
   }
 
   async begin(): Promise<void> {
-    const { vm, layout, dir, pidDir, ramFile, deviceState, onReplayer } = this.#options;
+    const { vm, layout, dir, pidDir, ramFile, deviceState, onReplayer, guide } = this.#options;
     const name = 'past';
     const replayer = await Replayer.start({
       instance: {
@@ -120,6 +131,7 @@ class Run {
       onError: (error) => {
         this.#failure ??= error;
       },
+      ...(guide === undefined ? {} : { held: guide.held }),
     });
     this.#replayer = replayer;
     void replayer.instance.exited.then(({ reason, stderr }) => {
@@ -127,7 +139,9 @@ class Run {
       this.#failure ??= new UnderstudyError('qemu', `The replayer ended (${reason}): ${why}`);
     });
     await onReplayer?.(replayer.instance);
-    await replayer.load(deviceState);
+    await replayer.loadToStand(deviceState);
+    if (guide === undefined) replayer.letGo();
+    else await guide.loaded(replayer);
   }
 
   async toInstant(): Promise<RolledForward> {
@@ -138,12 +152,7 @@ class Run {
       if (await this.#takePiece(piece)) return this.#halt();
     }
     if (until.kind === 'end') return this.#halt();
-    const end = lastTimeMs === undefined ? '' : `, ${new Date(lastTimeMs).toISOString()}`;
-    throw new UnderstudyError(
-      'store',
-      `The kept log ends before ${describeInstant(until)}: at icount ${this.#tail.icount}${end}`,
-      { hint: 'name an earlier instant, or leave it out for the snapshot itself' },
-    );
+    throw endsBefore(until, this.#tail.icount, lastTimeMs);
   }
 
   async end(): Promise<void> {
@@ -155,7 +164,7 @@ class Run {
     const { layout, until } = this.#options;
     if (piece.to <= this.#tail.position) return false; // known already
     const { events, marks } = decodeLogPayload(layout, piece.payload);
-    let at = this.#startIn(piece, marks);
+    let at = startIn(piece, marks, this.#tail.position);
     const end =
       until.kind === 'time' ? timeOffset(piece, marks, until.ms, events.length) : undefined;
     for (const mark of marks) {
@@ -170,19 +179,6 @@ class Run {
     if (end === undefined) return this.#take(events.subarray(at));
     if (end > at) await this.#take(events.subarray(at, end));
     return true;
-  }
-
-  /** Offset of the first event in a piece that is behind what was taken so far. */
-  #startIn({ from, to }: LogPiece, marks: readonly LogMark[]): number {
-    const { position } = this.#tail;
-    if (from === position) return 0;
-    const here = marks.find((mark) => mark.kind === 'cut' && mark.position === position);
-    if (here !== undefined) return here.offset;
-    throw new UnderstudyError(
-      'log-format',
-      `The log from ${from} to ${to} does not go on from position ${position}`,
-      { hint: 'run `understudy snapshot verify`' },
-    );
   }
 
   /** Executes a stretch. Returns whether the instant lies in it. */
@@ -213,6 +209,10 @@ class Run {
     }
     this.#feed(this.#pauses.flush());
     const replayer = this.#replayer as Replayer;
+    if (this.#options.guide !== undefined) {
+      await replayer.passCut(value);
+      return;
+    }
     await replayer.standStill(value);
     await replayer.goOn();
   }
@@ -223,6 +223,7 @@ class Run {
     const replayer = this.#replayer as Replayer;
     const halted = await replayer.halt(icount, () => this.#requests.uncompleted());
     const { deviceState, completions } = halted;
+    await this.#options.guide?.atEnd(toIcount(icount));
     return { deviceState, icount: toIcount(icount), completions };
   }
 
@@ -238,7 +239,8 @@ class Run {
     while (replayer.pendingBytes > snapshotLimits.feedAheadBytes) {
       if (this.#failure !== undefined) throw this.#failure;
       await sleep(snapshotLimits.feedPollMs);
-      if (replayer.readBytes !== read) deadline = performance.now() + limits.stallMs;
+      const isHeld = this.#options.guide?.held() === true;
+      if (isHeld || replayer.readBytes !== read) deadline = performance.now() + limits.stallMs;
       read = replayer.readBytes;
       if (performance.now() > deadline) {
         throw new UnderstudyError(
@@ -251,8 +253,38 @@ class Run {
   }
 }
 
+/** Offset of the first event in a piece that is behind a position. Throws `log-format` when that is in no piece. */
+export function startIn(
+  { from, to }: LogPiece,
+  marks: readonly LogMark[],
+  position: LogPosition,
+): number {
+  if (from === position) return 0;
+  const here = marks.find((mark) => mark.kind === 'cut' && mark.position === position);
+  if (here !== undefined) return here.offset;
+  throw new UnderstudyError(
+    'log-format',
+    `The log from ${from} to ${to} does not go on from position ${position}`,
+    { hint: 'run `understudy snapshot verify`' },
+  );
+}
+
+/** The error for an instant that the kept log does not reach; `lastTimeMs`: of its last piece. */
+export function endsBefore(
+  until: Instant,
+  icount: Icount,
+  lastTimeMs: number | undefined,
+): UnderstudyError {
+  const end = lastTimeMs === undefined ? '' : `, ${new Date(lastTimeMs).toISOString()}`;
+  return new UnderstudyError(
+    'store',
+    `The kept log ends before ${describeInstant(until)}: at icount ${icount}${end}`,
+    { hint: 'name an earlier instant, or leave it out for the snapshot itself' },
+  );
+}
+
 /** Where a piece must end for a time; `undefined`: all of it is before that. */
-function timeOffset(
+export function timeOffset(
   piece: LogPiece,
   marks: readonly LogMark[],
   ms: number,
