@@ -41,6 +41,7 @@ const keyMs = 30;
 class Findings {
   readonly lagMs = new Distribution();
   readonly cutPauseMs = new Distribution();
+  readonly cutRoundTripMs = new Distribution();
   readonly discards: string[] = [];
   seeds = 0;
   cuts = 0;
@@ -61,6 +62,7 @@ class Findings {
         this.cuts += 1;
         this.takenBack += event.discarded;
         this.cutPauseMs.add(event.pauseMs - event.ramMs);
+        this.cutRoundTripMs.add(event.roundTripMs - event.ramMs);
         return;
       case 'seeded':
         this.seeds += 1;
@@ -88,7 +90,7 @@ class Findings {
       `${this.seeds} seeds, ${this.compared} compares (${this.unequal} unequal, ${this.clocksTaken} clocks taken), ` +
       `${this.takenBack} cuts taken back, ${this.discards.length} copies given up, ` +
       `lag p50 ${Math.round(this.lagMs.p(0.5))} p99 ${Math.round(this.lagMs.p(0.99))} ms, ` +
-      `cut pause p50 ${this.cutPauseMs.p(0.5).toFixed(1)} ms`
+      `cut pause p50 ${this.cutPauseMs.p(0.5).toFixed(1)} ms, as its node saw it ${this.cutRoundTripMs.p(0.5).toFixed(1)} ms`
     );
   }
 }

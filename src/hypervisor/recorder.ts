@@ -17,6 +17,7 @@ import { padNetId } from './command-line.ts';
 import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
 import type { QemuInstance } from './instance.ts';
 import { LogFollower } from './log-follower.ts';
+import { watchPause } from './pause-watch.ts';
 import { Throttle } from './throttle.ts';
 import { VcpuWaker } from './vcpu-waker.ts';
 import { requestsInFlight } from './virtio.ts';
@@ -53,8 +54,10 @@ export interface Cut<T> extends Frozen {
   readonly validated: Promise<void>;
   /** What was done while the machine was stopped. */
   readonly done: T;
-  /** From `stop` to `cont`, milliseconds. */
+  /** The guest stood still, by QEMU's own stamps, milliseconds. */
   readonly pauseMs: number;
+  /** From the command to stop to the answer to the one to go on: what the node saw of it. */
+  readonly roundTripMs: number;
   /** Part of the pause that `whileStopped` took. */
   readonly whileStoppedMs: number;
   /** Attempts that met a disk request in flight and were taken back. */
@@ -217,21 +220,24 @@ export class Recorder {
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
     const stoppedAt = performance.now();
-    let made: Omit<Cut<T>, 'pauseMs'> | undefined;
+    const pause = watchPause(this.instance.monitor);
+    let made: Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined;
     try {
       made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
       await this.instance.cont().finally(() => this.#follower.resume());
+      pause.close();
     }
-    return made && { ...made, pauseMs: performance.now() - stoppedAt };
+    const roundTripMs = performance.now() - stoppedAt;
+    return made && { ...made, roundTripMs, pauseMs: pause.ms() ?? roundTripMs };
   }
 
   async #whileStopped<T>(
     work: (frozen: Frozen) => Promise<T> | T,
     onTakenBack: (position: LogPosition) => void,
     discarded: number,
-  ): Promise<Omit<Cut<T>, 'pauseMs'> | undefined> {
+  ): Promise<Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined> {
     // Sent in one go: QEMU takes them in this order, and each wait for an answer is guest time.
     const [, inFlight, deviceState] = await Promise.all([
       this.instance.stop(),

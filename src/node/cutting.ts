@@ -72,8 +72,9 @@ export async function verifyBackup(
       link.send({ kind: 'control', term, control: { type: 'resumed', position } });
     });
   });
-  const { pauseMs, discarded } = cut;
-  reporter.report({ type: 'cut', purpose: 'verify', pauseMs, ramMs: cut.done.ramMs, discarded });
+  const { pauseMs, roundTripMs, discarded } = cut;
+  const { ramMs } = cut.done;
+  reporter.report({ type: 'cut', purpose: 'verify', pauseMs, roundTripMs, ramMs, discarded });
   await cut.validated;
 }
 

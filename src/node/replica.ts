@@ -174,46 +174,38 @@ export class Replica {
   async compare(cut: ComparedCut): Promise<Compared> {
     const comparing = this.#compareAndGoOn(cut);
     this.#comparing = comparing.catch(() => undefined);
-    const { differences, clockTaken, digest } = await comparing;
+    const { own, verdict, digest } = await comparing;
+    const { differences, mended } =
+      verdict ?? compareStates(await cut.primaryState, own, cut.clockRearmed);
     const blocks = differingBlocks(cut.ram, await digest());
-    if (blocks.length > 0) {
-      differences.push(`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`);
-    }
-    return { differences, clockTaken };
+    return {
+      differences: [
+        ...(differences.length > 0 ? describeDifferences(differences).split('\n') : []),
+        ...(blocks.length > 0
+          ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`]
+          : []),
+      ],
+      clockTaken: mended !== undefined,
+    };
   }
 
+  /** Without a verdict when the copy is to take over and the primary's state did not come. */
   async #compareAndGoOn({ icount, ram, primaryState, clockRearmed, whileStill }: ComparedCut) {
     this.#isComparing = true;
-    const { deviceState } = await this.#replayer.standStill(icount);
+    const { deviceState: own } = await this.#replayer.standStill(icount);
     const copy = await whileStill?.();
     const isWanted = (block: number): boolean => ram[block] !== null;
-    const digest =
+    const digested =
       copy === undefined ? await digestRam(this.#options.ramFile, isWanted) : undefined;
-    const own = parseDeviceState(deviceState);
-    // A primary that is lost before it sent its state is taken over from.
     const primary = await Promise.race([primaryState, this.#wanted.promise]);
-    let differences: readonly Difference[] = [];
-    let mended: Buffer | undefined;
-    if (primary !== undefined) {
-      const theirs = parseDeviceState(primary);
-      differences = compareDeviceStates(theirs, own);
-      if (differences.length > 0 && clockRearmed) {
-        mended = withJudgementOf(theirs, own);
-        if (mended !== undefined) {
-          differences = compareDeviceStates(theirs, parseDeviceState(mended));
-        }
-      }
-    }
-    if (differences.length === 0) {
-      if (mended === undefined) await this.#replayer.goOn();
-      else await this.#goOnWith(mended);
+    const verdict = primary && compareStates(primary, own, clockRearmed);
+    if (verdict === undefined || verdict.differences.length === 0) {
+      if (verdict?.mended === undefined) await this.#replayer.goOn();
+      else await this.#goOnWith(verdict.mended);
       this.#isComparing = false;
     }
-    return {
-      differences: differences.length > 0 ? describeDifferences(differences).split('\n') : [],
-      clockTaken: mended !== undefined,
-      digest: async (): Promise<RamDigest> => digest ?? digestRam(copy ?? '', isWanted),
-    };
+    const digest = async (): Promise<RamDigest> => digested ?? digestRam(copy ?? '', isWanted);
+    return { own, verdict, digest };
   }
 
   /** Lets a fresh replayer go on, with a state that differs from the present one's. */
@@ -221,6 +213,10 @@ export class Replica {
     const old = this.#replayer;
     const next = await startReplayer(this.#options, this.#storage, this.#nextReplayer);
     this.#nextReplayer += 1;
+    if (this.#gone) {
+      await next.destroy();
+      return;
+    }
     this.#replayer = next;
     this.#watch(next);
     for (const events of old.takeUnread()) next.feed(events);
@@ -273,6 +269,21 @@ export class Replica {
       this.#options.onFailure(`the replayer ended (${info.reason}): ${info.stderr.trim()}`);
     });
   }
+}
+
+/** `mended`: the copy's own state with the primary's judgement of the clock, when that is what differs. */
+function compareStates(
+  primary: Buffer,
+  own: Buffer,
+  clockRearmed: boolean,
+): { readonly differences: readonly Difference[]; readonly mended?: Buffer } {
+  const [theirs, ours] = [parseDeviceState(primary), parseDeviceState(own)];
+  const differences = compareDeviceStates(theirs, ours);
+  if (differences.length === 0 || !clockRearmed) return { differences };
+  const mended = withJudgementOf(theirs, ours);
+  if (mended === undefined) return { differences };
+  const others = compareDeviceStates(theirs, parseDeviceState(mended));
+  return others.length === 0 ? { differences: others, mended } : { differences };
 }
 
 function instanceOptions({ vm, pidDir, ramFile }: ReplicaOptions, storage: Storage) {

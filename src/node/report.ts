@@ -33,7 +33,10 @@ export type NodeEvent =
   | {
       readonly type: 'cut';
       readonly purpose: 'seed' | 'verify';
+      /** The guest stood still, by QEMU's own stamps. */
       readonly pauseMs: number;
+      /** The same as the node saw it, from its command to the answer. */
+      readonly roundTripMs: number;
       /** Part of the pause that compared or read the RAM. */
       readonly ramMs: number;
       readonly discarded: number;

@@ -52,9 +52,19 @@ function open(packed: Uint8Array, maxBytes: number): Opened {
   return { codec, bytes, crc: all.readUInt32BE(5), data: all.subarray(packHeadBytes) };
 }
 
+/** Segments are small: of zlib's default, a quarter of a megabyte, most of the time goes into clearing it. */
+const segmentMemLevel = 5;
+
+/** zlib's output buffer, in which all of it has room: its default is 16 KiB, for each segment. */
+function outputOf(bytes: number): { readonly chunkSize: number } {
+  return { chunkSize: Math.min(bytes + outputBytesMin, outputBytesMax) };
+}
+const outputBytesMin = 64; // zlib refuses less
+const outputBytesMax = 65_536; // what a damaged head says is not taken at its word
+
 function inflate(opened: Opened, dictionary: Buffer | undefined): Buffer {
   // zlib refuses a limit of 0; a longer output than announced is caught by the length check.
-  const limit = { maxOutputLength: Math.max(opened.bytes, 1) };
+  const limit = { maxOutputLength: Math.max(opened.bytes, 1), ...outputOf(opened.bytes) };
   try {
     return inflateRawSync(opened.data, dictionary ? { ...limit, dictionary } : limit);
   } catch (error) {
@@ -80,7 +90,7 @@ function refused(why: string, cause?: unknown): UnderstudyError {
 /** Pack bytes of any kind on their own. `deflate` falls back to `stored` where it would not help. */
 export function pack(bytes: Uint8Array, codec: 'stored' | 'deflate' = 'deflate'): Buffer {
   if (codec === 'deflate' && bytes.length >= bounds.deflateFromBytes) {
-    const packed = deflateRawSync(bytes, { level: 1 });
+    const packed = deflateRawSync(bytes, { level: 1, ...outputOf(bytes.length) });
     if (packed.length < bytes.length) return frame('deflate', bytes, packed);
   }
   return frame('stored', bytes, bytes);
@@ -134,7 +144,8 @@ export class SegmentPacker {
     this.#history.append(deltas);
     if (bytes.length >= bounds.deflateFromBytes) {
       const level = bytes.length <= bounds.deflateHardBytesMax ? 6 : 1;
-      const packed = deflateRawSync(deltas, dictionary ? { level, dictionary } : { level });
+      const options = { level, memLevel: segmentMemLevel, ...outputOf(deltas.length) };
+      const packed = deflateRawSync(deltas, dictionary ? { ...options, dictionary } : options);
       if (packed.length < bytes.length) return frame('segment', bytes, packed);
     }
     return frame('stored', bytes, bytes);

@@ -21,7 +21,14 @@ export interface KeptCut {
   readonly ram: RamDigest;
 }
 
+interface CutOptions {
+  readonly keep: boolean;
+  readonly judged?: ((deviceState: Buffer) => Buffer) | undefined;
+}
+
 export class KeptPair {
+  /** Compares after which the copy took the primary's judgement of the clock. */
+  clocksTaken = 0;
   readonly machine: Machine;
   readonly replica: Replica;
   readonly keeper: SnapshotKeeper;
@@ -119,8 +126,11 @@ export class KeptPair {
     }
   }
 
-  /** A compare; with `keep` a snapshot. Throws when the copy differs or it was not kept. */
-  async cut({ keep }: { readonly keep: boolean }): Promise<KeptCut> {
+  /**
+   * A compare; with `keep` a snapshot. Throws when the copy differs or it was not kept. `judged`: what
+   * the copy is told to be the primary's state, as if its clock's judge had been re-armed at the cut.
+   */
+  async cut({ keep, judged }: CutOptions): Promise<KeptCut> {
     const { machine, keeper } = this;
     let comparing: Promise<string> | undefined;
     const cut = await machine.recorder.cut(
@@ -128,7 +138,7 @@ export class KeptPair {
         const ram = await digestRam(machine.ramFile);
         const at = icount(replay.icount);
         const act = (): void => {
-          comparing = this.#compare({ position, at, ram, deviceState, keep });
+          comparing = this.#compare({ position, at, ram, deviceState, keep, judged });
           comparing.catch(() => undefined); // awaited below
         };
         this.#appointments.push({ position, act });
@@ -156,8 +166,9 @@ export class KeptPair {
     readonly ram: RamDigest;
     readonly deviceState: Buffer;
     readonly keep: boolean;
+    readonly judged: CutOptions['judged'];
   }): Promise<string> {
-    const { position, at, ram, deviceState, keep } = cut;
+    const { position, at, ram, deviceState, keep, judged } = cut;
     this.replica.feed(this.#pauses.flush());
     let tell: (result: KeepResult) => void = () => undefined;
     const outcome = new Promise<KeepResult>((resolve) => {
@@ -172,16 +183,16 @@ export class KeptPair {
       },
       tell,
     );
-    const state = Promise.resolve(deviceState);
-    const { differences } = await this.replica.compare({
+    const { differences, clockTaken } = await this.replica.compare({
       icount: at,
       ram,
-      primaryState: state,
-      clockRearmed: this.#pauses.takeRearmed(),
+      primaryState: Promise.resolve(judged?.(deviceState) ?? deviceState),
+      clockRearmed: judged !== undefined || this.#pauses.takeRearmed(),
       whileStill: keeping?.whileStill,
     });
     keeping?.settle(differences.length === 0 ? deviceState : undefined);
     if (differences.length > 0) throw new Error(differences.join('; '));
+    if (clockTaken) this.clocksTaken += 1;
     if (!keep) return '';
     const result = await outcome;
     if ('problem' in result) throw new Error(result.problem);

@@ -163,8 +163,8 @@ class Seed {
     });
     const { changes, ramMs, disksMs, copying } = cut.done;
     const bytesPerRound = [...this.#ramRounds, changes.reduce((sum, { bytes }) => sum + bytes, 0)];
-    const { pauseMs, discarded } = cut;
-    const figures = { pauseMs, ramMs, disksMs, discarded, bytesPerRound };
+    const { pauseMs, roundTripMs, discarded } = cut;
+    const figures = { pauseMs, roundTripMs, ramMs, disksMs, discarded, bytesPerRound };
     reporter.report({ type: 'cut', purpose: 'seed', ...figures });
     this.#rest = async () => {
       await storage.hurryCopies(disks);
