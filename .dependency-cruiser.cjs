@@ -68,6 +68,19 @@ module.exports = {
       to: { path: `^src/(${faces.join('|')})/` },
     },
     {
+      name: 'a-verb-loads-when-asked-for',
+      comment:
+        'src/cli says what verbs are called with; what one does is imported by its action only',
+      severity: 'error',
+      from: { path: '^src/cli/[^/]+$' },
+      to: {
+        path: '^src/|node_modules/',
+        pathNot: '^src/(cli/[^/]+$|base/)|node_modules/commander/',
+        dynamic: false,
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'core-is-pure',
       comment: 'src/core and src/base import no package and no Node module',
       severity: 'error',

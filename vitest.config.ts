@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -9,6 +10,10 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/qemu/**'],
           testTimeout: 20_000,
+          // On two processors one would be kept free, for nothing: many tests wait for a disk or a child.
+          maxWorkers: Math.max(2, availableParallelism() - 1),
+          // More at once in one file would only take time from each other's deadlines.
+          maxConcurrency: 2,
         },
       },
       {

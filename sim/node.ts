@@ -76,13 +76,15 @@ export class SimNode implements SimProcess {
 
   get standing(): PeerStanding {
     const { role, spoken } = this;
+    const logged = toTerm(0); // no snapshots here that a machine could go on from
     const term = role instanceof PrimaryLife ? role.term : this.#knownTerm;
-    if (role instanceof PrimaryLife) return { role: 'primary', term, isGranted: false, spoken };
+    if (role instanceof PrimaryLife)
+      return { role: 'primary', term, isGranted: false, spoken, logged };
     if (this.#isComing && !this.around.seams.tellsWonTerm) {
-      return { role: 'none', term, isGranted: false, spoken };
+      return { role: 'none', term, isGranted: false, spoken, logged };
     }
     const isGranted = this.#isComing || role?.isGranted === true;
-    return { role: role === undefined ? 'none' : 'backup', term, isGranted, spoken };
+    return { role: role === undefined ? 'none' : 'backup', term, isGranted, spoken, logged };
   }
 
   start(startAnew = false): void {
@@ -294,6 +296,8 @@ export class SimNode implements SimProcess {
       waitedMs: this.now - this.#seekingSince,
       startAnew: this.#startAnew,
       canRestart: false,
+      logged: toTerm(0),
+      restartWaitMs: 0,
     });
     if (choice.type === 'join' && end?.isOpen === true) {
       const role = new BackupLife(this, end);

@@ -4,12 +4,13 @@
  * not what it must be, or cannot be judged, is a finding.
  *
  *   npm run soak -- snapshots [--minutes 5] [--every 1s] [--restores 20] [--instants 20] [--starts 3]
- *                            [--against nothing] [--json]
+ *                            [--against nothing] [--pause 20] [--json]
  *
  * `--minutes`: under load, one half of it without snapshots for comparison; `--every`: time between two
  * snapshots; `--restores`, `--instants`: how many are gone back to, in three minutes at most; `--starts`:
  * how many of the restores are also started; `--against`: `compares` compares cuts as often where none is
- * kept, so that the difference is what keeping them costs. What is measured and judged: docs/restore.md.
+ * kept, so that the difference is what keeping them costs; `--pause`: between two requests of a client, ms: a longer
+ * one leaves the processors something to spare. What is measured and judged: docs/restore.md.
  */
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     instants: { type: 'string', default: '20' },
     starts: { type: 'string', default: '3' },
     against: { type: 'string', default: 'nothing' },
+    pause: { type: 'string', default: '20' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -55,6 +57,7 @@ const wanted = {
   instants: atLeast(0, 'instants'),
   starts: atLeast(0, 'starts'),
 };
+const pauseMs = Math.round(atLeast(0, 'pause', 999));
 const areOthersCompared = values.against === 'compares';
 if (!areOthersCompared && values.against !== 'nothing') {
   throw new UnderstudyError('config', `--against cannot be '${values.against}'`, {
@@ -66,12 +69,16 @@ const pastMsMax = 180_000;
 const twinPairs = 2;
 const progress = new Progress(process.stderr);
 
-function atLeast(least: number, name: 'minutes' | 'restores' | 'instants' | 'starts'): number {
+function atLeast(
+  least: number,
+  name: 'minutes' | 'restores' | 'instants' | 'starts' | 'pause',
+  most = 10_000,
+): number {
   const value = Number(values[name]);
-  if (value >= least && value <= 10_000) return value;
+  if (value >= least && value <= most) return value;
   throw new UnderstudyError(
     'config',
-    `--${name} must be ${least} to 10000: current value is '${values[name]}'`,
+    `--${name} must be ${least} to ${most}: current value is '${values[name]}'`,
   );
 }
 
@@ -93,7 +100,7 @@ async function soak(): Promise<SnapshotFigures> {
       pairKeys: { snapshots: { store: 'store' } },
     });
     const life = await livePair({
-      ...{ world, stage, soakMs, everyMs, areOthersCompared, progress },
+      ...{ world, stage, soakMs, everyMs, areOthersCompared, pauseMs, progress },
     });
     const storeDir = path.join(stage.dir, 'store');
     const store = await openStore({ directory: storeDir, mode: 'read' });

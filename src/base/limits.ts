@@ -73,10 +73,14 @@ export const limits = {
   cutQuietWaitMs: 50,
   /** A virtio queue holds 256 requests; each disk has one. */
   completionsMax: 256,
+  /** A replayer that stands still for so long while log waits is let go of its processor: on a busy machine 0.2 s pass by themselves. */
+  standingMs: 300,
   /** No instruction executed for so long although log is waiting: the replayer has stalled. */
   stallMs: 3_000,
   /** Reads of icount and requests in flight that must agree before a halted machine is stopped. */
   haltSteadyReads: 3,
+  /** How often one that still executes is asked how far it is: seldom, as it costs it time. */
+  haltLookMs: 20,
   /** How long a marker or a frame may wait in QEMU before its vCPU is woken to record it. */
   wakeMs: 1,
   /** A vCPU that sleeps longer than the tick is behind a clock that is ahead: what waits for it is unknown. */

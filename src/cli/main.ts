@@ -1,39 +1,5 @@
-/** The `understudy` command: one file a verb. */
-import { Command } from 'commander';
-import { benchCommand } from './bench.ts';
-import { consoleCommand } from './console.ts';
-import { demoCommand } from './demo.ts';
-import { doctorCommand } from './doctor.ts';
-import { drillCommand } from './drill.ts';
-import { runCommand, throwUsageErrors } from './exit.ts';
-import { importCommand } from './import.ts';
-import { logCommand } from './log.ts';
-import { nodeCommand } from './node.ts';
-import { replayCommand } from './replay.ts';
-import { restoreCommand } from './restore.ts';
-import { secretCommand } from './secret.ts';
-import { snapshotCommand } from './snapshot.ts';
-import { statusCommand } from './status.ts';
-import { stopCommand } from './stop.ts';
-import { witnessCommand } from './witness.ts';
+/** The `understudy` command. */
+import { runCommand } from './exit.ts';
+import { understudyProgram } from './program.ts';
 
-const program = new Command('understudy')
-  .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
-  .addCommand(nodeCommand())
-  .addCommand(statusCommand())
-  .addCommand(drillCommand())
-  .addCommand(stopCommand())
-  .addCommand(consoleCommand())
-  .addCommand(snapshotCommand())
-  .addCommand(restoreCommand())
-  .addCommand(replayCommand())
-  .addCommand(importCommand())
-  .addCommand(witnessCommand())
-  .addCommand(secretCommand())
-  .addCommand(demoCommand())
-  .addCommand(benchCommand())
-  .addCommand(doctorCommand())
-  .addCommand(logCommand());
-
-throwUsageErrors(program);
-await runCommand(() => program.parseAsync());
+await runCommand(() => understudyProgram().parseAsync());

@@ -1,17 +1,6 @@
 /** `understudy status`: what the nodes of this host are doing, once or as it happens. */
 import { Command } from 'commander';
-import { UnderstudyError } from '../base/errors.ts';
-import type { NodeStatus } from '../node/control-server.ts';
-import { loadPairConfig } from '../node/pair-config.ts';
-import { askNode, type WatchEvent, watchNode } from '../observe/control-client.ts';
-import { answeringNodes, controlOf } from './pair-nodes.ts';
-
-interface Options {
-  readonly pair: string;
-  readonly name?: string;
-  readonly watch?: boolean;
-  readonly json?: boolean;
-}
+import type { StatusOptions } from './verbs/status.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -20,63 +9,5 @@ export function statusCommand(): Command {
     .option('--name <node>', 'one node only')
     .option('--watch', 'go on and print what happens (needs --name)')
     .option('--json', 'one JSON object a node, or an event')
-    .action(async (options: Options) => {
-      if (options.watch === true) await watch(options);
-      else await once(options);
-    });
-}
-
-async function once({ pair, name, json = false }: Options): Promise<void> {
-  const statuses =
-    name === undefined
-      ? (await answeringNodes(pair)).map(({ status }) => status)
-      : [await askNode<NodeStatus>(controlOf(loadPairConfig(pair, name).self), 'status')];
-  if (statuses.length === 0) {
-    throw new UnderstudyError('link', 'No node of this pair answers on this host', {
-      hint: 'start one with `understudy node`, and ask as the same user',
-    });
-  }
-  for (const status of statuses) {
-    process.stdout.write(`${json ? JSON.stringify(status) : statusLine(status)}\n`);
-  }
-}
-
-async function watch({ pair, name, json = false }: Options): Promise<void> {
-  if (name === undefined) {
-    throw new UnderstudyError('config', '--watch needs --name: one node is watched at a time');
-  }
-  const control = controlOf(loadPairConfig(pair, name).self);
-  await watchNode(control).forEach((event) => {
-    const line = json ? JSON.stringify(event) : eventLine(event);
-    if (line !== undefined) process.stdout.write(`${line}\n`);
-  });
-}
-
-const statusLine = ({ pair, node, role, state, term, reason }: NodeStatus): string =>
-  `${pair}/${node}: ${role}, ${state}, term ${term}${reason === undefined ? '' : `: ${reason}`}`;
-
-/** What happened, in a line for people; figures that come many times a second are left out. */
-function eventLine(event: WatchEvent): string | undefined {
-  switch (event.type) {
-    case 'status':
-      return statusLine(event);
-    case 'role':
-      return `${event.role} in term ${event.term}`;
-    case 'state':
-      return event.detail === undefined ? event.state : `${event.state}: ${event.detail}`;
-    case 'cut':
-      return `cut to ${event.purpose}: the guest stood for ${event.pauseMs.toFixed(1)} ms`;
-    case 'cutCompared':
-      return event.equal ? 'compared: equal' : `compared: ${event.differences.join('; ')}`;
-    case 'seeded':
-      return `seeded ${event.bytes} bytes in ${Math.round(event.ms)} ms`;
-    case 'takeover':
-      return `took over: claim ${event.claimMs.toFixed(0)}, drain ${event.drainMs.toFixed(0)}, load ${event.loadMs.toFixed(0)} ms`;
-    case 'replicaDiscarded':
-      return `the copy was given up: ${event.reason}`;
-    case 'ended':
-      return `ended: ${event.outcome}`;
-    default:
-      return undefined;
-  }
+    .action(async (options: StatusOptions) => (await import('./verbs/status.ts')).status(options));
 }

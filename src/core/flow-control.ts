@@ -15,7 +15,9 @@
  *  4. Past the hard bound, of lag for `hardLagHoldMs` on end or of bytes at once, the policy decides:
  *     `hold` stops the guest until half of the bound is reached (the pair stays protected);
  *     `runAlone` gives the backup up, once (the primary claims a term, and seeds anew).
- *  5. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
+ *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A guest that resets meets
+ *     none for a while; to be slowed down for that would make it meet the next one later still.
+ *  6. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
  *     which makes the lag seem larger, never smaller.
  */
 import { limits } from '../base/limits.ts';
@@ -30,8 +32,8 @@ export function throttleShare(lagMs: number): number {
 }
 
 export type FlowEvent =
-  /** Log up to `icount` was given to the link, `bytes` of it. */
-  | { readonly type: 'shipped'; readonly icount: Icount; readonly bytes: number }
+  /** `bytes` of log were given to the link; `marker` is where the last marker in them is, if there is one. */
+  | { readonly type: 'shipped'; readonly bytes: number; readonly marker: Icount | undefined }
   /** The backup has executed up to here. */
   | { readonly type: 'executed'; readonly icount: Icount }
   /** It may take over from now on. */
@@ -56,6 +58,8 @@ export class FlowControl {
   readonly #policy: 'hold' | 'runAlone';
   #backlog: Shipped[] = [];
   #bytes = 0;
+  /** Of these, what no marker is behind yet. */
+  #unmarkedBytes = 0;
   #share = 0;
   #pastSince: Millis | undefined;
   #isExecuting = false;
@@ -71,7 +75,7 @@ export class FlowControl {
     return this.#bytes;
   }
 
-  /** Age of the oldest log that was shipped and is not executed. */
+  /** Age of the oldest marker that was shipped and is not executed. */
   lagMs(now: Millis): number {
     const oldest = this.#backlog[0];
     return oldest === undefined || !this.#isExecuting ? 0 : now - oldest.at;
@@ -80,7 +84,7 @@ export class FlowControl {
   step(event: FlowEvent, now: Millis): FlowEffect[] {
     switch (event.type) {
       case 'shipped':
-        this.#ship(event.icount, event.bytes, now);
+        this.#ship(event.marker, event.bytes, now);
         return [];
       case 'executed':
         this.#isExecuting = true;
@@ -94,14 +98,18 @@ export class FlowControl {
     }
   }
 
-  #ship(icount: number, bytes: number, now: Millis): void {
-    this.#bytes += bytes;
+  #ship(marker: number | undefined, segmentBytes: number, now: Millis): void {
+    this.#bytes += segmentBytes;
+    this.#unmarkedBytes += segmentBytes;
+    if (marker === undefined) return;
+    const bytes = this.#unmarkedBytes;
+    this.#unmarkedBytes = 0;
     const last = this.#backlog.at(-1);
     const isFull = this.#backlog.length >= limits.backlogEntriesMax;
-    if (last !== undefined && (isFull || last.icount === icount)) {
-      last.icount = icount;
+    if (last !== undefined && (isFull || last.icount === marker)) {
+      last.icount = marker;
       last.bytes += bytes;
-    } else this.#backlog.push({ icount, at: now, bytes });
+    } else this.#backlog.push({ icount: marker, at: now, bytes });
   }
 
   #execute(icount: number): void {

@@ -26,6 +26,9 @@
  *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and is to
  *     go on from there (`canRestart`), does so although its peer does not answer. A peer that was alone
  *     since would have claimed a later term; one that could not claim has been silent since.
+ *  8. Where a backup acknowledges what is on its disk, the node that spoke last has less of that log than its peer. It
+ *     leaves it to the peer to go on, for `restartWaitMs`: one that has the log of the last term (`logged`), or
+ *     does not answer yet. That one claims at once, if it can restart, although the node that spoke last answers.
  *
  * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
  * takeover was proven. And it is granted, as its peer sees it, without a gap from the grant or the claim
@@ -54,6 +57,10 @@ export interface MembershipFacts {
   readonly startAnew: boolean;
   /** The machine of the arbiter's last term was kept here, and is to go on from there. */
   readonly canRestart: boolean;
+  /** The last term of which all acknowledged log is on the disk here; 0: none. */
+  readonly logged: Term;
+  /** How long this node leaves it to a peer with that log to go on, milliseconds. */
+  readonly restartWaitMs: number;
 }
 
 export type Choice =
@@ -74,6 +81,8 @@ export function choose(facts: MembershipFacts): Choice {
   const spoken = since(term, facts.spoken);
   const mayWait = waitedMs < limits.ownTermWaitMs;
   if (isOurs && spoken === term) {
+    const reason = whyLeave(facts);
+    if (reason !== undefined) return wait(reason);
     if (peer === undefined && mayWait) return wait('looking for the peer before it boots');
     if (peer?.isGranted === true && mayWait) return wait('the peer may take over');
     return claim;
@@ -85,12 +94,23 @@ export function choose(facts: MembershipFacts): Choice {
     return wait('the peer does not answer, and the disks here may be older than its disks');
   }
   if (peer.isGranted) return wait('the peer may take over');
+  if (facts.canRestart && facts.logged === term) return claim;
   const peerSpoken = since(term, peer.spoken);
   if (spoken > peerSpoken) return claim;
   if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
   // As they said it themselves: a term of an arbiter that was set back is none that nobody spoke in.
   if (facts.spoken === 0 && peer.spoken === 0) return claim;
   return wait('neither node has disks that the machine last spoke from');
+}
+
+/** Why the node that spoke last leaves it to its peer to go on from a snapshot; `undefined`: it does not. */
+function whyLeave(facts: MembershipFacts): string | undefined {
+  const { term, peer, waitedMs, restartWaitMs, canRestart } = facts;
+  if (waitedMs >= restartWaitMs) return undefined;
+  const atMost = `for at most ${Math.ceil(restartWaitMs / 1000)} s`;
+  if (peer?.logged === term) return `the peer has all of the log, and may go on from it: ${atMost}`;
+  if (peer !== undefined || !canRestart) return undefined;
+  return `looking for the peer, which may have more of the log: ${atMost}`;
 }
 
 /** A term above the arbiter's is of an arbiter that was set back. */

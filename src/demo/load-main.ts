@@ -2,7 +2,7 @@
  * The load as a program of its own, so that it can run in another network namespace.
  *
  *     load-main --http HOST:PORT [--echo HOST:PORT] [--ping HOST] --run NAME
- *               [--readers N] [--counters N]
+ *               [--readers N] [--counters N] [--pause MS]
  *
  * Says newline-delimited JSON (load-record.ts). Ends, with the record as its last line, on SIGTERM,
  * SIGINT, a line `stop` on its input, or the end of its input: it never outlives its parent.
@@ -24,6 +24,7 @@ function readOptions(): LoadOptions {
       run: { type: 'string', default: `run${process.pid}` },
       readers: { type: 'string', default: '4' },
       counters: { type: 'string', default: '2' },
+      pause: { type: 'string' },
     },
   });
   return {
@@ -33,6 +34,7 @@ function readOptions(): LoadOptions {
     runName: values.run,
     readers: count('--readers', values.readers),
     counters: count('--counters', values.counters),
+    ...(values.pause === undefined ? {} : { pauseMs: count('--pause', values.pause) }),
   };
 }
 

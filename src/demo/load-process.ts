@@ -12,6 +12,8 @@ export interface LoadProcessOptions {
   readonly readers?: number;
   /** @default 2 */
   readonly counters?: number;
+  /** Between two requests of a reader or a counter, ms. @default 20 */
+  readonly pauseMs?: number;
   readonly onStats?: (stats: LoadStats) => void;
   readonly onFailure?: (failure: LoadFailure) => void;
 }
@@ -27,6 +29,7 @@ export class LoadProcess {
       ...(pingHost === undefined ? [] : ['--ping', pingHost]),
       ...['--run', options.runName],
       ...['--readers', String(options.readers ?? 4), '--counters', String(options.counters ?? 2)],
+      ...(options.pauseMs === undefined ? [] : ['--pause', String(options.pauseMs)]),
     ]);
     this.#record = this.#listen(options);
     this.#record.catch(() => {}); // told by `stop`

@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly readers?: number;
   /** @default 2 */
   readonly counters?: number;
+  /** Between two requests of a reader or a counter, ms. @default 20 */
+  readonly pauseMs?: number;
   /** Begins the tokens of the counters: a new one for each run against the same guest. */
   readonly runName: string;
   readonly onFailure?: (failure: LoadFailure) => void;
@@ -37,16 +39,17 @@ export class Load {
 
   constructor(options: LoadOptions) {
     const { http: endpoint, echo, pingHost, readers = 4, counters = 2, runName } = options;
+    const pace = options.pauseMs === undefined ? {} : { pauseMs: options.pauseMs };
     const tally = new RequestTally(options.onFailure);
     this.#tally = tally;
     const { signal } = this.#end;
     for (let n = 0; n < readers; n += 1) {
-      this.#clients.push(runReader({ endpoint, tally, signal }));
+      this.#clients.push(runReader({ endpoint, tally, signal, ...pace }));
     }
     for (let n = 0; n < counters; n += 1) {
       const name = `${runName}.${n}`;
       const acknowledged = (value: AcknowledgedValue) => void this.#acknowledged.push(value);
-      this.#clients.push(runCounter({ endpoint, tally, signal, name, acknowledged }));
+      this.#clients.push(runCounter({ endpoint, tally, signal, name, acknowledged, ...pace }));
     }
     if (echo !== undefined) {
       this.#echo = new EchoClient({

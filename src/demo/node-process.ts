@@ -8,7 +8,8 @@ import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { livingOwned, parentDeathSignalWorks } from '../hypervisor/processes.ts';
 import type { NodeStatus } from '../node/control-server.ts';
-import { askNode, type WatchEvent, watchNode } from '../observe/control-client.ts';
+import { askNode, type WatchEvent } from '../observe/control-client.ts';
+import { watchNode } from '../observe/watch-node.ts';
 import { demoLimits } from './limits.ts';
 
 export interface NodeProcessOptions {

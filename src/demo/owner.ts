@@ -5,6 +5,7 @@
  * since boot, field 22 of /proc/PID/stat) it names one process for as long as the machine runs.
  */
 import { readFileSync } from 'node:fs';
+import { parseProcStat } from '../base/proc-stat.ts';
 
 const NAME = /^understudy-demo-(\d+)-(\d+)(?:-[a-z]+)?$/;
 
@@ -20,15 +21,12 @@ export function ownerName(pid: number = process.pid, part?: string): string {
 /** Whether the name was made by `ownerName` in a process that is no more. */
 export function isStale(name: string): boolean {
   const [, pid, started] = NAME.exec(name) ?? [];
-  return pid !== undefined && String(startTicks(Number(pid)) ?? '') !== started;
+  return pid !== undefined && (startTicks(Number(pid)) ?? '') !== started;
 }
 
-function startTicks(pid: number): number | undefined {
+function startTicks(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The program's name is in parentheses and may hold spaces: count from behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[19]);
+    return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.startTime;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 /** What is known about device states: division into sections, log position, clocks, comparison, text. */
-export { withJudgementOf } from './device-state/clock-judgement.ts';
+export { judgementBytes, judgementOf, withJudgement } from './device-state/clock-judgement.ts';
 export {
   compareDeviceStates,
   type Difference,

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { asError } from '../base/errors.ts';
 import type { FeatureCheck } from './features.ts';
+import { liesInMemory } from './memory-file-system.ts';
 import { findProgram, parentDeathSignalWorks } from './processes.ts';
 
 export interface HostCheckOptions {
@@ -19,8 +20,6 @@ const mib = 1024 * 1024;
 const nodeMin = [20, 20] as const;
 /** Log that was not reclaimed yet, device states and sockets, of one node. */
 const logBytes = 64 * mib;
-/** statfs type of tmpfs and of ramfs (linux/magic.h). */
-const memoryFileSystems = [0x01021994, 0x858458f6];
 const probeMs = 5_000;
 
 const run = promisify(execFile);
@@ -33,7 +32,6 @@ export async function checkHost(options: HostCheckOptions): Promise<FeatureCheck
     checkCpus(),
     checkRunDir(options),
     checkDeathSignal(),
-    checkProgram('taskset', 'CPU pinning', 'install util-linux; a replayer is faster on one CPU'),
     await checkNetwork(),
   ];
 }
@@ -71,11 +69,11 @@ function checkCpus(): FeatureCheck {
 function checkRunDir({ memoryBytes, runDir }: HostCheckOptions): FeatureCheck {
   const base = { id: 'run-dir', title: `memory in ${runDir}` };
   let free: number;
-  let type: number;
+  let isInMemory: boolean;
   try {
     const stat = statfsSync(runDir);
     free = stat.bavail * stat.bsize;
-    type = stat.type;
+    isInMemory = liesInMemory(stat);
   } catch (thrown) {
     const hint = 'mount a tmpfs there, or name another directory with --run-dir';
     return { ...base, status: 'fail', detail: asError(thrown).message, hint };
@@ -86,7 +84,7 @@ function checkRunDir({ memoryBytes, runDir }: HostCheckOptions): FeatureCheck {
     const hint = `free some, or enlarge it: mount -o remount,size=${size(2 * need)} ${runDir}`;
     return { ...base, status: 'fail', detail, hint };
   }
-  if (!memoryFileSystems.includes(type)) {
+  if (!isInMemory) {
     const hint = 'mount a tmpfs there: a disk under the RAM image slows the machine down';
     return { ...base, status: 'warn', detail: `${detail}; it is not a tmpfs`, hint };
   }
@@ -106,13 +104,6 @@ function checkDeathSignal(): FeatureCheck {
   const hint =
     'install util-linux 2.33 or later: without it, QEMU outlives a killed node until its next start';
   return { ...base, status: 'warn', detail, hint };
-}
-
-function checkProgram(program: string, title: string, hint: string): FeatureCheck {
-  const found = findProgram(program);
-  return found === undefined
-    ? { id: program, title, status: 'warn', detail: `there is no program '${program}'`, hint }
-    : { id: program, title, status: 'ok', detail: found };
 }
 
 /** A tap device in a namespace or on a bridge, else passt, which needs no rights. */

@@ -18,6 +18,12 @@ const mmapNative = libc.func(
 const setSchedulerNative = libc.func(
   'int sched_setscheduler(int pid, int policy, const int32_t *priority)',
 );
+const setAffinityNative = libc.func(
+  'int sched_setaffinity(int pid, size_t size, const uint8_t *mask)',
+);
+const getAffinityNative = libc.func(
+  'int sched_getaffinity(int pid, size_t size, _Out_ uint8_t *mask)',
+);
 const munmapNative = libc.func('int munmap(void *at, uint64_t length)');
 
 const FIONREAD = 0x541b;
@@ -32,6 +38,8 @@ const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
 const SCHED_RR = 2;
 const SCHED_RESET_ON_FORK = 0x40000000;
+/** 8192 processors, the most that Linux can be built for on x86-64. */
+const processorMaskBytes = 1024;
 
 function check(result: number, what: string): number {
   if (result >= 0) return result;
@@ -49,6 +57,23 @@ export function makeFifo(path: string): void {
  */
 export function scheduleRealTime(): boolean {
   return setSchedulerNative(0, SCHED_RR | SCHED_RESET_ON_FORK, [1]) === 0;
+}
+
+/** Processors that the calling thread may use, ascending; empty when the kernel does not say. */
+export function allowedProcessors(): number[] {
+  const mask = Buffer.alloc(processorMaskBytes);
+  if (getAffinityNative(0, mask.length, mask) !== 0) return [];
+  const numbers = Array.from({ length: mask.length * 8 }, (_, processor) => processor);
+  return numbers.filter((number) => ((mask[number >> 3] ?? 0) >> (number & 7)) & 1);
+}
+
+/** Binds one thread to some processors. Returns whether the kernel did: the thread may have ended. */
+export function bindThread(threadId: number, processors: readonly number[]): boolean {
+  const mask = Buffer.alloc(processorMaskBytes);
+  for (const processor of processors) {
+    mask[processor >> 3] = (mask[processor >> 3] ?? 0) | (1 << (processor & 7));
+  }
+  return setAffinityNative(threadId, mask.length, mask) === 0;
 }
 
 /** Bytes written to a pipe and not yet read from it. */

@@ -28,6 +28,16 @@ export const hypervisorLimits = {
   nbdReplyBytes: 1024 * 1024,
   /** Of a memory dump that is read and written at once: what is zero in it stays a hole. */
   dumpPieceBytes: 256 * 1024,
+  /** Between two looks at the processors: ticks of 10 ms make a share of it exact to 2 %. */
+  roomLookMs: 500,
+  /** A move pays from this share of a processor on: what was cached stays behind. */
+  roomGain: 0.2,
+  /** One that got nowhere on its processor is left to the kernel for so long. */
+  roomFreeMs: 5_000,
+  /** The beginning of /proc/stat: a line of some 60 bytes for each processor. */
+  machineStatBytes: 64 * 1024,
+  /** /proc/PID/stat: 52 numbers of up to 20 digits, and a name. */
+  processStatBytes: 1536,
   /** Between two looks whether a process that is not our child is gone. */
   killPollMs: 5,
 } as const;

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { hasEnded, type ProcStat, parseProcStat } from '../base/proc-stat.ts';
 import { hypervisorLimits } from './limits.ts';
 
 const suffix = '.pid.json';
@@ -43,22 +44,15 @@ export function bootId(): string {
 /** Start time of a process in clock ticks since boot; `undefined` when it is gone or a zombie. */
 export function processStartTime(pid: number): string | undefined {
   const stat = readStat(pid);
-  return stat === undefined || stat.state === 'Z' || stat.state === 'X'
-    ? undefined
-    : stat.startTime;
+  return stat === undefined || hasEnded(stat) ? undefined : stat.startTime;
 }
 
-function readStat(pid: number): { state: string; startTime: string } | undefined {
-  let stat: string;
+function readStat(pid: number): ProcStat | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return undefined;
   }
-  // Field 2 is the program's name in parentheses and may contain anything; 3 is the state.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, startTime] = [fields[0], fields[19]];
-  return state === undefined || startTime === undefined ? undefined : { state, startTime };
 }
 
 /** Records a child of this node; returns the file's path, to be removed when it has ended. */

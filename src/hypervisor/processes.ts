@@ -43,8 +43,6 @@ export interface SpawnOptions {
   readonly onExit?: (info: ExitInfo) => void;
   /** Added to the node's own environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Bind it to this CPU (`taskset`): a replayer is 15-25 % faster on one. */
-  readonly cpu?: number;
   /** Of `ExitInfo.error`. @default 'qemu' */
   readonly errorCode?: ErrorCode;
 }
@@ -192,17 +190,14 @@ function cannotStart(child: ChildProcess, options: SpawnOptions): UnderstudyErro
  * The program behind what it is started with. The shell closes a gap: a node that died between the
  * fork and `setpriv` would not be noticed any more, so the child looks who its parent is.
  */
-function commandLine({ command, args, cpu }: SpawnOptions): string[] {
+function commandLine({ command, args }: SpawnOptions): string[] {
   const program = findProgram(command);
   if (program === undefined) {
     throw new UnderstudyError('environment', `Cannot find the program '${command}'`, {
       hint: 'install it or give its path; `understudy doctor` lists what is needed',
     });
   }
-  const placed = [
-    ...(cpu === undefined ? [] : ['taskset', '--cpu-list', String(cpu)]),
-    ...usualPriority(),
-  ];
+  const placed = usualPriority();
   if (!parentDeathSignalWorks()) return [...placed, program, ...args];
   const guard = `[ "$PPID" = ${process.pid} ] || exit 1; exec "$@"`;
   const die = ['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', guard, 'sh'];

@@ -14,7 +14,12 @@ import { headerBytes, type Layout } from '../rrlog/layouts.ts';
 import { LogTail, type Segment } from '../rrlog/log-tail.ts';
 import { encodeMarkerFrame } from '../rrlog/marker.ts';
 import { padNetId } from './command-line.ts';
-import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
+import {
+  type DeviceState,
+  parseDeviceState,
+  type ReplaySection,
+  replaySection,
+} from './device-state.ts';
 import type { QemuInstance } from './instance.ts';
 import { LogFollower } from './log-follower.ts';
 import { watchPause } from './pause-watch.ts';
@@ -37,8 +42,10 @@ export interface RecorderOptions {
 /** A machine stopped at a log position, as it was saved there. */
 export interface Frozen {
   readonly position: LogPosition;
-  readonly replay: ReplaySection;
   readonly deviceState: Buffer;
+  /** What is in it: all, and of it the section of record and replay. */
+  readonly state: DeviceState;
+  readonly replay: ReplaySection;
 }
 
 /** A cut that the log after it has not judged yet. */
@@ -244,8 +251,9 @@ export class Recorder {
       this.#inFlight(),
       this.instance.saveDeviceState(),
     ]);
-    const replay = replaySection(parseDeviceState(deviceState));
-    const frozen = { position: logPosition(replay.fileOffset), replay, deviceState };
+    const state = parseDeviceState(deviceState);
+    const replay = replaySection(state);
+    const frozen = { position: logPosition(replay.fileOffset), deviceState, state, replay };
     this.#splitAt(frozen.position);
     if (inFlight > 0) {
       this.requests.closeCut();

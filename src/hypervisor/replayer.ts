@@ -12,19 +12,28 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { StreamFrameDecoder } from '../base/stream-frames.ts';
 import type { Epoch } from '../base/units.ts';
-import {
-  encodeBlockCompletion,
-  encodeBottomHalf,
-  encodeEnd,
-  encodeFifoPreamble,
-} from '../rrlog/encoder.ts';
-import { encodeEvent } from '../rrlog/events.ts';
+import { withResolvers } from '../base/with-resolvers.ts';
+import { encodeBottomHalf, encodeEnd, encodeFifoPreamble } from '../rrlog/encoder.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { decodeMarkerHead } from '../rrlog/marker.ts';
-import { padNetId } from './command-line.ts';
-import { parseDeviceState, type ReplaySection, replaySection } from './device-state.ts';
+import {
+  completionsMade,
+  completionsOf,
+  type Halted,
+  proveAtRest,
+  type RestingEvent,
+  waitsAt,
+} from './at-rest.ts';
+import {
+  parseDeviceState,
+  type ReplaySection,
+  releaseHalt,
+  replaySection,
+} from './device-state.ts';
 import { type InstanceOptions, QemuInstance } from './instance.ts';
 import { LogFeeder } from './log-feeder.ts';
+import { OneProcessor } from './one-processor.ts';
+import { encodeLastFrame, encodeStartGate, isLastFrame } from './pad-frames.ts';
 import { ReplayFilters } from './replay-filters.ts';
 import { requestsInFlight } from './virtio.ts';
 
@@ -41,62 +50,17 @@ export interface ReplayerOptions {
   readonly held?: () => boolean;
 }
 
-/** What a machine at rest stands at. */
-type AsyncOrEnd = 'end' | 'block' | 'bh-oneshot';
-
-/** A replayer at rest: all log executed, proven by its own device state. */
-export interface Halted {
-  readonly deviceState: Buffer;
-  readonly replay: ReplaySection;
-  /** Completions that were made certain because their request was in flight (R8). */
-  readonly completions: number;
-}
-
-/**
- * A frame for the pad, where it vanishes, as the first event behind a loaded state.
- *
- * Between the load and `cont` QEMU's main loop already takes clock checkpoints from the log, some
- * of which the primary met only after its own `cont`: a timer that expires there does nothing in a
- * machine that is still stopped (`icount_warp_rt`), and the replay leaves lockstep. Frames are
- * taken by a running machine only (`icount_account_warp_timer`), so this one holds the log back.
- */
-function encodeStartGate(layout: Layout): Buffer {
-  return encodePadFrame(layout, Buffer.alloc(60));
-}
-
-/**
- * A frame for the pad, behind a marker that is the last event so far. QEMU executes an event when
- * it has read the kind of the next one (`replay_finish_event`), which may come much later: without
- * this the echo of a marker would tell of the epoch behind it, and a copy that only waits for log
- * would look as if it lagged.
- */
-export function encodeBehindMarker(layout: Layout): Buffer {
-  return encodePadFrame(layout, Buffer.alloc(60));
-}
-
-function encodePadFrame(layout: Layout, data: Buffer): Buffer {
-  return encodeEvent(layout, { kind: 'net', id: padNetId, flags: 0, data });
-}
-
-/** A frame for the pad, behind the last event: its echo says that all before it was executed. */
-function encodeLastFrame(layout: Layout): Buffer {
-  const data = Buffer.alloc(60);
-  lastFrameMagic.copy(data);
-  return encodePadFrame(layout, data);
-}
-
-const lastFrameMagic = Buffer.from('understudy:last');
-
 export class Replayer {
   readonly instance: QemuInstance;
   readonly #options: ReplayerOptions;
   readonly #feeder: LogFeeder;
+  readonly #processor: OneProcessor;
   /** Events given before the machine is ready for them: until it has its state, and while it halts. */
   readonly #early: Buffer[] = [];
   /** `undefined`: not ready for events. */
   #filters: ReplayFilters | undefined;
-  /** The frame behind the last event came back. */
-  #lastEchoed = false;
+  /** Resolves when the frame behind the last event has come back. */
+  #lastEcho = withResolvers();
   #pokesLeft = 0;
   #poker: NodeJS.Timeout | undefined;
 
@@ -104,14 +68,14 @@ export class Replayer {
     this.#options = options;
     this.instance = instance;
     this.#feeder = feeder;
+    this.#processor = new OneProcessor(instance.process.pid);
     if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
     for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
     const decoder = new StreamFrameDecoder();
     instance.echo?.on('data', (chunk: Buffer) => {
       for (const frame of decoder.push(chunk)) {
-        if (frame.subarray(0, lastFrameMagic.length).equals(lastFrameMagic))
-          this.#lastEchoed = true;
+        if (isLastFrame(frame)) this.#lastEcho.resolve();
         const marker = decodeMarkerHead(frame);
         if (marker !== undefined) options.onEpoch?.(marker.epoch);
       }
@@ -153,32 +117,41 @@ export class Replayer {
    * machine stands at completes an empty request, and now that is made.
    */
   async goOn(): Promise<void> {
-    this.#lastEchoed = false;
     this.#takeLog();
-    await this.instance.readNothing();
-    await this.instance.restartTick();
+    await Promise.all([this.instance.readNothing(), this.instance.restartTick()]);
     this.letGo();
   }
 
   /**
-   * `standStill` and `goOn` in one, unseen by a debugger: to be saved, QEMU stops a running machine by itself
-   * and lets it go on, and the debugger is not told (`RUN_STATE_SAVE_VM` in `gdb_vm_state_change`, gdbstub.c).
-   * One that the debugger has stopped here stays so: its next `continue` is the machine's `cont`.
+   * `standStill`, unseen by a debugger: to be saved, QEMU stops a running machine by itself and lets it go
+   * on, and the debugger is not told (`RUN_STATE_SAVE_VM` in `gdb_vm_state_change`, gdbstub.c). Returns its state.
    */
-  async passCut(icount: number): Promise<void> {
+  async standUnseen(icount: number): Promise<Buffer> {
     this.#feedToStand([encodeBottomHalf(this.#options.layout, icount)]);
     await this.#untilExecuted(icount);
-    await this.#saved(icount, ['bh-oneshot']);
-    this.#lastEchoed = false;
+    const { deviceState } = await this.#saved(icount, ['bh-oneshot']);
+    return deviceState;
+  }
+
+  /**
+   * Goes on after `standUnseen`. A machine that the debugger has stopped here stays so: its next `continue`
+   * is the machine's `cont`.
+   */
+  async goOnUnseen(): Promise<void> {
     this.#takeLog();
     await this.instance.restartTick();
     // A running machine takes the event at once, and answers when there is log behind it.
     this.instance.readNothing(limits.replayerContMs).catch(this.#options.onError);
   }
 
-  /** What was fed since the machine came to rest: for one that goes on in its place. */
-  takeUnread(): Buffer[] {
-    return this.#early.splice(0);
+  /**
+   * Ends this machine, which stands still, and gives its place to a fresh one: that has `deviceState`, this
+   * one's but for a few words, and what was fed meanwhile, and stands until `letGo`. From the call on events
+   * are for the fresh one.
+   */
+  async replaceBy(fresh: Replayer, deviceState: Buffer): Promise<void> {
+    for (const events of this.#early.splice(0)) fresh.feed(events);
+    await Promise.all([this.destroy(), fresh.loadToStand(releaseHalt(deviceState))]);
   }
 
   #takeLog(): void {
@@ -228,18 +201,7 @@ export class Replayer {
    */
   async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
     const { layout, diskIds } = this.#options;
-    // A request that was never made leaves its completion unconsumed, and with it all that follow:
-    // feeding more of them than can be in flight is harmless and saves asking one by one.
-    const sentinels: Buffer[] = [];
-    if (diskIds.length > 0) {
-      let count = 0;
-      for (const id of uncompleted()) {
-        sentinels.push(encodeBlockCompletion(layout, id));
-        count += 1;
-        if (count >= limits.completionsMax * diskIds.length) break;
-      }
-    }
-    sentinels.push(encodeEnd(layout));
+    const sentinels = [...completionsOf(layout, diskIds.length, uncompleted), encodeEnd(layout)];
     return this.#standAt(icount, sentinels, ['end', 'block'], uncompleted);
   }
 
@@ -257,14 +219,14 @@ export class Replayer {
   async #standAt(
     icount: number,
     sentinels: readonly Buffer[],
-    proof: readonly AsyncOrEnd[],
+    proof: readonly RestingEvent[],
     uncompleted: () => Iterable<number>,
   ): Promise<Halted> {
     this.#feedToStand(sentinels);
     await this.#untilExecuted(icount);
     await this.instance.stop();
     const { deviceState, replay } = await this.#saved(icount, proof);
-    const completions = this.#completionsMade(replay, uncompleted);
+    const completions = completionsMade(this.#options.layout, replay, uncompleted);
     return { deviceState, replay, completions };
   }
 
@@ -272,6 +234,7 @@ export class Replayer {
   #feedToStand(sentinels: readonly Buffer[]): void {
     const left = this.#filters?.flush() ?? Buffer.alloc(0);
     this.#filters = undefined;
+    this.#lastEcho = withResolvers();
     this.#feeder.feed(Buffer.concat([left, encodeLastFrame(this.#options.layout), ...sentinels]));
     this.#keepPoking();
   }
@@ -279,11 +242,11 @@ export class Replayer {
   /** Throws `takeover` when the saved state does not prove that all was executed. */
   async #saved(
     icount: number,
-    proof: readonly AsyncOrEnd[],
+    proof: readonly RestingEvent[],
   ): Promise<{ deviceState: Buffer; replay: ReplaySection }> {
     const deviceState = await this.instance.saveDeviceState();
     const replay = replaySection(parseDeviceState(deviceState));
-    this.#prove(replay, icount, proof);
+    proveAtRest(this.#options.layout, replay, icount, proof);
     return { deviceState, replay };
   }
 
@@ -294,11 +257,17 @@ export class Replayer {
     let seen = -1;
     let read = -1;
     let steady = 0;
+    let isEchoed = false;
+    const echoed = this.#lastEcho.promise.then(() => {
+      isEchoed = true;
+    });
     while (steady < limits.haltSteadyReads) {
       if (this.#options.held?.() === true) {
         await sleep(limits.heldPollMs);
         deadline = performance.now() + limits.stallMs;
       }
+      // Each question is a turn of QEMU's main loop, and the machine waits for that meanwhile.
+      if (!isEchoed) await Promise.race([echoed, sleep(limits.haltLookMs)]);
       const left = Math.max(limits.haltAnswerMs, deadline - performance.now());
       const [now, inFlight] = await Promise.all([
         this.queryIcount(left),
@@ -308,7 +277,7 @@ export class Replayer {
       if (now !== seen || readBytes !== read) deadline = performance.now() + limits.stallMs;
       seen = now;
       read = readBytes;
-      steady = this.#lastEchoed && now === icount && inFlight === 0 ? steady + 1 : 0;
+      steady = isEchoed && now === icount && inFlight === 0 ? steady + 1 : 0;
       if (performance.now() > deadline) {
         const found = await this.diagnose();
         throw new UnderstudyError(
@@ -326,34 +295,10 @@ export class Replayer {
   async diagnose(): Promise<string> {
     try {
       await this.instance.stop();
-      const state = parseDeviceState(await this.instance.saveDeviceState());
-      const { dataKind, hasUnread, icount, instructionCount, readEventId } = replaySection(state);
-      if (!hasUnread) return `it waits for log at icount ${icount}`;
-      const name = this.#options.layout.names[dataKind] ?? `kind ${dataKind}`;
-      return `event ${name} is not consumed at icount ${icount} (instructions left ${instructionCount}, id ${readEventId})`;
+      return waitsAt(this.#options.layout, await this.instance.saveDeviceState());
     } catch (thrown) {
       return `its state could not be read: ${asError(thrown).message}`;
     }
-  }
-
-  #prove(replay: ReplaySection, icount: number, proof: readonly AsyncOrEnd[]): void {
-    const { first } = this.#options.layout;
-    const kinds = proof.map((name) => first[name]);
-    if (replay.icount === icount && replay.hasUnread && kinds.includes(replay.dataKind)) return;
-    throw new UnderstudyError(
-      'takeover',
-      `Not all log was executed: icount ${replay.icount}, expected ${icount}; next event kind ${replay.dataKind} (unread: ${replay.hasUnread}), expected ${kinds.join(' or ')}`,
-    );
-  }
-
-  #completionsMade(replay: ReplaySection, uncompleted: () => Iterable<number>): number {
-    if (replay.dataKind !== this.#options.layout.first.block) return 0;
-    let made = 0;
-    for (const id of uncompleted()) {
-      if (id >= replay.readEventId) break;
-      made += 1;
-    }
-    return made;
   }
 
   /** Wakes QEMU's main loop while log waits, and a few times after it was given the last (R4). */
@@ -372,6 +317,11 @@ export class Replayer {
     }, limits.pokeMs);
   }
 
+  /** It stands still although log waits: its processor may be somebody else's. */
+  release(): void {
+    this.#processor.release();
+  }
+
   /** All that was fed is known to be executed: QEMU may sleep until there is more. */
   rest(): void {
     if (this.#filters !== undefined) this.#pokesLeft = 0;
@@ -381,6 +331,7 @@ export class Replayer {
     clearInterval(this.#poker);
     this.#poker = undefined;
     this.#pokesLeft = 0;
+    this.#processor.close();
     await this.instance.destroy();
     this.#feeder.close();
   }

@@ -9,8 +9,8 @@
  *   a frame, or a marker that somebody waits for    at once, and every `wakeMs` until it came back
  *   anything else, as the completion of a request   when the thread did not run for `vcpuSleepMs`
  */
-import fs from 'node:fs';
 import { limits } from '../base/limits.ts';
+import { ProcFile } from './proc-file.ts';
 
 export interface VcpuWakerOptions {
   readonly pid: number;
@@ -93,39 +93,5 @@ export class VcpuWaker {
     const text = this.#state?.read();
     // "PID (NAME) STATE ...": a name may hold anything, so the last parenthesis counts.
     return text === undefined || text[text.lastIndexOf(')') + 2] !== 'R';
-  }
-}
-
-/** A file of /proc that is read again and again; each read is the state of that moment. */
-class ProcFile {
-  #file: number | undefined;
-  readonly #bytes = Buffer.alloc(96);
-
-  private constructor(file: number) {
-    this.#file = file;
-  }
-
-  static open(path: string): ProcFile | undefined {
-    try {
-      return new ProcFile(fs.openSync(path, 'r'));
-    } catch {
-      return undefined; // without /proc a vCPU is woken more often than it must be
-    }
-  }
-
-  /** Its beginning; undefined when the thread is gone. */
-  read(): string | undefined {
-    if (this.#file === undefined) return undefined;
-    try {
-      const length = fs.readSync(this.#file, this.#bytes, 0, this.#bytes.length, 0);
-      return this.#bytes.toString('latin1', 0, length);
-    } catch {
-      return undefined;
-    }
-  }
-
-  close(): void {
-    if (this.#file !== undefined) fs.closeSync(this.#file);
-    this.#file = undefined;
   }
 }

@@ -13,10 +13,10 @@ import {
 } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
-import { padNetId } from '../hypervisor/command-line.ts';
+import { encodeBehindMarker } from '../hypervisor/pad-frames.ts';
 import { PauseFilter } from '../hypervisor/pause-filter.ts';
+import { receivedLogTail } from '../hypervisor/received-log.ts';
 import type { RecorderOptions } from '../hypervisor/recorder.ts';
-import { encodeBehindMarker } from '../hypervisor/replayer.ts';
 import type {
   Control,
   Cut,
@@ -27,7 +27,7 @@ import type {
   SeedOffer,
 } from '../ports/link.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
-import { LogTail } from '../rrlog/log-tail.ts';
+import type { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
 import { BlobCollector } from './blob-collector.ts';
 import { DurableLog } from './durable-log.ts';
@@ -42,6 +42,7 @@ import { EarlyLog } from './seeding/early-log.ts';
 import type { SeedRemains } from './seeding/remains.ts';
 import { SeedReceiver } from './seeding/seed-receiver.ts';
 import type { Keeping, KeepResult, SnapshotKeeper } from './snapshots/keeper.ts';
+import { SnapshotRequests } from './snapshots/requests.ts';
 import type { SpoolOptions } from './spool.ts';
 import type { Terms } from './terms.ts';
 
@@ -97,6 +98,7 @@ export class BackupRole {
   readonly #core: BackupCore;
   readonly #lag: LagMeter;
   readonly #watch: LinkWatch;
+  readonly #requests = new SnapshotRequests((request) => this.#sendControl(request));
   #discardReason = '';
   readonly #timer: NodeJS.Timeout;
   #receiver: SeedReceiver | undefined;
@@ -134,6 +136,10 @@ export class BackupRole {
       idle: () => this.#replica === undefined || this.#replica.comparing,
       readBytes: () => this.#replica?.readBytes ?? 0,
       onSample: () => this.#takeSample(),
+      onStanding: () => this.#replica?.release(),
+      onMoved: (stoodMs) => {
+        options.log.warn({ stoodMs: Math.round(stoodMs) }, 'the copy stood still for a while');
+      },
       onStall: (reason) => void this.#stalled(reason),
     });
     this.#watch = new LinkWatch({
@@ -172,6 +178,11 @@ export class BackupRole {
     return this.#core.isGranted;
   }
 
+  /** Asks the primary to have a cut kept, as its own `takeSnapshot` does. */
+  takeSnapshot(label?: string): Promise<string> {
+    return this.#requests.ask(label);
+  }
+
   async stop(): Promise<void> {
     await this.#finish({ kind: 'stopped' });
   }
@@ -185,6 +196,7 @@ export class BackupRole {
   #loseLink(reason: string): void {
     if (this.#isLinkLost || this.#finished) return;
     this.#isLinkLost = true;
+    this.#requests.end(reason);
     if (this.#lostAt === 0) this.#lostAt = performance.now();
     // After a drill it is expected.
     if (this.#core.state.kind !== 'takingOver') {
@@ -283,9 +295,10 @@ export class BackupRole {
         this.#feed(this.#pauses.resumedHere());
         return;
       case 'cut':
-        this.#durable?.cut(control.icount);
-        this.#feed(this.#pauses.flush());
-        void this.#compare(control);
+        this.#takeCut(control);
+        return;
+      case 'snapshotResult':
+        this.#requests.take(control);
         return;
       case 'drill':
         this.#lostAt = performance.now();
@@ -325,14 +338,11 @@ export class BackupRole {
       early: new EarlyLog(spool),
       requests,
       unpacker: new SegmentUnpacker(layout),
-      tail: new LogTail({
+      tail: receivedLogTail(
         layout,
-        input: 'stripped',
-        expectHeader: false,
-        start: { position: offer.logPosition, icount: offer.icount },
-        markerNetId: padNetId,
+        { position: offer.logPosition, icount: offer.icount },
         requests,
-      }),
+      ),
     };
     this.#lag.start(offer.icount);
     const { early } = this.#seed;
@@ -508,6 +518,15 @@ export class BackupRole {
     return undefined;
   }
 
+  #takeCut({ judgement, ...facts }: Cut): void {
+    const isJudged = this.#pauses.takeRearmed() && judgement !== undefined;
+    const cut = { ...facts, ...(isJudged ? { judgement } : {}) };
+    this.#durable?.cut(cut);
+    this.#feed(this.#pauses.flush());
+    void this.#compare(cut);
+  }
+
+  /** `cut` has a judgement of the clock when it is to be taken. */
   async #compare(cut: Cut): Promise<void> {
     const replica = this.#replica;
     const { reporter, log } = this.#options;
@@ -525,7 +544,7 @@ export class BackupRole {
         icount: cut.icount,
         ram: cut.digest.ram,
         primaryState: collector.complete,
-        clockRearmed: this.#pauses.takeRearmed(),
+        judgement: cut.judgement,
         whileStill: keeping?.whileStill,
       });
       if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
@@ -613,6 +632,7 @@ export class BackupRole {
     if (this.#finished) return;
     this.#finished = true;
     clearInterval(this.#timer);
+    this.#requests.end(outcome.kind === 'discarded' ? outcome.reason : outcome.kind);
     this.#lag.stop();
     this.#drained?.();
     // Not awaited: a takeover must not wait for a disk that is slow.

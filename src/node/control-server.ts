@@ -1,14 +1,17 @@
 /**
  * The control socket of a node: newline-separated JSON on a unix socket that only its owner may use.
  *
- * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional `label`)
- * and `drill` answer with one line; `watch`
- * streams events until the client leaves; after `console` the connection carries raw bytes.
+ * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional `label`),
+ * `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer with one line; `watch`
+ * streams events until the client leaves; after `console` the connection carries raw bytes. What a
+ * refusal looks like is at the head of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';
-import { asError, UnderstudyError } from '../base/errors.ts';
+import { UnderstudyError } from '../base/errors.ts';
+import type { Collected } from '../ports/snapshot-store.ts';
 import type { ConsoleHub } from './console-hub.ts';
+import { refusalOf } from './refusal.ts';
 import type { Comparison, Reporter } from './report.ts';
 
 export interface NodeStatus {
@@ -29,6 +32,10 @@ export interface ControlServerOptions {
   readonly verify: () => Promise<Comparison>;
   /** Has a cut kept; resolves with the snapshot's id when it is in the store. */
   readonly takeSnapshot: (label?: string) => Promise<string>;
+  /** Removes a snapshot from the store that this node writes to. */
+  readonly removeSnapshot: (id: string) => Promise<void>;
+  /** Gives the room of removed ones back. */
+  readonly collectSnapshots: () => Promise<Collected>;
   /** Hands the machine over to the backup. Throws when there is none. */
   readonly drill: () => void;
   readonly stop: () => void;
@@ -94,7 +101,13 @@ export class ControlServer {
     const answer = (value: object): void => {
       socket.write(`${JSON.stringify(value)}\n`);
     };
-    const { command, label } = requestOf(line);
+    const answerWith = (work: () => Promise<object>): void => {
+      work().then(
+        (found) => answer({ ok: true, ...found }),
+        (thrown: unknown) => answer(refusalOf(thrown)),
+      );
+    };
+    const { command, label, snapshot } = requestOf(line);
     switch (command) {
       case 'status':
         answer(this.#options.status());
@@ -106,24 +119,25 @@ export class ControlServer {
         return false;
       }
       case 'verify':
-        this.#options.verify().then(
-          (found) => answer({ ok: true, ...found }),
-          (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
-        );
+        answerWith(() => this.#options.verify());
         return false;
       case 'snapshot':
-        this.#options.takeSnapshot(label).then(
-          (snapshot) => answer({ ok: true, snapshot }),
-          (thrown: unknown) => answer({ ok: false, error: asError(thrown).message }),
-        );
+        answerWith(async () => ({ snapshot: await this.#options.takeSnapshot(label) }));
+        return false;
+      case 'removeSnapshot':
+        answerWith(async () => {
+          await this.#options.removeSnapshot(snapshot ?? '');
+          return {};
+        });
+        return false;
+      case 'collectSnapshots':
+        answerWith(async () => await this.#options.collectSnapshots());
         return false;
       case 'drill':
-        try {
+        answerWith(async () => {
           this.#options.drill();
-          answer({ ok: true });
-        } catch (thrown) {
-          answer({ ok: false, error: asError(thrown).message });
-        }
+          return {};
+        });
         return false;
       case 'stop':
         answer({ ok: true });
@@ -145,12 +159,19 @@ export class ControlServer {
   }
 }
 
-function requestOf(line: string): { readonly command?: string; readonly label?: string } {
+interface Request {
+  readonly command?: string;
+  readonly label?: string;
+  readonly snapshot?: string;
+}
+
+function requestOf(line: string): Request {
   try {
-    const { command, label } = JSON.parse(line) as { command?: unknown; label?: unknown };
+    const { command, label, snapshot } = JSON.parse(line) as Record<keyof Request, unknown>;
     return {
       ...(typeof command === 'string' ? { command } : {}),
       ...(typeof label === 'string' ? { label } : {}),
+      ...(typeof snapshot === 'string' ? { snapshot } : {}),
     };
   } catch {
     return {};

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { icount, type Term } from '../base/units.ts';
+import { judgementOf } from '../hypervisor/device-state.ts';
 import { digestRam, shareOfRam } from '../hypervisor/ram.ts';
 import type { Frozen, Recorder } from '../hypervisor/recorder.ts';
 import type { Link } from '../ports/link.ts';
@@ -41,12 +42,13 @@ export async function verifyBackup(
   const { recorder, ramFile, reporter, link, term } = context;
   // The guest stands still for it: a cut that is kept every few seconds compares a share of RAM.
   const isWanted = keep === undefined ? undefined : shareOfRam(fs.statSync(ramFile).size, number);
-  const compareHere = async ({ replay, deviceState, position }: Frozen) => {
+  const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
     const begun = performance.now();
     const ram = await digestRam(ramFile, isWanted);
     const ramMs = performance.now() - begun;
     const takenAtMs = Date.now();
     shipper.at(position, () => {
+      const judgement = judgementOf(state);
       link.send({
         kind: 'control',
         term,
@@ -57,6 +59,7 @@ export async function verifyBackup(
           icount: icount(replay.icount),
           deviceStateBytes: deviceState.length,
           digest: { deviceState: sha256(deviceState), ram },
+          ...(judgement === undefined ? {} : { judgement }),
           ...(keep === undefined ? {} : { keep: { ...keep, takenAtMs } }),
         },
       });

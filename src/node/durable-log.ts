@@ -3,19 +3,20 @@
  * cut of its seed, so that whoever has the state of that cut can execute it to any later point.
  *
  * The file is a spool (spool.ts: header, records with checksums). Its first record is JSON and says
- * whose log follows, and the version of this format: 2. Each further record is a log frame as it
+ * whose log follows, and the version of this format: 3. Each further record is a log frame as it
  * arrived, or a mark at the end of what arrived before it:
  *
  *      0      1        9        17       25       33
  *      +------+--------+--------+--------+--------+- - - - -
  *      | 0    | from   | to     | icount | time   | payload     u8, then big-endian u64; time: when it
  *      +------+--------+--------+--------+--------+- - - - -    arrived, milliseconds since 1970
- *      +------+----------+--------+
- *      | kind | position | icount |          kind: 1 resumed, 2 cut (snapshots/log-payload.ts); icount
- *      +------+----------+--------+          of the cut, 0 otherwise
+ *      +------+----------+--------+- - - - - -
+ *      | kind | position | icount | judgement    kind: 1 resumed, 2 cut (snapshots/log-payload.ts); icount
+ *      +------+----------+--------+- - - - - -  of the cut, 0 otherwise; judgement: 26 bytes, of a cut
+ *                                               at which the copy was to take it
  *
  * A payload is packed (packer.ts), and must be unpacked in order, from the first on. Version 1 had no
- * marks, so nothing could be executed by it; it is refused.
+ * marks, so nothing could be executed by it; it is refused. Version 2 had no judgements, and is read.
  *
  * Contract
  *  1. `onDurable(to)` is called when all log up to `to` is on the disk: flushed, not only written.
@@ -27,25 +28,23 @@
  *  5. It stays when the node ends.
  *  6. A mark is flushed with the log behind it: without any it says nothing.
  */
-import fs from 'node:fs';
-import path from 'node:path';
 import { z } from 'zod';
-import { makeDirectory } from '../arbiter/directory.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Icount, type LogPosition, logPosition, icount as toIcount } from '../base/units.ts';
-import type { LogFrame } from '../ports/link.ts';
-import type { PairConfig } from './pair-config.ts';
+import { judgementBytes } from '../hypervisor/device-state.ts';
+import type { Cut, LogFrame } from '../ports/link.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
 import { wallClockMs } from './wall-clock.ts';
 
-const version = 2;
+const version = 3;
+const versionsRead = [2, version] as const;
 const kinds = ['frame', 'resumed', 'cut'] as const;
 const frameHeadBytes = 33;
 const markBytes = 17;
 
 const baseSchema = z.strictObject({
   understudy: z.literal('durable-log'),
-  version: z.literal(version),
+  version: z.literal(versionsRead),
   pair: z.string(),
   vmFingerprint: z.string(),
   /** QEMU release whose event kinds the log has. */
@@ -76,6 +75,8 @@ export interface DurableMark {
   readonly position: LogPosition;
   /** Of a cut; 0 otherwise. */
   readonly icount: Icount;
+  /** Of the clock, at a cut where the copy takes it. */
+  readonly judgement?: string;
 }
 
 export type DurableRecord = DurableFrame | DurableMark;
@@ -118,9 +119,10 @@ export class DurableLog {
     this.#append({ kind: 'resumed', position: this.#writtenTo, icount: toIcount(0) });
   }
 
-  /** The machine was cut at the end of what arrived. */
-  cut(icount: Icount): void {
-    this.#append({ kind: 'cut', position: this.#writtenTo, icount });
+  /** The machine was cut at the end of what arrived, maybe with a judgement of the clock to take. */
+  cut({ icount, judgement }: Pick<Cut, 'icount' | 'judgement'>): void {
+    const mark = { kind: 'cut', position: this.#writtenTo, icount } as const;
+    this.#append(judgement === undefined ? mark : { ...mark, judgement });
   }
 
   /** Returns whether it was written. */
@@ -167,9 +169,26 @@ export class DurableLog {
   }
 }
 
-/** Where a node keeps its own. */
-export function durableLogPath({ pair, self }: Pick<PairConfig, 'pair' | 'self'>): string {
-  return path.join(self.durableLogDir, `${pair}-${self.name}.durable-log`);
+/** Whose log a file is, by its beginning alone. Throws `resources`, and `log-format` when it is no durable log. */
+export function readDurableLogBase(file: string): DurableLogBase {
+  return decodeBase(Spool.first(file), file);
+}
+
+function decodeBase(record: Buffer | undefined, file: string): DurableLogBase {
+  try {
+    const {
+      understudy: _,
+      version: __,
+      ...base
+    } = baseSchema.parse(JSON.parse(record?.toString() ?? ''));
+    return base;
+  } catch (thrown) {
+    throw new UnderstudyError(
+      'log-format',
+      `'${file}' is no durable log of version ${versionsRead.join(' or ')}`,
+      { cause: asError(thrown), hint: 'nothing need be done: it is begun anew at the next seed' },
+    );
+  }
 }
 
 /** Reads what a node left, also one that died: the longest run of whole records. */
@@ -184,18 +203,10 @@ export class DurableLogReader {
     this.#spool = Spool.open({ path: file, budgetBytes: Number.POSITIVE_INFINITY });
     this.#file = file;
     try {
-      const {
-        understudy: _,
-        version: __,
-        ...base
-      } = baseSchema.parse(JSON.parse(this.#spool.read()?.toString() ?? ''));
-      this.base = base;
-    } catch (thrown) {
+      this.base = decodeBase(this.#spool.read(), file);
+    } catch (error) {
       void this.#spool.close();
-      throw new UnderstudyError('log-format', `'${file}' is no durable log of version ${version}`, {
-        cause: asError(thrown),
-        hint: 'nothing need be done: it is begun anew at the next seed',
-      });
+      throw error;
     }
     this.#position = this.base.position;
   }
@@ -231,7 +242,8 @@ export class DurableLogReader {
 }
 
 function encodeRecord(record: DurableRecord): Buffer {
-  const payload = record.kind === 'frame' ? record.payload : Buffer.alloc(0);
+  const payload =
+    record.kind === 'frame' ? record.payload : Buffer.from(record.judgement ?? '', 'hex');
   const numbers =
     record.kind === 'frame'
       ? [record.from, record.to, record.icount, record.receivedAtMs]
@@ -257,33 +269,11 @@ function decodeRecord(bytes: Buffer): DurableRecord | undefined {
   const [first = 0, second = 0, third = 0, receivedAtMs = 0] = numbers;
   const payload = bytes.subarray(headBytes);
   if (kind !== 'frame') {
-    if (payload.length > 0) return undefined;
-    return { kind, position: logPosition(first), icount: toIcount(second) };
+    const mark = { kind, position: logPosition(first), icount: toIcount(second) };
+    if (payload.length === 0) return mark;
+    if (kind !== 'cut' || payload.length !== judgementBytes) return undefined;
+    return { ...mark, judgement: payload.toString('hex') };
   }
   const range = { from: logPosition(first), to: logPosition(second), icount: toIcount(third) };
   return { kind, ...range, receivedAtMs, payload };
-}
-
-/** `type` of statfs(2) for file systems that lie in memory: tmpfs and ramfs. */
-const memoryFileSystems = new Set([0x01021994, 0x858458f6]);
-
-/**
- * Makes the directory of a durable log, for our eyes only. Throws `rights` when it cannot be used
- * and `config` when it lies in memory, where nothing survives a loss of power.
- */
-export async function prepareDurableDir(dir: string): Promise<void> {
-  try {
-    await makeDirectory(dir);
-    fs.accessSync(dir, fs.constants.W_OK);
-  } catch (thrown) {
-    throw new UnderstudyError('rights', `Cannot keep the durable log in '${dir}'`, {
-      cause: asError(thrown),
-      hint: 'set durableLogDir of the node in the pair file to a directory that you may write',
-    });
-  }
-  if (memoryFileSystems.has(fs.statfsSync(dir).type)) {
-    throw new UnderstudyError('config', `The durable log would lie in memory, in '${dir}'`, {
-      hint: 'set durableLogDir of the node in the pair file to a directory on a disk',
-    });
-  }
 }

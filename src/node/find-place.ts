@@ -22,7 +22,12 @@ import type { Link, Standing } from '../ports/link.ts';
 import { holderNode, type Terms } from './terms.ts';
 
 /** What a peer has that says nothing of itself. */
-export const nothing: Standing = { role: 'none', isGranted: false, spoken: toTerm(0) };
+export const nothing: Standing = {
+  role: 'none',
+  isGranted: false,
+  spoken: toTerm(0),
+  logged: toTerm(0),
+};
 
 export type Place =
   /** Boot the machine, in a term that was won. */
@@ -37,6 +42,10 @@ export interface Search {
   readonly startAnew: boolean;
   /** Whether the machine of this term was kept here, to go on from; never rejects. */
   readonly canRestart: (term: Term) => Promise<boolean>;
+  /** The last term of which all acknowledged log is on the disk here; 0: none. */
+  readonly logged: () => Term;
+  /** How long this node leaves it to a peer with that log to go on; milliseconds. */
+  readonly restartWaitMs: number;
   /** `undefined`: it does not answer. */
   readonly dialPeer: () => Promise<Link | undefined>;
   /** Throws when this node must not boot what it has. */
@@ -84,12 +93,14 @@ async function lookForPlace(search: Search, tell: Tell): Promise<Place | undefin
     }
     const link = await search.dialPeer();
     const isOurs = state !== undefined && holderNode(state) === node;
-    const canRestart =
-      link === undefined && state !== undefined && !isOurs && (await search.canRestart(state.term));
+    const hasPrimary = link?.peer.standing?.role === 'primary';
+    const canRestart = state !== undefined && !hasPrimary && (await search.canRestart(state.term));
     const choice = choose({
       term: state?.term ?? toTerm(0),
       isOurs,
       canRestart,
+      logged: search.logged(),
+      restartWaitMs: search.restartWaitMs,
       spoken,
       peer: link && { ...(link.peer.standing ?? nothing), term: link.peer.term },
       waitedMs: performance.now() - answeredAt,

@@ -7,7 +7,8 @@
  * executed; the lag is the age of the oldest segment that is not. It is known to one epoch.
  *
  * A copy has stalled when a marker waits for its echo and nothing moves: no echo comes, and no log is
- * read. Log may be read for seconds without an echo, by a guest that polls or that is idle.
+ * read. Log may be read for seconds without an echo, by a guest that polls or that is idle. Long before
+ * that it is told that the copy stands still: it may only not be served by the machine that it is on.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch } from '../base/units.ts';
@@ -19,6 +20,10 @@ export interface LagMeterOptions {
   readonly readBytes: () => number;
   /** Called every `lagPollMs` while it is. */
   readonly onSample: () => void;
+  /** Called every `lagPollMs` while a marker waits and nothing has moved for `standingMs`. */
+  readonly onStanding: () => void;
+  /** A copy that was told to stand still has moved again, after so long. */
+  readonly onMoved: (stoodMs: number) => void;
   readonly onStall: (reason: string) => void;
 }
 
@@ -43,6 +48,8 @@ export class LagMeter {
   /** When the copy last moved, or had nothing to do. */
   #calmAt = 0;
   #readBytes = 0;
+  /** It was told that the copy stands still, since `#calmAt` of then. */
+  #standingSince: number | undefined;
 
   constructor(options: LagMeterOptions) {
     this.#options = options;
@@ -100,15 +107,25 @@ export class LagMeter {
   #look(): void {
     if (this.#options.idle()) {
       this.#calmAt = performance.now();
+      this.#standingSince = undefined;
       return;
     }
     this.#options.onSample();
     const readBytes = this.#options.readBytes();
     if (readBytes !== this.#readBytes) this.#calmAt = performance.now();
     this.#readBytes = readBytes;
+    if (this.#standingSince !== undefined && this.#calmAt !== this.#standingSince) {
+      this.#options.onMoved(this.#calmAt - this.#standingSince);
+      this.#standingSince = undefined;
+    }
     if (this.#awaited.length === 0) return;
     const stillMs = performance.now() - this.#calmAt;
-    if (stillMs < limits.stallMs) return;
+    if (stillMs < limits.standingMs) return;
+    if (stillMs < limits.stallMs) {
+      this.#standingSince = this.#calmAt;
+      this.#options.onStanding();
+      return;
+    }
     this.#options.onStall(
       `no log was read and no marker executed for ${Math.round(stillMs)} ms: it stands at icount ${this.#applied}, the log goes to ${this.#lastIcount}`,
     );

@@ -22,7 +22,6 @@ import { qemuVersion } from '../hypervisor/version.ts';
 import { writeVmFile } from '../hypervisor/vm-file/write.ts';
 import type { Link, Standing } from '../ports/link.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
-import { openStore } from '../store/store.ts';
 import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
@@ -30,7 +29,7 @@ import type { LinkSecurity } from '../wire/tls.ts';
 import { type BackupOutcome, BackupRole, type BackupRoleOptions } from './backup-role.ts';
 import { ConsoleHub } from './console-hub.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
-import { durableLogPath, prepareDurableDir } from './durable-log.ts';
+import { durableLogPath, loggedTerm, prepareDurableDir } from './durable-log-place.ts';
 import { findPlace, nothing, type Place } from './find-place.ts';
 import { loadLinkSecurity } from './link-security.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -44,8 +43,8 @@ import { Bandwidth } from './seeding/bandwidth.ts';
 import { refuseMarked } from './seeding/image-marker.ts';
 import { SeedRemains } from './seeding/remains.ts';
 import { SnapshotKeeper } from './snapshots/keeper.ts';
+import { NodeStore } from './snapshots/node-store.ts';
 import type { PreparedMachine } from './snapshots/prepared.ts';
-import { retention } from './snapshots/retention.ts';
 import { SpokenTerm } from './spoken.ts';
 import { Terms } from './terms.ts';
 
@@ -84,6 +83,8 @@ export class UnderstudyNode {
   readonly #bandwidth: Bandwidth;
   readonly #remains = new SeedRemains();
   readonly #restarter: Restarter;
+  /** Where the pair file has snapshots. */
+  readonly #store: NodeStore | undefined;
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
   #control: ControlServer | undefined;
@@ -144,6 +145,7 @@ export class UnderstudyNode {
       reporter: this.reporter,
       log: options.log,
     });
+    this.#store = this.#storeOf(options);
   }
 
   /** Checks everything that can be checked before anything is started. */
@@ -238,9 +240,10 @@ export class UnderstudyNode {
   get #standing(): Standing {
     const role = this.#role;
     const spoken = this.#spoken.term;
-    if (role instanceof PrimaryRole) return { role: 'primary', isGranted: false, spoken };
-    if (role === undefined) return { ...nothing, isGranted: this.#isComing, spoken };
-    return { role: 'backup', isGranted: role.isGranted, spoken };
+    const logged = loggedTerm(this.#options.config);
+    if (role instanceof PrimaryRole) return { role: 'primary', isGranted: false, spoken, logged };
+    if (role === undefined) return { ...nothing, isGranted: this.#isComing, spoken, logged };
+    return { role: 'backup', isGranted: role.isGranted, spoken, logged };
   }
 
   async #open(): Promise<void> {
@@ -261,10 +264,12 @@ export class UnderstudyNode {
         if (this.#role instanceof PrimaryRole) return this.#role.verify();
         return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
       },
-      takeSnapshot: (label) => {
-        if (this.#role instanceof PrimaryRole) return this.#role.takeSnapshot(label);
-        return Promise.reject(new UnderstudyError('cut', 'This node is not primary'));
+      takeSnapshot: async (label) => {
+        if (this.#role !== undefined) return await this.#role.takeSnapshot(label);
+        throw new UnderstudyError('cut', `${this.#called} has no primary to ask for a snapshot`);
       },
+      removeSnapshot: (id) => this.#snapshotStore.remove(id),
+      collectSnapshots: () => this.#snapshotStore.collect(),
       drill: () => {
         if (this.#role instanceof PrimaryRole) this.#role.drill();
         else throw new UnderstudyError('takeover', 'This node is not primary');
@@ -273,6 +278,26 @@ export class UnderstudyNode {
       console: this.#console,
       reporter: this.reporter,
     });
+  }
+
+  get #called(): string {
+    return `Node '${this.#options.config.self.name}'`;
+  }
+
+  #storeOf({ config, log }: NodeOptions): NodeStore | undefined {
+    const { snapshots, pair, self } = config;
+    if (snapshots === undefined) return undefined;
+    const node = { pair, name: self.name, control: this.#runDir.control };
+    return new NodeStore({ directory: snapshots.store, keep: snapshots.keep, node, log });
+  }
+
+  /** Throws `store` without one. */
+  get #snapshotStore(): NodeStore {
+    if (this.#store !== undefined) return this.#store;
+    throw new UnderstudyError(
+      'store',
+      `${this.#called} keeps no snapshots: its pair file has none`,
+    );
   }
 
   #takeLink(link: Link): void {
@@ -321,6 +346,8 @@ export class UnderstudyNode {
       terms: this.#terms,
       spoken: this.#spoken.term,
       startAnew: this.#startAnew,
+      logged: () => loggedTerm(config),
+      restartWaitMs: config.ack === 'durable' ? this.#restarter.waitMs : 0,
       dialPeer: () => this.#dialPeer().catch(() => undefined),
       canRestart: async (term) => (await this.#restarter.find(term)) !== undefined,
       checkImages: () => refuseMarked(Object.values(this.#diskImages)),
@@ -522,8 +549,8 @@ export class UnderstudyNode {
   /** Who keeps the cuts of a copy here, when the pair file says so. */
   #keepSnapshots(): BackupRoleOptions['keepSnapshots'] {
     const { config, log } = this.#options;
-    const { snapshots } = config;
-    if (snapshots === undefined) return undefined;
+    const store = this.#store;
+    if (store === undefined) return undefined;
     const { qemu: qemuVersion, vmFingerprint } = this.#identity;
     const vmFile = writeVmFile(this.#vm);
     return (seedId, term) => {
@@ -531,8 +558,8 @@ export class UnderstudyNode {
       return new SnapshotKeeper({
         facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
         layout: this.#layout,
-        openStore: () => openStore({ directory: snapshots.store }),
-        afterKept: retention(config.pair, snapshots.keep),
+        openStore: () => store.open(),
+        afterKept: (kept) => store.afterKept(kept),
         reporter: this.reporter,
         log,
       });

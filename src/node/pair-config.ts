@@ -267,8 +267,9 @@ function snapshotPolicy(
   baseDir: string,
 ): SnapshotPolicy | undefined {
   if (snapshots === undefined) return undefined;
-  const { store, every, keep, restart } = snapshots;
-  return { store: path.resolve(baseDir, store), everyMs: every, keep, restart };
+  const { store, every, ...policy } = snapshots;
+  const { keep, restart, restartWait: restartWaitMs } = policy;
+  return { store: path.resolve(baseDir, store), everyMs: every, keep, restart, restartWaitMs };
 }
 
 /** The keys that may stand at a place, for what was mistyped. */

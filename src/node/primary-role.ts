@@ -16,7 +16,7 @@ import type { CardEgresses } from '../egress/cards.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import type { Recorder } from '../hypervisor/recorder.ts';
 import type { Storage } from '../hypervisor/storage.ts';
-import type { Control, Kept, Link, LinkMessage } from '../ports/link.ts';
+import type { Control, Kept, Link, LinkMessage, SnapshotRequest } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { Segment } from '../rrlog/log-tail.ts';
 import type { ConsoleHub } from './console-hub.ts';
@@ -30,6 +30,7 @@ import type { Comparison, Reporter } from './report.ts';
 import { BackupHoldings } from './seeding/backup-holdings.ts';
 import type { Bandwidth } from './seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from './seeding/seed-backup.ts';
+import { answerRequest } from './snapshots/requests.ts';
 import type { Terms } from './terms.ts';
 import { withoutEnd } from './without-end.ts';
 
@@ -166,8 +167,9 @@ export class PrimaryRole {
     this.#rawBytes += segment.to - segment.from;
     if (this.#backup?.shipper !== undefined) {
       this.#backup.shipper.ship(segment);
-      const { icount, bytes } = segment;
-      const shipped = { type: 'shipped', icount, bytes: bytes.length } as const;
+      const { bytes, markers } = segment;
+      const marker = markers.at(-1)?.icount;
+      const shipped = { type: 'shipped', bytes: bytes.length, marker } as const;
       this.#backup.flow.step(shipped, millis(performance.now()));
     }
     this.#epochs += segment.markers.length;
@@ -492,6 +494,7 @@ export class PrimaryRole {
           if (comparing?.cutId === cutId) comparing.resolve({ equal, differences });
         }
         if (message.control.type === 'kept') takeKept(backup, message.control);
+        if (message.control.type === 'snapshotRequest') void this.#answer(link, message.control);
         return;
       case 'blob':
         if (backup.holdings === undefined) throw new Error('nobody asked for digests');
@@ -501,6 +504,12 @@ export class PrimaryRole {
         link.close('only a primary sends log');
         return;
     }
+  }
+
+  /** On the link that it came from: a later backup has not asked. */
+  async #answer(link: Link, request: SnapshotRequest): Promise<void> {
+    const control = await answerRequest(request, (label) => this.takeSnapshot(label));
+    link.send({ kind: 'control', term: this.term, control });
   }
 
   #tell(control: Control): void {

@@ -11,18 +11,17 @@
 import path from 'node:path';
 import type { Epoch } from '../base/units.ts';
 import { withResolvers } from '../base/with-resolvers.ts';
+import type { Halted } from '../hypervisor/at-rest.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import {
   compareDeviceStates,
-  type Difference,
   describeDifferences,
   parseDeviceState,
-  releaseHalt,
-  withJudgementOf,
+  withJudgement,
 } from '../hypervisor/device-state.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../hypervisor/ram.ts';
 import type { Recorder, RecorderOptions } from '../hypervisor/recorder.ts';
-import { type Halted, Replayer } from '../hypervisor/replayer.ts';
+import { Replayer } from '../hypervisor/replayer.ts';
 import { Storage } from '../hypervisor/storage.ts';
 import { Successor } from '../hypervisor/successor.ts';
 import type { Layout } from '../rrlog/layouts.ts';
@@ -47,8 +46,11 @@ export interface ComparedCut {
   readonly ram: RamDigest;
   /** It may arrive later than the cut. */
   readonly primaryState: Promise<Buffer>;
-  /** The log shows that the clock's judge was re-armed while the primary stood still (pause-filter.ts). */
-  readonly clockRearmed: boolean;
+  /**
+   * The primary's judgement of its clock (device-state/clock-judgement.ts), when the log shows that the judge
+   * was re-armed while it stood still (pause-filter.ts): the copy takes it.
+   */
+  readonly judgement: string | undefined;
   /**
    * Called while RAM and disks stand still at the cut; a takeover waits for it, and it must not reject. When it
    * made a copy of RAM it returns its path: that is compared then, and the machine goes on sooner.
@@ -157,6 +159,11 @@ export class Replica {
     this.#replayer.feed(bytes);
   }
 
+  /** It stands still although log waits. Invisible to what is executed. */
+  release(): void {
+    this.#replayer.release();
+  }
+
   /** All that was fed is known to be executed. */
   rest(): void {
     this.#replayer.rest();
@@ -174,38 +181,36 @@ export class Replica {
   async compare(cut: ComparedCut): Promise<Compared> {
     const comparing = this.#compareAndGoOn(cut);
     this.#comparing = comparing.catch(() => undefined);
-    const { own, verdict, digest } = await comparing;
-    const { differences, mended } =
-      verdict ?? compareStates(await cut.primaryState, own, cut.clockRearmed);
+    const { state, clockTaken, verdict, digest } = await comparing;
+    const found = verdict ?? compareStates(await cut.primaryState, state);
     const blocks = differingBlocks(cut.ram, await digest());
-    return {
-      differences: [
-        ...(differences.length > 0 ? describeDifferences(differences).split('\n') : []),
-        ...(blocks.length > 0
-          ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`]
-          : []),
-      ],
-      clockTaken: mended !== undefined,
-    };
+    const differences = [
+      ...(found.length > 0 ? describeDifferences(found).split('\n') : []),
+      ...(blocks.length > 0 ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`] : []),
+    ];
+    return { differences, clockTaken: clockTaken && differences.length === 0 };
   }
 
   /** Without a verdict when the copy is to take over and the primary's state did not come. */
-  async #compareAndGoOn({ icount, ram, primaryState, clockRearmed, whileStill }: ComparedCut) {
+  async #compareAndGoOn({ icount, ram, primaryState, judgement, whileStill }: ComparedCut) {
     this.#isComparing = true;
     const { deviceState: own } = await this.#replayer.standStill(icount);
+    const judged =
+      judgement === undefined ? undefined : withJudgement(parseDeviceState(own), judgement);
+    const state = judged ?? own;
     const copy = await whileStill?.();
     const isWanted = (block: number): boolean => ram[block] !== null;
     const digested =
       copy === undefined ? await digestRam(this.#options.ramFile, isWanted) : undefined;
     const primary = await Promise.race([primaryState, this.#wanted.promise]);
-    const verdict = primary && compareStates(primary, own, clockRearmed);
-    if (verdict === undefined || verdict.differences.length === 0) {
-      if (verdict?.mended === undefined) await this.#replayer.goOn();
-      else await this.#goOnWith(verdict.mended);
+    const verdict = primary && compareStates(primary, state);
+    if (verdict === undefined || verdict.length === 0) {
+      if (judged === undefined) await this.#replayer.goOn();
+      else await this.#goOnWith(judged);
       this.#isComparing = false;
     }
     const digest = async (): Promise<RamDigest> => digested ?? digestRam(copy ?? '', isWanted);
-    return { own, verdict, digest };
+    return { state, clockTaken: judged !== undefined, verdict, digest };
   }
 
   /** Lets a fresh replayer go on, with a state that differs from the present one's. */
@@ -219,10 +224,8 @@ export class Replica {
     }
     this.#replayer = next;
     this.#watch(next);
-    for (const events of old.takeUnread()) next.feed(events);
-    const ended = old.destroy();
-    await next.load(releaseHalt(deviceState));
-    await ended;
+    await old.replaceBy(next, deviceState);
+    next.letGo();
   }
 
   /** Executes all that was given, proves it, and lets the successor go on from there (R8). */
@@ -271,20 +274,8 @@ export class Replica {
   }
 }
 
-/** `mended`: the copy's own state with the primary's judgement of the clock, when that is what differs. */
-function compareStates(
-  primary: Buffer,
-  own: Buffer,
-  clockRearmed: boolean,
-): { readonly differences: readonly Difference[]; readonly mended?: Buffer } {
-  const [theirs, ours] = [parseDeviceState(primary), parseDeviceState(own)];
-  const differences = compareDeviceStates(theirs, ours);
-  if (differences.length === 0 || !clockRearmed) return { differences };
-  const mended = withJudgementOf(theirs, ours);
-  if (mended === undefined) return { differences };
-  const others = compareDeviceStates(theirs, parseDeviceState(mended));
-  return others.length === 0 ? { differences: others, mended } : { differences };
-}
+const compareStates = (primary: Buffer, own: Buffer) =>
+  compareDeviceStates(parseDeviceState(primary), parseDeviceState(own));
 
 function instanceOptions({ vm, pidDir, ramFile }: ReplicaOptions, storage: Storage) {
   return { vm, pidDir, ramFile, nbdSocket: storage.nbdSocket };

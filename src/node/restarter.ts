@@ -9,7 +9,7 @@ import { asError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Term } from '../base/units.ts';
 import type { SnapshotManifest } from '../ports/snapshot-store.ts';
-import { durableLogPath } from './durable-log.ts';
+import { durableLogPath } from './durable-log-place.ts';
 import type { Logger } from './logger.ts';
 import type { PairConfig } from './pair-config.ts';
 import type { Reporter } from './report.ts';
@@ -36,6 +36,12 @@ export class Restarter {
 
   constructor(options: RestarterOptions) {
     this.#options = options;
+  }
+
+  /** How long a node without all of the log leaves it to its peer to go on; milliseconds. */
+  get waitMs(): number {
+    const { snapshots } = this.#options.config;
+    return snapshots?.restart === 'newest' ? snapshots.restartWaitMs : 0;
   }
 
   /** The snapshot to go on from when `lastTerm` was the last one before the machine's; never rejects. */

@@ -105,6 +105,18 @@ export class Spool {
     });
   }
 
+  /** The first record of a file, which may be long: nothing else of it is read. Throws as `open` does. */
+  static first(path: string): Buffer | undefined {
+    return reaching(path, () => {
+      const fd = fs.openSync(path, 'r');
+      try {
+        return readRecord(fd, readHeader(fd, path));
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
   /** Bytes that are not released. */
   get usedBytes(): number {
     return this.#end - this.#released;

@@ -1,7 +1,6 @@
-/** Talks to a node's control socket: one answer, or the stream of its events. */
+/** Talks to a node's control socket. The stream of its events is in `watch-node.ts`. */
 import net from 'node:net';
 import { createInterface } from 'node:readline';
-import { Observable } from 'rxjs';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { NodeStatus } from '../node/control-server.ts';
 import type { NodeEvent } from '../node/report.ts';
@@ -44,30 +43,8 @@ export async function askNode<T>(
   }
 }
 
-/** The events of a node until it ends; completes then. Errors when it cannot be reached. */
-export function watchNode(path: string): Observable<WatchEvent> {
-  return new Observable((subscriber) => {
-    let socket: net.Socket | undefined;
-    connectControl(path).then(
-      (connected) => {
-        socket = connected;
-        if (subscriber.closed) {
-          socket.destroy();
-          return;
-        }
-        socket.on('error', () => socket?.destroy());
-        socket.on('close', () => subscriber.complete());
-        lines(socket, (line) => subscriber.next(JSON.parse(line) as WatchEvent));
-        socket.write('{"command":"watch"}\n');
-      },
-      (error: unknown) => subscriber.error(error),
-    );
-    return () => socket?.destroy();
-  });
-}
-
 /** Calls `take` for each line. readline tells a socket's errors once more; ours has listeners. */
-function lines(socket: net.Socket, take: (line: string) => void): void {
+export function lines(socket: net.Socket, take: (line: string) => void): void {
   createInterface({ input: socket })
     .on('line', take)
     .on('error', () => undefined);

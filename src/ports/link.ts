@@ -109,6 +109,8 @@ export type Control =
   | Cut
   | CutResult
   | Kept
+  | SnapshotRequest
+  | SnapshotResult
   /** The machine was stopped at this position, and went on without a cut. */
   | { readonly type: 'resumed'; readonly position: LogPosition }
   | Heartbeat
@@ -170,6 +172,8 @@ export interface Cut {
   readonly icount: Icount;
   readonly deviceStateBytes: number;
   readonly digest: StateDigest;
+  /** How the primary last judged its clock, in hexadecimal; left out by a machine that does not. */
+  readonly judgement?: string;
   /** The backup is to keep this cut as a snapshot; it answers with `kept`. */
   readonly keep?: KeepRequest;
 }
@@ -185,6 +189,24 @@ export interface Kept {
   readonly type: 'kept';
   readonly cutId: string;
   /** Id of the snapshot. */
+  readonly snapshot?: string;
+  /** Why there is none. */
+  readonly problem?: string;
+}
+
+/** The backup was asked for a snapshot, and asks the primary for a cut that is kept. */
+export interface SnapshotRequest {
+  readonly type: 'snapshotRequest';
+  /** Of the backup's choice, for the answer. */
+  readonly requestId: string;
+  readonly label?: string;
+}
+
+/** What became of a `snapshotRequest`; never without the one or the other. */
+export interface SnapshotResult {
+  readonly type: 'snapshotResult';
+  readonly requestId: string;
+  /** Id of the snapshot: it is in the store. */
   readonly snapshot?: string;
   /** Why there is none. */
   readonly problem?: string;
@@ -213,6 +235,8 @@ export interface Standing {
   readonly isGranted: boolean;
   /** The last term in which this node's machine spoke; 0: none. */
   readonly spoken: Term;
+  /** The last term of which all acknowledged log is on this node's disk (`ack: durable`); 0: none. */
+  readonly logged: Term;
 }
 
 /** What a node says of itself before anything else. */

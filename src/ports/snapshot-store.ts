@@ -11,7 +11,8 @@
  *     means: it may be there; `list` tells.
  *  2. An image that has a parent takes from it what was not put. Without one, what was not put is zero.
  *     A snapshot does not need its parent afterwards: any snapshot may be removed at any time, also the
- *     parent of one that is being taken.
+ *     parent of one that is being taken. The one that was committed last may be named as parent although
+ *     it was removed; what only it needs is collected when it is the last one no more.
  *  3. What is read was checked: a snapshot, image or piece of log that is damaged or incomplete throws
  *     `store`, naming what is damaged, and is never given out in part. (A file of `materialize` that
  *     failed does not stay.)
@@ -203,3 +204,8 @@ export interface SnapshotStore {
   /** Aborts what was begun. Another process may open the store then. */
   close(): Promise<void>;
 }
+
+/** What whoever takes snapshots needs of a store. */
+export type WritableStore = Omit<SnapshotStore, 'open' | 'verify' | 'log'> & {
+  readonly log: Pick<LogArchive, 'append'>;
+};

@@ -1,7 +1,8 @@
 /**
  * Gives back what no snapshot needs.
  *
- * Mark: all that is reachable from the manifests, and from the parents of snapshots that are being taken.
+ * Mark: all that is reachable from the manifests, from the parents of snapshots that are being taken, and from
+ * the last one that was committed.
  * Sweep, pack by pack: a chunk stays when it is marked, pinned by a snapshot that is being taken, or
  * was pinned by one that was committed since the mark began. In one step, without giving anyone a turn,
  * the others are struck from the catalogue: from then on nobody can find, and so come to need, them. Packs
@@ -53,7 +54,8 @@ async function mark(parts: StoreParts): Promise<Set<string>> {
   const live = new Set<string>();
   const reach = new Reach(parts.loadNode, (_, key) => live.add(key));
   const pace = new Pace();
-  for (const manifest of [...parts.manifests(), ...parents]) {
+  const last = parts.lastCommitted === undefined ? [] : [parts.lastCommitted];
+  for (const manifest of [...parts.manifests(), ...parents, ...last]) {
     await reach.from(manifest);
     await pace.breathe();
   }

@@ -33,6 +33,12 @@ export const storeLimits = {
   readChunks: 128,
   /** Work between two turns of the event loop: outputs of the guest wait for it. */
   sliceMs: 2,
+  /**
+   * How far the thread of a store stands back: to a busy thread beside it, it is a third. So the 50 ms that a
+   * snapshot takes are there within a second also on a machine that has no time to spare; at 10, a tenth, one of
+   * 25 took longer beside other work, and the next one was left out.
+   */
+  threadNiceness: 5,
   /** A pack is rewritten when so much of it is needed by nobody: half of what is written is gained. */
   deadShare: 0.5,
   /** Packs smaller than this are joined, when there are so many: folders of thousands are slow. */

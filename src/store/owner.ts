@@ -9,7 +9,10 @@
  * lose, and no clock.
  *
  *   one line of JSON: {"understudy":"store-owner","version":1,"host":"...","machineId":"...","bootId":"...",
- *                      "pidSpace":"...","pid":42,"startTime":"123456"}
+ *                      "pidSpace":"...","pid":42,"startTime":"123456",
+ *                      "node":{"pair":"web","name":"b","control":"/dev/shm/.../control"}}
+ *
+ * `node` is there when a node writes: who finds the store in use may ask it through its control socket.
  *
  * Provably dead: of this machine and an earlier boot, or of this boot and a pid that is gone or was given
  * to another process since. About another machine nothing can be proven from here: the error names the
@@ -22,6 +25,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { UnderstudyError } from '../base/errors.ts';
+import { hasEnded, parseProcStat } from '../base/proc-stat.ts';
 import { isMissing } from './failure.ts';
 import { type Places, readWhole, temporaryPrefix, writeWhole } from './file-names.ts';
 import type { Files } from './files.ts';
@@ -37,9 +41,33 @@ const ownerSchema = z.object({
   pidSpace: z.string(),
   pid: z.int(),
   startTime: z.string(),
+  node: z.object({ pair: z.string(), name: z.string(), control: z.string() }).exactOptional(),
 });
 
 type OwnerText = z.infer<typeof ownerSchema>;
+
+/** A node that writes. */
+export interface WritingNode {
+  readonly pair: string;
+  readonly name: string;
+  /** Path of its control socket. */
+  readonly control: string;
+}
+
+/** Another process writes. */
+export class StoreInUse extends UnderstudyError {
+  /** The node that does, if it is one of this machine: it can be asked. */
+  readonly node: WritingNode | undefined;
+
+  constructor({ directory }: Places, { file, text }: Rival) {
+    const isHere = text !== undefined && isOfThisBoot(text);
+    super('store', `Cannot write to store '${directory}': it is in use by ${nameOf(text)}`, {
+      mayPass: true,
+      hint: `${whatToDo(text, isHere)} If it is dead for certain, remove '${file}'.`,
+    });
+    this.node = isHere ? text.node : undefined;
+  }
+}
 
 /** The right to write. */
 export class Owner {
@@ -51,14 +79,14 @@ export class Owner {
     this.#file = file;
   }
 
-  /** Throws `store` when another process has it. */
-  static async claim(files: Files, places: Places): Promise<Owner> {
+  /** For `node`, if it is one. Throws `StoreInUse` when another process has it. */
+  static async claim(files: Files, places: Places, node?: WritingNode): Promise<Owner> {
     await files.makeDirectory(places.owners);
     const file = path.join(places.owners, randomBytes(8).toString('hex'));
     for (let attempt = 1; ; attempt += 1) {
-      const rival = await putUp(files, places, file);
+      const rival = await putUp(files, places, file, node);
       if (rival === undefined) return new Owner(files, file);
-      if (attempt === storeLimits.ownerAttempts) throw inUse(places, rival);
+      if (attempt === storeLimits.ownerAttempts) throw new StoreInUse(places, rival);
       await sleep(storeLimits.ownerRetryMs * (1 + Math.random()));
     }
   }
@@ -69,9 +97,15 @@ export class Owner {
 }
 
 /** Puts a flag up and looks around. With a rival, the flag is down again. */
-async function putUp(files: Files, places: Places, file: string): Promise<Rival | undefined> {
+async function putUp(
+  files: Files,
+  places: Places,
+  file: string,
+  node: WritingNode | undefined,
+): Promise<Rival | undefined> {
+  const text = { ...ourselves(), ...(node === undefined ? {} : { node }) };
   try {
-    await writeWhole(files, file, Buffer.from(`${JSON.stringify(ourselves())}\n`));
+    await writeWhole(files, file, Buffer.from(`${JSON.stringify(text)}\n`));
   } catch (thrown) {
     // An owner sweeps temporary files that it finds.
     if (isMissing(thrown)) return { file: places.owners, text: undefined };
@@ -133,10 +167,18 @@ function ourselves(): OwnerText {
 }
 
 function isDead(owner: OwnerText): boolean {
+  if (!isOfThisMachine(owner)) return false;
+  if (!isOfThisBoot(owner)) return true;
+  return owner.pidSpace === pidSpace() && startTime(owner.pid) !== owner.startTime;
+}
+
+function isOfThisMachine({ host, machineId }: OwnerText): boolean {
   const us = ourselves();
-  if (owner.host !== us.host || owner.machineId !== us.machineId) return false;
-  if (owner.bootId !== us.bootId) return true;
-  return owner.pidSpace === us.pidSpace && startTime(owner.pid) !== owner.startTime;
+  return host === us.host && machineId === us.machineId;
+}
+
+function isOfThisBoot(owner: OwnerText): boolean {
+  return isOfThisMachine(owner) && owner.bootId === ourselves().bootId;
 }
 
 function readLine(file: string): string {
@@ -157,20 +199,19 @@ function pidSpace(): string {
 
 /** In clock ticks since boot; `undefined` when the process is gone or only waits to be reaped. */
 function startTime(pid: number): string | undefined {
-  const stat = readLine(`/proc/${pid}/stat`);
-  // Field 2 is the program's name in parentheses and may contain anything; 3 is the state.
-  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' || state === 'X' ? undefined : fields[18];
+  const stat = parseProcStat(readLine(`/proc/${pid}/stat`));
+  return stat === undefined || hasEnded(stat) ? undefined : stat.startTime;
 }
 
-function inUse(places: Places, { file, text }: Rival): UnderstudyError {
-  const who = text === undefined ? 'an unknown process' : `process ${text.pid} on '${text.host}'`;
-  return new UnderstudyError(
-    'store',
-    `Cannot write to store '${places.directory}': it is in use by ${who}`,
-    {
-      mayPass: true,
-      hint: `Ask that process, or wait until it ends. If it is dead for certain, remove '${file}'.`,
-    },
-  );
+function nameOf(owner: OwnerText | undefined): string {
+  if (owner === undefined) return 'an unknown process';
+  const { node, pid, host } = owner;
+  const who = `process ${pid} on '${host}'`;
+  return node === undefined ? who : `node '${node.name}' of pair '${node.pair}', ${who}`;
+}
+
+function whatToDo(owner: OwnerText | undefined, isHere: boolean): string {
+  const isElsewhere = owner?.node !== undefined && !isHere;
+  if (isElsewhere) return `Run this on '${owner.host}': it asks that node there.`;
+  return 'Ask that process, or wait until it ends.';
 }

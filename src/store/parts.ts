@@ -34,6 +34,11 @@ export class StoreParts {
   readonly writers = new Set<Pinning>();
   /** While `collect` runs: what was pinned by snapshots that were committed since it began. */
   committedPins: Set<string>[] | undefined;
+  /**
+   * The snapshot that was committed last, also when it was removed since: what is put into the next one is
+   * put over it.
+   */
+  lastCommitted: StoredManifest | undefined;
   /** As the last refresh found them. */
   badFiles: readonly BadFile[] = [];
   readonly #nodes = new Map<string, Buffer>();
@@ -59,8 +64,11 @@ export class StoreParts {
   }
 
   requireOpen(): void {
-    if (!this.#isClosed) return;
-    throw new UnderstudyError('store', `Store '${this.places.directory}' is closed`);
+    if (this.#isClosed) throw this.closedError();
+  }
+
+  closedError(): UnderstudyError {
+    return new UnderstudyError('store', `Store '${this.places.directory}' is closed`);
   }
 
   /** One at a time; a writer knows all that is there. */
@@ -118,6 +126,12 @@ export class StoreParts {
     const bad = this.badFiles.find(({ kind, name }) => kind === 'snapshot' && name === id);
     if (bad !== undefined) throw bad.error;
     throw unknownSnapshot(id);
+  }
+
+  /** Of a parent: the last one may have been removed. */
+  parentNow(id: string): StoredManifest {
+    this.requireOpen();
+    return this.lastCommitted?.id === id ? this.lastCommitted : this.manifestNow(id);
   }
 
   /** Of all snapshots that can be read, oldest first. */

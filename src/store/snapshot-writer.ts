@@ -133,6 +133,7 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
       throw error;
     }
     catalogue.addSnapshot({ id, vm, takenAtMs, text });
+    this.#parts.lastCommitted = manifest;
     this.#parts.committedPins?.push(this.pins);
     this.#end();
   }

@@ -34,7 +34,7 @@ import { Places, temporaryPrefix } from './file-names.ts';
 import { type Files, realFiles } from './files.ts';
 import { StoredLog } from './log-archive.ts';
 import { checkFacts, publicManifest } from './manifest.ts';
-import { Owner } from './owner.ts';
+import { Owner, type WritingNode } from './owner.ts';
 import { StoreParts, unknownSnapshot } from './parts.ts';
 import { StoredSnapshotWriter } from './snapshot-writer.ts';
 import { StoredSnapshot } from './stored-snapshot.ts';
@@ -46,6 +46,8 @@ export interface StoreOptions {
   readonly directory: string;
   /** Any number of processes may read while one writes. @default 'write' */
   readonly mode?: 'read' | 'write';
+  /** The node that opens it to write, for those who find it in use. */
+  readonly node?: WritingNode;
   /** @default realFiles */
   readonly files?: Files;
   /** A catalogue in memory is made at each open. Readers have that always. @default 'file' */
@@ -53,15 +55,15 @@ export interface StoreOptions {
 }
 
 /**
- * Opens a store. Throws `store` when another process writes to it or there is none to read, `rights` and
- * `resources` when the system refuses.
+ * Opens a store. Throws `store` when another process writes to it (`StoreInUse`) or there is none to read,
+ * `rights` and `resources` when the system refuses.
  */
 export async function openStore(options: StoreOptions): Promise<SnapshotStore> {
   const { mode = 'write', files = realFiles } = options;
   const places = new Places(options.directory);
   try {
     return mode === 'write'
-      ? await openWriter(files, places, options.catalogue ?? 'file')
+      ? await openWriter(files, places, options)
       : await openReader(files, places);
   } catch (thrown) {
     throw failure(`Cannot open store '${places.directory}'`, thrown);
@@ -86,9 +88,9 @@ async function openReader(files: Files, places: Places): Promise<SnapshotStore> 
 async function openWriter(
   files: Files,
   places: Places,
-  kind: 'file' | 'memory',
+  { catalogue: kind = 'file', node }: StoreOptions,
 ): Promise<SnapshotStore> {
-  const owner = await Owner.claim(files, places);
+  const owner = await Owner.claim(files, places, node);
   let parts: StoreParts | undefined;
   try {
     await files.makeDirectory(places.packs);
@@ -163,7 +165,7 @@ class DirectoryStore implements SnapshotStore {
     this.#parts.requireWriter('take a snapshot');
     checkFacts(facts);
     // Between finding the parent and pinning what it needs nobody may get a turn.
-    const found = parent === undefined ? undefined : this.#parts.manifestNow(parent);
+    const found = parent === undefined ? undefined : this.#parts.parentNow(parent);
     return new StoredSnapshotWriter(this.#parts, facts, found);
   }
 
@@ -231,6 +233,8 @@ class DirectoryStore implements SnapshotStore {
   }
 
   #inTurn<T>(what: string, run: () => Promise<T>): Promise<T> {
+    // `close` waits for what was asked for before it, and for nothing else.
+    if (this.#closing !== undefined) return Promise.reject(this.#parts.closedError());
     const turn = this.#last.then(() => {
       this.#parts.requireWriter(what);
       return run();

@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -53,11 +53,15 @@ const helloFields = {
       role: z.enum(['primary', 'backup', 'none']),
       isGranted: z.boolean(),
       spoken: termOf,
+      logged: termOf,
     })
     .exactOptional(),
 };
 
 const disks = z.array(z.strictObject({ id: nameOf, bytes: natural })).max(wireLimits.disks);
+
+/** 26 bytes in hexadecimal (src/hypervisor/device-state/clock-judgement.ts). */
+const judged = z.string().regex(/^[0-9a-f]{52}$/, 'must be 52 hexadecimal digits');
 
 const peerControlSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('seedBegin'), seedId: nameOf, ramBytes: natural, disks }),
@@ -94,11 +98,23 @@ const peerControlSchema = z.discriminatedUnion('type', [
       ram: checksums,
       disks: z.record(nameOf, nameOf).exactOptional(),
     }),
+    judgement: judged.exactOptional(),
     keep: z.strictObject({ takenAtMs: clockMs, label: sentence.exactOptional() }).exactOptional(),
   }),
   z.strictObject({
     type: z.literal('kept'),
     cutId: nameOf,
+    snapshot: nameOf.exactOptional(),
+    problem: sentence.exactOptional(),
+  }),
+  z.strictObject({
+    type: z.literal('snapshotRequest'),
+    requestId: nameOf,
+    label: sentence.exactOptional(),
+  }),
+  z.strictObject({
+    type: z.literal('snapshotResult'),
+    requestId: nameOf,
     snapshot: nameOf.exactOptional(),
     problem: sentence.exactOptional(),
   }),

@@ -1,7 +1,7 @@
 // Whatever an operator gets wrong is said once, clearly, with an exit code: the table "Bad input, and
 // what is said" of docs/errors.md. Each case here is a row there, and starts the real program. None of
 // them gets as far as a machine; QEMU is a script that only tells its version.
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -15,8 +15,8 @@ import { hasOpenssl } from '../arbiter/certificates.ts';
 import { fullResults } from '../bench/fixture.ts';
 import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
+import { type Ended, root, runVerb } from './run.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const dir = scratchDir();
 const at = (name: string): string => path.join(dir, name);
 const isRoot = process.getuid?.() === 0;
@@ -58,23 +58,8 @@ nodes:
   return at(`pair${n}.yaml`);
 }
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], as: readonly string[] = []): Promise<Ended> {
-  const command = [...as, process.execPath, '--import', 'tsx', `${root}/src/cli/main.ts`, ...args];
-  const env = { ...process.env, NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' };
-  return new Promise((resolve) => {
-    const [file = '', ...rest] = command;
-    execFile(file, rest, { cwd: root, env, timeout: 30_000 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+const run = (args: readonly string[], as: readonly string[] = []) =>
+  runVerb(args, { timeout: 30_000, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
 
 const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
 

@@ -1,6 +1,6 @@
 // Goal: a raw image becomes a pair that a node accepts, byte for byte, and whatever cannot be one is
 // refused in one message, with nothing left behind.
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,9 +11,8 @@ import { importCommand } from '../../src/cli/import.ts';
 import { readVmDescription } from '../../src/hypervisor/config.ts';
 import { loadPairConfig } from '../../src/node/pair-config.ts';
 import { scratchDir } from '../node/scratch.ts';
+import { program, root, runVerb } from './run.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const program = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
 const dir = scratchDir();
 const at = (name: string): string => path.join(dir, name);
 const MiB = 1024 ** 2;
@@ -34,14 +33,7 @@ function image(name: string, bytes: number): string {
   return at(name);
 }
 
-function understudy(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [...program, ...args], { cwd: root }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+const understudy = (...args: string[]) => runVerb(args);
 
 const fromHere = (file: string): string => path.relative(root, file);
 

@@ -1,13 +1,12 @@
 // The command line must say what is wrong in one message, and with the exit code that docs/errors.md
-// promises. Each test starts the real program.
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+// promises. Each verb is met in the real program; a case more of it may run in this process.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchDir } from '../node/scratch.ts';
+import { runHere, runVerb } from './run.ts';
 
 const dir = scratchDir();
-const root = path.resolve(import.meta.dirname, '../..');
 const pairFile = path.join(dir, 'pair.yaml');
 writeFileSync(
   pairFile,
@@ -20,22 +19,8 @@ nodes:
 `,
 );
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function understudy(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    const command = ['--import', 'tsx', path.join(root, 'src/cli/main.ts'), ...args];
-    const options = { cwd: root, timeout: 15_000, env: { ...process.env, NO_COLOR: '1' } };
-    execFile(process.execPath, command, options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+const understudy = (...args: string[]) =>
+  runVerb(args, { timeout: 15_000, env: { NO_COLOR: '1' } });
 
 const nodeA = ['--pair', pairFile, '--name', 'a'];
 
@@ -54,6 +39,7 @@ const verbs = [
   'restore',
   'replay',
   'import',
+  'bench',
 ];
 
 describe('understudy', () => {
@@ -63,13 +49,18 @@ describe('understudy', () => {
     for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'));
   });
 
+  it.each(verbs)('%s --help explains it', async (verb) => {
+    const { code, stdout, stderr } = await understudy(verb, '--help');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`Usage: understudy ${verb}`);
+  });
+
   it.each([
-    ...verbs,
     'log dump',
     'log stat',
     ...['take', 'ls', 'show', 'rm', 'verify', 'diff'].map((verb) => `snapshot ${verb}`),
   ])('%s --help explains it', async (verb) => {
-    const { code, stdout, stderr } = await understudy(...verb.split(' '), '--help');
+    const { code, stdout, stderr } = await runHere([...verb.split(' '), '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(`Usage: understudy ${verb}`);
   });
@@ -92,10 +83,15 @@ describe('understudy', () => {
     ['nothing prepared', ['node', ...nodeA, '--from', '/nowhere'], 'There is no prepared machine'],
     ['bad position', ['log', 'dump', 'x', '--from', '-1'], 'must be a whole number'],
   ])('%s: exit code 2, and what is wrong', async (_, args, message) => {
-    const { code, stdout, stderr } = await understudy(...args);
+    const { code, stdout, stderr } = await runHere(args);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('    at ');
+  });
+
+  it('no verb, an unknown verb: the same from the real program', async () => {
+    expect(await understudy()).toEqual(await runHere([]));
+    expect(await understudy('statsu')).toEqual(await runHere(['statsu']));
   });
 
   it('pair file that is not there: exit code 2, one message with cause and hint', async () => {
@@ -112,21 +108,47 @@ describe('understudy', () => {
 
   it('store that is not there: exit code 1, and its path', async () => {
     for (const args of [['snapshot', 'ls'], ['restore', '--as', 'x', '--out', dir], ['replay']]) {
-      const { code, stdout, stderr } = await understudy(...args, '--store', `${dir}/no-store`);
+      const { code, stdout, stderr } = await runHere([...args, '--store', `${dir}/no-store`]);
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toContain(`There is no snapshot store in '${dir}/no-store'`);
     }
   });
 
+  it('snapshot take where no node answers: exit code 1, and where to run it', async () => {
+    const { code, stdout, stderr } = await understudy('snapshot', 'take', '--pair', pairFile);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'understudy: No node of this pair is primary or backup on this host',
+      '  because: none answers here',
+      '  try: run this on a host of the pair, as the user that runs the node',
+    ]);
+  });
+
+  it('store that a node of another host writes to: exit code 1, and which host', async () => {
+    const directory = path.join(dir, 'kept');
+    mkdirSync(path.join(directory, 'owners'), { recursive: true });
+    const node = { pair: 'web', name: 'b', control: '/run/b/control' };
+    const elsewhere = { host: 'elsewhere', machineId: 'm', bootId: 'b', pidSpace: 'p' };
+    const flag = { understudy: 'store-owner', version: 1, ...elsewhere, pid: 7, startTime: '1' };
+    const file = path.join(directory, 'owners/flag');
+    writeFileSync(file, JSON.stringify({ ...flag, node }));
+    const { code, stdout, stderr } = await understudy('snapshot', 'rm', 'x', '--store', directory);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      `understudy: Cannot write to store '${directory}': it is in use by node 'b' of pair 'web', process 7 on 'elsewhere'`,
+      `  try: Run this on 'elsewhere': it asks that node there. If it is dead for certain, remove '${file}'.`,
+    ]);
+  });
+
   it('node that is not in the pair: exit code 2', async () => {
-    const { code, stderr } = await understudy('status', '--pair', pairFile, '--name', 'c');
+    const { code, stderr } = await runHere(['status', '--pair', pairFile, '--name', 'c']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('the pair has a and b')]);
   });
 
   it('status of a node that does not run: exit code 1, and how to start it', async () => {
     const watched = ['--pair', pairFile, '--name', 'a'];
     for (const args of [watched, [...watched, '--watch'], [...watched, '--json']]) {
-      const { code, stdout, stderr } = await understudy('status', ...args);
+      const { code, stdout, stderr } = await runHere(['status', ...args]);
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toContain(`No node answers on '${path.join(dir, 'run-a/control')}'`);
       expect(stderr).toContain('try: start it with `understudy node`');

@@ -35,9 +35,10 @@ describe('flow control', () => {
   const at = (ms: number) => ms as Millis;
   const shipped = (instructions: number, bytes = 100): FlowEvent => ({
     type: 'shipped',
-    icount: icount(instructions),
     bytes,
+    marker: icount(instructions),
   });
+  const unmarked = (bytes: number): FlowEvent => ({ type: 'shipped', bytes, marker: undefined });
   const executed = (instructions: number): FlowEvent => ({
     type: 'executed',
     icount: icount(instructions),
@@ -89,7 +90,20 @@ describe('flow control', () => {
     expect(pass(flow, 0, 0)).toEqual([{ type: 'stopGuest' }]);
   });
 
-  it('a backup that executes nothing for long costs no memory, and no lag is forgotten (5)', () => {
+  it('log that no marker is behind is no lag, however old, but it is bytes (4, 5)', () => {
+    const flow = flowing('hold');
+    flow.step(unmarked(70), at(0));
+    expect(pass(flow, 0, 3 * bound)).toEqual([]);
+    expect([flow.bytes, flow.lagMs(at(3 * bound))]).toEqual([70, 0]);
+    flow.step(shipped(10, 30), at(3 * bound));
+    expect(flow.lagMs(at(3 * bound + 40))).toBe(40);
+    flow.step(executed(10), at(3 * bound + 50));
+    expect([flow.bytes, flow.lagMs(at(4 * bound))]).toEqual([0, 0]);
+    flow.step(unmarked(limits.hardBacklogBytes + 1), at(4 * bound));
+    expect(pass(flow, 4 * bound, 4 * bound)).toEqual([{ type: 'stopGuest' }]);
+  });
+
+  it('a backup that executes nothing for long costs no memory, and no lag is forgotten (6)', () => {
     const flow = flowing('hold');
     for (let i = 1; i <= limits.backlogEntriesMax * 2; i += 1) flow.step(shipped(i, 1), at(i));
     flow.step(executed(limits.backlogEntriesMax * 2 - 1), at(0));

@@ -10,6 +10,7 @@ const peer = (overrides: Partial<PeerStanding> = {}): PeerStanding => ({
   term: term(5),
   isGranted: false,
   spoken: term(0),
+  logged: term(0),
   ...overrides,
 });
 
@@ -23,6 +24,8 @@ const choice = (overrides: Partial<MembershipFacts> = {}) =>
     waitedMs: limits.ownTermWaitMs,
     startAnew: false,
     canRestart: false,
+    logged: term(0),
+    restartWaitMs: 0,
     ...overrides,
   });
 
@@ -79,6 +82,36 @@ describe('a node without a machine', () => {
     expect(choice({ ...kept, peer: peer({ role: 'primary' }) }).type).toBe('join');
   });
 
+  it('it spoke last, and its backup, which has all of the log, is not back: it is given time (8)', () => {
+    const wait = { canRestart: true, restartWaitMs: 60_000 };
+    expect(choice({ ...wait, waitedMs: 59_999 })).toEqual({
+      type: 'wait',
+      reason: 'looking for the peer, which may have more of the log: for at most 60 s',
+    });
+    expect(choice({ ...wait, waitedMs: 60_000 })).toEqual(claim);
+    // Without a snapshot it boots from its disks, which have everything.
+    expect(choice({ ...wait, canRestart: false })).toEqual(claim);
+    // A peer that lost its log has nothing to wait for.
+    expect(choice({ ...wait, peer: peer({ spoken: term(4) }) })).toEqual(claim);
+    expect(choice({ ...wait, peer: peer({ logged: term(4) }) })).toEqual(claim);
+  });
+
+  it('both were down and are back: the one with all of the log goes on, and the other leaves it to it (8)', () => {
+    const first = { restartWaitMs: 60_000, peer: peer({ logged: term(5) }) };
+    expect(choice({ ...first, canRestart: true }).type).toBe('wait');
+    expect(choice({ ...first, canRestart: false }).type).toBe('wait');
+    // One that cannot, for 60 s, must not keep the pair down.
+    expect(choice({ ...first, canRestart: true, waitedMs: 60_000 })).toEqual(claim);
+    const second = { isOurs: false, spoken: term(4), peer: peer({ spoken: term(5) }) };
+    const logged = { canRestart: true, logged: term(5) };
+    expect(choice({ ...second, ...logged, waitedMs: 0 })).toEqual(claim);
+    expect(choice({ ...second, canRestart: true, logged: term(4) }).type).toBe('wait');
+    expect(choice({ ...second, canRestart: false, logged: term(5) }).type).toBe('wait');
+    const granted = peer({ spoken: term(5), isGranted: true });
+    expect(choice({ ...second, ...logged, peer: granted }).type).toBe('wait');
+    expect(choice({ ...second, ...logged, peer: peer({ role: 'primary' }) }).type).toBe('join');
+  });
+
   it('both were down and are back: exactly the one that spoke last boots (3)', () => {
     expect(choice({ peer: peer({ spoken: term(4) }), waitedMs: 0 })).toEqual(claim);
     const other = choice({ isOurs: false, spoken: term(4), peer: peer({ spoken: term(5) }) });
@@ -115,7 +148,10 @@ describe('a node without a machine', () => {
         fc.boolean(),
         (spokenHere, spokenThere, isOurs) => {
           const [here, there] = [term(spokenHere), term(spokenThere)];
-          const facts = { term: term(6), startAnew: false, canRestart: false, waitedMs: 1e9 };
+          const facts = {
+            ...{ term: term(6), startAnew: false, canRestart: false, waitedMs: 1e9 },
+            ...{ logged: term(0), restartWaitMs: 0 },
+          };
           const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });
           const b = choose({
             ...facts,

@@ -1,5 +1,6 @@
 // The load as the demo starts it: in a world, with its lines delivered and its record at the end.
 import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LoadProcess } from '../../src/demo/load-process.ts';
 import type { LoadFailure, LoadStats } from '../../src/demo/load-record.ts';
@@ -41,6 +42,15 @@ test('delivers statistics and failures, then the record', async () => {
   const record = await load.stop();
   expect(record.requestsFailed).toBe(1);
   expect(failures).toMatchObject([{ client: 'reader', reason: 'connection reset' }]);
+});
+
+test('asks as seldom as it is told to', async () => {
+  // Goal: the pause reaches readers and counters; with the usual 20 ms each would ask some 20 times.
+  const load = new LoadProcess(world, { runName: 'run', readers: 1, counters: 1, pauseMs: 900 });
+  await sleep(1000);
+  const { requestsOk } = await load.stop();
+  expect(requestsOk).toBeGreaterThanOrEqual(2);
+  expect(requestsOk).toBeLessThanOrEqual(4);
 });
 
 test('a load that cannot start says why', async () => {

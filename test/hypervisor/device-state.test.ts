@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest';
 import {
   compareDeviceStates,
   describeDifferences,
+  judgementBytes,
+  judgementOf,
   parseDeviceState,
   replaySection,
   timerSection,
-  withJudgementOf,
+  withJudgement,
 } from '../../src/hypervisor/device-state.ts';
 
 interface Made {
@@ -340,7 +342,11 @@ describe('the judgement of the clock', () => {
 
   it('is taken from the other state, and nothing else', () => {
     const [theirs, own] = [state(timers(10)), state(timers(50))];
-    const mended = parseDeviceState(withJudgementOf(theirs, own)!);
+    const judgement = judgementOf(theirs)!;
+    const mended = parseDeviceState(withJudgement(own, judgement)!);
+    expect(judgement).toHaveLength(2 * judgementBytes);
+    expect(judgementOf(mended)).toBe(judgement);
+    expect(withJudgement(mended, judgement)).toBeUndefined();
     const at = timerSection(mended)!;
     const read = (from: number) => Number(mended.bytes.readBigInt64BE(from));
     expect([read(at.icountAt!), read(at.timersAt!), read(at.shiftAt!)]).toEqual([13, 15, 17]);
@@ -351,8 +357,17 @@ describe('the judgement of the clock', () => {
     expect(compareDeviceStates(theirs, mended).length).toBeGreaterThan(0);
   });
 
+  it('of another length is none', () => {
+    const own = state(timers(50));
+    for (const bytes of [0, judgementBytes - 1, judgementBytes + 1]) {
+      expect(() => withJudgement(own, 'ab'.repeat(bytes))).toThrow(`has 26 bytes, not ${bytes}`);
+    }
+  });
+
   it('is not there with a fixed shift', () => {
-    expect(withJudgementOf(state(timers(10, [])), state(timers(50, [])))).toBeUndefined();
+    const judgement = judgementOf(state(timers(10)))!;
+    expect(judgementOf(state(timers(50, [])))).toBeUndefined();
+    expect(withJudgement(state(timers(50, [])), judgement)).toBeUndefined();
     expect(timerSection(state({ name: 'replay', data: replayData('7.2') }))).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { formatChecks } from '../../src/cli/doctor.ts';
+import { formatChecks } from '../../src/cli/verbs/doctor.ts';
 import { checkQemu, type FeatureCheck } from '../../src/hypervisor/features.ts';
 import { checkHost } from '../../src/hypervisor/host-features.ts';
 import { makeRunDir, removeRunDir } from './real-qemu.ts';

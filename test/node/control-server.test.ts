@@ -7,7 +7,8 @@ import { UnderstudyError } from '../../src/base/errors.ts';
 import { ConsoleHub } from '../../src/node/console-hub.ts';
 import { ControlServer, type NodeStatus } from '../../src/node/control-server.ts';
 import { type Comparison, Reporter } from '../../src/node/report.ts';
-import { askNode, watchNode } from '../../src/observe/control-client.ts';
+import { askNode } from '../../src/observe/control-client.ts';
+import { watchNode } from '../../src/observe/watch-node.ts';
 import { scratchDir } from './scratch.ts';
 
 const socketPath = path.join(scratchDir(), 'control');
@@ -25,6 +26,7 @@ describe('the control socket', () => {
   let hub: ConsoleHub;
   let reporter: Reporter;
   let verify: () => Promise<Comparison>;
+  let remove: (id: string) => Promise<void>;
   let stops: number;
   const clients: net.Socket[] = [];
 
@@ -32,6 +34,7 @@ describe('the control socket', () => {
     hub = new ConsoleHub();
     reporter = new Reporter();
     verify = () => Promise.resolve({ equal: true, differences: [] });
+    remove = () => Promise.resolve();
     stops = 0;
     server = await ControlServer.start({
       path: socketPath,
@@ -39,6 +42,8 @@ describe('the control socket', () => {
       drill: () => undefined,
       verify: () => verify(),
       takeSnapshot: (label) => Promise.resolve(`kept ${label}`),
+      removeSnapshot: (id) => remove(id),
+      collectSnapshots: () => Promise.resolve({ freedBytes: 7, chunks: 2, logPieces: 1 }),
       stop: () => {
         stops += 1;
       },
@@ -80,6 +85,8 @@ describe('the control socket', () => {
       drill: () => undefined,
       status: () => status,
       takeSnapshot: () => Promise.resolve('id'),
+      removeSnapshot: (id) => remove(id),
+      collectSnapshots: () => Promise.resolve({ freedBytes: 0, chunks: 0, logPieces: 0 }),
       stop: () => undefined,
     });
     expect(await askNode(dead, 'status')).toEqual(status);
@@ -95,11 +102,26 @@ describe('the control socket', () => {
     });
     verify = () => Promise.reject(new UnderstudyError('cut', 'nothing to compare'));
     const refused = await askNode(socketPath, 'verify');
-    expect(refused).toEqual({ ok: false, error: 'nothing to compare' });
+    expect(refused).toEqual({ ok: false, code: 'cut', error: 'nothing to compare' });
     const taken = await askNode(socketPath, 'snapshot', { label: 'before the upgrade' });
     expect(taken).toEqual({ ok: true, snapshot: 'kept before the upgrade' });
     expect(await askNode(socketPath, 'stop')).toEqual({ ok: true });
     expect(stops).toBe(1);
+  });
+
+  it('removes and collects; what is refused is refused with its code, causes and hint', async () => {
+    const removed: string[] = [];
+    remove = async (id) => void removed.push(id);
+    expect(await askNode(socketPath, 'removeSnapshot', { snapshot: 'x1' })).toEqual({ ok: true });
+    expect(removed).toEqual(['x1']);
+    const collected = await askNode(socketPath, 'collectSnapshots');
+    expect(collected).toEqual({ ok: true, freedBytes: 7, chunks: 2, logPieces: 1 });
+    const cause = new Error('EROFS', { cause: new Error('the disk') });
+    remove = () => Promise.reject(new UnderstudyError('rights', 'no', { hint: 'mount it', cause }));
+    expect(await askNode(socketPath, 'removeSnapshot', { snapshot: 'x1' })).toEqual({
+      ...{ ok: false, error: 'no', code: 'rights', hint: 'mount it' },
+      because: ['EROFS', 'the disk'],
+    });
   });
 
   it('unknown commands and garbage get an answer, and the next line is obeyed', async () => {

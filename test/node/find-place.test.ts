@@ -24,6 +24,8 @@ function searchOf(arbiter: Arbiter, changes: Partial<Search> = {}, pausesMax = 5
     spoken: term(0),
     startAnew: false,
     canRestart: async () => false,
+    logged: () => term(0),
+    restartWaitMs: 0,
     dialPeer: async () => {
       dials += 1;
       return undefined;
@@ -144,6 +146,39 @@ describe('a node that looks for its place', () => {
     });
     expect(await place).toEqual({ type: 'join', link });
   });
+
+  it.each([
+    ['none', true, { type: 'boot', term: 2 }],
+    ['none', false, undefined],
+    ['primary', true, { type: 'join' }],
+  ] as const)(
+    'all of the log is here, and the peer, which spoke last, is %s; a snapshot is here: %s',
+    async (role, canRestart, wanted) => {
+      const arbiter = new MemoryArbiter();
+      await arbiter.compareAndSet(undefined, { term: term(1), holder: 'b:life1' });
+      const standing = { role, isGranted: false, spoken: term(1), logged: term(0) };
+      const peer = { node: 'b', term: term(1), standing };
+      const closed: string[] = [];
+      const close = (reason: string) => closed.push(reason);
+      const looked: Term[] = [];
+      const { place, told } = searchOf(arbiter, {
+        logged: () => term(1),
+        canRestart: async (at) => {
+          looked.push(at);
+          return canRestart;
+        },
+        dialPeer: async () => ({ peer, close }) as unknown as Link,
+      });
+      expect((await place)?.type).toBe(wanted?.type);
+      if (wanted !== undefined) expect(await place).toMatchObject(wanted);
+      // A machine that runs is not looked for in the store.
+      expect(looked.length > 0).toBe(role === 'none');
+      expect(closed.length > 0).toBe(role === 'none');
+      expect(told[0]).toBe(
+        wanted === undefined ? 'the peer has the newer disks and will boot' : undefined,
+      );
+    },
+  );
 
   it('what will not pass by itself is thrown at once', async () => {
     const wrong = new UnderstudyError('arbiter', 'refused (401): another secret');

@@ -9,11 +9,19 @@ class Copy {
   samples = 0;
   readBytes = 0;
   readonly stalls: string[] = [];
+  standing = 0;
+  readonly moved: number[] = [];
   readonly meter = new LagMeter({
     idle: () => this.idle,
     readBytes: () => this.readBytes,
     onSample: () => {
       this.samples += 1;
+    },
+    onStanding: () => {
+      this.standing += 1;
+    },
+    onMoved: (stoodMs) => {
+      this.moved.push(Math.round(stoodMs));
     },
     onStall: (reason) => {
       this.stalls.push(reason);
@@ -131,5 +139,32 @@ describe('the lag meter', () => {
     copy.marked(200);
     await wait(limits.stallMs / 2);
     expect(copy.stalls).toEqual([]);
+  });
+
+  it('tells that a copy stands still long before it has stalled, again and again, and when it moves', async () => {
+    copy.marked(200);
+    await wait(limits.standingMs - limits.lagPollMs);
+    expect(copy.standing).toBe(0);
+    await wait(10 * limits.lagPollMs);
+    expect(copy.standing).toBeGreaterThanOrEqual(9);
+    expect([copy.moved, copy.stalls]).toEqual([[], []]);
+    copy.meter.echoed(epoch(1));
+    await wait(limits.lagPollMs);
+    const stoodMs = limits.standingMs + 9 * limits.lagPollMs;
+    expect(copy.moved).toEqual([stoodMs]);
+    const { standing } = copy;
+    await wait(1000); // with nothing to do
+    expect([copy.standing, copy.moved.length]).toEqual([standing, 1]);
+  });
+
+  it('a copy that reads log, or is compared, does not stand still', async () => {
+    copy.marked(200);
+    for (let n = 0; n < 20; n += 1) {
+      copy.readBytes += 1;
+      await wait(limits.lagPollMs);
+    }
+    copy.idle = true;
+    await wait(2000);
+    expect([copy.standing, copy.moved, copy.stalls]).toEqual([0, [], []]);
   });
 });

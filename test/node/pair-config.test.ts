@@ -297,12 +297,15 @@ describe('snapshots in a pair file', () => {
       everyMs: 4000,
       keep: { last: 10, daily: 7, budgetBytes: 2 * 1024 ** 3 },
       restart: 'boot',
+      restartWaitMs: 60_000,
     });
-    expect(load(withSnapshots('{ store: /srv/kept, restart: newest }')).snapshots).toEqual({
+    const soon = '{ store: /srv/kept, restart: newest, restartWait: 0s }';
+    expect(load(withSnapshots(soon)).snapshots).toEqual({
       store: '/srv/kept',
       everyMs: undefined,
       keep: undefined,
       restart: 'newest',
+      restartWaitMs: 0,
     });
   });
 
@@ -318,6 +321,9 @@ describe('snapshots in a pair file', () => {
     ['{ store: s, keep: { last: 0 } }', 'would keep nothing'],
     ['{ store: s, keep: {} }', 'would keep nothing'],
     ['{ store: s, restart: old }', 'restart: must be boot or newest'],
+    ['{ store: s, restartWait: 60 }', 'restartWait: must be a time such as 60s, up to 24h'],
+    ['{ store: s, restartWait: soon }', 'restartWait: must be a time such as 60s, up to 24h'],
+    ['{ store: s, restartWait: 25h }', 'restartWait: must be a time such as 60s, up to 24h'],
   ])('%s is refused', (text, reason) => {
     expect(refusal(withSnapshots(text)).message).toContain(reason);
   });

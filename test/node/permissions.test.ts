@@ -41,6 +41,8 @@ describe('with a umask of 0, for the owner only is', () => {
       status: () => ({ node: 'a', pair: 'p', role: 'backup', state: '', term: 0, pid: 1 }),
       verify: () => Promise.resolve({ equal: true, differences: [] }),
       takeSnapshot: () => Promise.resolve('id'),
+      removeSnapshot: () => Promise.resolve(),
+      collectSnapshots: () => Promise.resolve({ freedBytes: 0, chunks: 0, logPieces: 0 }),
       drill: () => undefined,
       stop: () => undefined,
       console: new ConsoleHub(),

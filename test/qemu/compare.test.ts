@@ -1,9 +1,9 @@
 // A copy goes on after each compare as if there had been none, also when it must take the primary's clock.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseDeviceState, timerSection } from '../../src/hypervisor/device-state.ts';
+import { parseDeviceState } from '../../src/hypervisor/device-state.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Lab } from './harness.ts';
-import { KeptPair } from './snapshot-rig.ts';
+import { KeptPair, withDelta } from './snapshot-rig.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -40,14 +40,6 @@ async function openPair(): Promise<KeptPair> {
   const store = await openStore({ directory: `${lab.dir}/store` });
   lab.onClose(() => store.close());
   return KeptPair.open(lab, store);
-}
-
-/** `last_delta` of another judgement, which the next one in a second makes forgotten. */
-function withDelta(state: Buffer, nanoseconds: bigint): Buffer {
-  const at = (timerSection(parseDeviceState(state))?.shiftAt ?? 0) + 2;
-  const judged = Buffer.from(state);
-  judged.writeBigInt64BE(judged.readBigInt64BE(at) + nanoseconds, at);
-  return judged;
 }
 
 /** A register of the vCPU of another machine. */

@@ -21,7 +21,6 @@ import type { NodeProcess } from '../../src/demo/node-process.ts';
 import { openWorld } from '../../src/demo/open-world.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import type { World } from '../../src/demo/world.ts';
-import { readGuestPage } from '../../src/demo/world-program.ts';
 import { padNetId } from '../../src/hypervisor/command-line.ts';
 import type { VmConfig } from '../../src/hypervisor/config.ts';
 import { findFirmware } from '../../src/hypervisor/firmware.ts';
@@ -36,6 +35,7 @@ import { RequestTracker } from '../../src/rrlog/inflight.ts';
 import { headerBytes, type Layout, layoutFor } from '../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../src/rrlog/log-tail.ts';
 import { startProxy, type TcpProxy } from '../wire/tcp-proxy.ts';
+import { PageReader } from './page-reader.ts';
 
 /** What scripts/guest/build makes. */
 export const guestDir = fileURLToPath(new URL('../../build/guest', import.meta.url));
@@ -44,6 +44,8 @@ const diskId = 'data';
 /** Deadlines: reached only when something is broken, so they are generous. */
 export const bootMs = 90_000;
 export const answerMs = 30_000;
+/** Asking is work, too, for this process and for a node that comes before its machine. */
+const pollMs = 20;
 
 /** Polls what cannot be awaited. Throws, with the last answer, when `probe` stays undefined. */
 export async function waitFor<T>(
@@ -60,7 +62,7 @@ export async function waitFor<T>(
     } catch (thrown) {
       last = thrown;
     }
-    await sleep(5);
+    await sleep(pollMs);
   }
   throw new Error(`waited ${deadlineMs} ms for ${what}`, { cause: last });
 }
@@ -557,11 +559,13 @@ export class PairUnderTest {
   readonly #stopped: NodeProcess[] = [];
   readonly #nodes = new Map<string, NodeProcess>();
   readonly #relays: TcpProxy[] = [];
+  readonly #pages: PageReader;
   #nextLoad = 1;
 
   protected constructor(world: World, stage: Stage) {
     this.world = world;
     this.stage = stage;
+    this.#pages = new PageReader(world);
   }
 
   static async open(): Promise<PairUnderTest> {
@@ -681,7 +685,7 @@ export class PairUnderTest {
   }
 
   read(page: string): Promise<string> {
-    return readGuestPage(this.world, page);
+    return this.#pages.read(page);
   }
 
   load(onStats: (stats: LoadStats) => void = () => undefined): LoadProcess {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { limits } from '../../src/base/limits.ts';
 import { judge } from '../../src/demo/judge.ts';
 import { LoadProcess } from '../../src/demo/load-process.ts';
 import type { WatchEvent } from '../../src/observe/control-client.ts';
@@ -114,12 +115,21 @@ test('both nodes are lost with `ack: durable`: all that was ever answered is sti
     const ending = load.stop(); // what is under way may be answered yet
     const kept = await keptEnd(store);
 
+    // The node that was primary has less of the log, and leaves it to the other one to go on.
+    const first = pair.start('a');
+    await first.until('waiting', 10_000);
+    await sleep(limits.ownTermWaitMs + 1_000);
+    expect(await first.status()).toMatchObject({
+      state: 'waiting',
+      reason: 'looking for the peer, which may have more of the log: for at most 60 s',
+    });
     const again = pair.start('b');
     await pair.seen(again, 'alone');
     await waitFor('the guest', () => pair.read('/read'));
     const [record] = await Promise.all([ending, watching]);
     const [restart] = restarts('b');
     expect(restart).toMatchObject({ snapshot: kept.snapshot, complete: true });
+    expect(restarts('a')).toEqual([]);
     const report = judge({
       ledger: await pair.read('/ledger'),
       journal: await pair.read('/counter.log'),
@@ -134,7 +144,8 @@ test('both nodes are lost with `ack: durable`: all that was ever answered is sti
     expect(before?.atMs).toBeGreaterThan(kept.ms + 100);
     expect(seenText.split('\n').length).toBeGreaterThan(10);
     // What is told from here on is another history.
-    expect(fs.readdirSync(durable)).toEqual([]);
+    expect(fs.readdirSync(durable).filter((name) => name.includes('-b.'))).toEqual([]);
+    await pair.protectedBy(again, first);
   } finally {
     fs.rmSync(durable, { recursive: true, force: true });
   }

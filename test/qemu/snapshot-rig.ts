@@ -1,16 +1,17 @@
 // A protected machine without nodes and links, whose cuts are kept: a recorder, its copy, a keeper.
 import fs from 'node:fs';
 import { type Icount, icount, type LogPosition, term } from '../../src/base/units.ts';
-import { padNetId } from '../../src/hypervisor/command-line.ts';
+import { judgementOf, parseDeviceState, timerSection } from '../../src/hypervisor/device-state.ts';
 import { PauseFilter } from '../../src/hypervisor/pause-filter.ts';
 import { digestRam, type RamDigest } from '../../src/hypervisor/ram.ts';
+import { receivedLogTail } from '../../src/hypervisor/received-log.ts';
 import { imageBytes } from '../../src/hypervisor/storage.ts';
 import { createLogger } from '../../src/node/logger.ts';
 import { Replica } from '../../src/node/replica.ts';
 import { type NodeEvent, Reporter } from '../../src/node/report.ts';
 import { type KeepResult, SnapshotKeeper } from '../../src/node/snapshots/keeper.ts';
 import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
-import { LogTail, type Segment } from '../../src/rrlog/log-tail.ts';
+import type { LogTail, Segment } from '../../src/rrlog/log-tail.ts';
 import type { Lab, Machine } from './harness.ts';
 
 export interface KeptCut {
@@ -92,12 +93,9 @@ export class KeptPair {
       log: createLogger('test'),
     });
     lab.onClose(() => keeper.close());
-    const tail = new LogTail({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: cut.position, icount: icount(cut.replay.icount) },
-      markerNetId: padNetId,
+    const tail = receivedLogTail(layout, {
+      position: cut.position,
+      icount: icount(cut.replay.icount),
     });
     const pauses = new PauseFilter(layout);
     const pair = new KeptPair({ machine, replica, keeper, events, failures, tail, pauses });
@@ -174,9 +172,13 @@ export class KeptPair {
     const outcome = new Promise<KeepResult>((resolve) => {
       tell = resolve;
     });
+    const primaryState = judged?.(deviceState) ?? deviceState;
+    const isJudged = judged !== undefined || this.#pauses.takeRearmed();
+    const judgement = isJudged ? judgementOf(parseDeviceState(primaryState)) : undefined;
     const keeping = this.keeper.cut(
       {
         ...{ type: 'cut', cutId: '1', position, icount: at },
+        ...(judgement === undefined ? {} : { judgement }),
         deviceStateBytes: deviceState.length,
         digest: { deviceState: '', ram },
         ...(keep ? { keep: { takenAtMs: Date.now() } } : {}),
@@ -186,8 +188,8 @@ export class KeptPair {
     const { differences, clockTaken } = await this.replica.compare({
       icount: at,
       ram,
-      primaryState: Promise.resolve(judged?.(deviceState) ?? deviceState),
-      clockRearmed: judged !== undefined || this.#pauses.takeRearmed(),
+      primaryState: Promise.resolve(primaryState),
+      judgement,
       whileStill: keeping?.whileStill,
     });
     keeping?.settle(differences.length === 0 ? deviceState : undefined);
@@ -198,4 +200,12 @@ export class KeptPair {
     if ('problem' in result) throw new Error(result.problem);
     return result.snapshot;
   }
+}
+
+/** `last_delta` of another judgement, which the next one in a second makes forgotten. */
+export function withDelta(state: Buffer, nanoseconds: bigint): Buffer {
+  const at = (timerSection(parseDeviceState(state))?.shiftAt ?? 0) + 2;
+  const judged = Buffer.from(state);
+  judged.writeBigInt64BE(judged.readBigInt64BE(at) + nanoseconds, at);
+  return judged;
 }

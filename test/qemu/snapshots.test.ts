@@ -3,13 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseDeviceState, timerSection } from '../../src/hypervisor/device-state.ts';
 import { differingBlocks, digestRam } from '../../src/hypervisor/ram.ts';
 import type { Instant } from '../../src/node/snapshots/instant.ts';
-import { rollForward } from '../../src/node/snapshots/roll-forward.ts';
+import { type Guide, rollForward } from '../../src/node/snapshots/roll-forward.ts';
 import { diskImage, ramImage, type SnapshotStore } from '../../src/ports/snapshot-store.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Lab } from './harness.ts';
-import { KeptPair } from './snapshot-rig.ts';
+import { KeptPair, withDelta } from './snapshot-rig.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -49,7 +50,7 @@ async function openLabStore(): Promise<SnapshotStore> {
 }
 
 /** A machine rolled forward from a snapshot: its files, and where it stands. */
-async function past(store: SnapshotStore, id: string, until: Instant) {
+async function past(store: SnapshotStore, id: string, until: Instant, guide?: Guide) {
   const snapshot = await store.open(id);
   const [ramFile, image] = [lab.fresh('ram'), lab.fresh('image')];
   await snapshot.materialize(ramImage, ramFile);
@@ -62,9 +63,30 @@ async function past(store: SnapshotStore, id: string, until: Instant) {
     cut: manifest,
     pieces: store.log.follow(manifest),
     dir: lab.fresh('past'),
+    ...(guide === undefined ? {} : { guide }),
   });
   return { ...rolled, ramFile, image };
 }
+
+/** A debugger that lets the machine go on at once, and what it sees of it. */
+function watcher(isReplaceable: boolean) {
+  const seen: { machines: number; problem?: string | undefined } = { machines: 0 };
+  const guide: Guide = {
+    held: () => false,
+    isReplaceable: () => isReplaceable,
+    loaded: async (replayer) => {
+      seen.machines += 1;
+      replayer.letGo();
+    },
+    atEnd: async (_, problem) => {
+      seen.problem = problem?.message;
+    },
+  };
+  return { guide, seen };
+}
+
+const lastDelta = (state: Buffer): bigint =>
+  state.readBigInt64BE((timerSection(parseDeviceState(state))?.shiftAt ?? 0) + 2);
 
 const areEqual = (a: string, b: string): boolean => {
   try {
@@ -87,7 +109,17 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   await sleep(200);
   const behind = machine.recorder.icount;
   await machine.console.run('work fork 2; echo more > /data/more; sync');
-  await pair.cut({ keep: false });
+  // Its copy takes the primary's judgement of the clock, and the log says so.
+  let delta = 0n;
+  const judged = await pair.cut({
+    keep: false,
+    judged: (state) => {
+      const forged = withDelta(state, 1n);
+      delta = lastDelta(forged);
+      return forged;
+    },
+  });
+  expect(pair.clocksTaken).toBeGreaterThanOrEqual(1);
   await machine.console.run('echo late > /data/late; sync');
   const last = await pair.cut({ keep: true });
   await pair.keeper.close();
@@ -112,6 +144,21 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   const kept = lab.fresh('image');
   await (await store.open(last.id)).materialize(diskImage('data'), kept);
   expect(areEqual(end.image, kept)).toBe(true);
+
+  const at = await past(store, first.id, { kind: 'icount', icount: judged.icount });
+  expect(lastDelta(at.deviceState)).toBe(delta - 1n);
+  const justBehind = await past(store, first.id, { kind: 'icount', icount: judged.icount + 1 });
+  expect(lastDelta(justBehind.deviceState)).toBe(delta);
+  const early = watcher(true);
+  const seen = await past(store, first.id, { kind: 'end' }, early.guide);
+  expect(early.seen.machines).toBeGreaterThanOrEqual(2);
+  expect(early.seen.problem).toBeUndefined();
+  expect(seen.icount).toBeGreaterThanOrEqual(last.icount);
+  const late = watcher(false);
+  const stuck = await past(store, first.id, { kind: 'end' }, late.guide);
+  expect(late.seen.machines).toBe(1);
+  expect(late.seen.problem).toMatch(/took its clock from the primary/);
+  expect(stuck.icount).toBe(judged.icount);
 
   const beyond = past(store, last.id, { kind: 'icount', icount: last.icount * 2 });
   await expect(beyond).rejects.toThrow(/The kept log ends before icount/);

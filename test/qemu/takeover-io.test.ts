@@ -6,6 +6,8 @@ import { UnderstudyError } from '../../src/base/errors.ts';
 import { type Copy, Lab, type Machine, waitFor } from './harness.ts';
 
 const rounds = 20;
+/** A request is in flight in one round of ten or twenty: so many, if it takes that long to meet one. */
+const roundsMax = 80;
 const followMs = 700;
 
 let lab: Lab;
@@ -38,7 +40,7 @@ test('the primary is killed again and again while the guest writes to its disk',
   let machine = await lab.boot();
   await machine.console.run('work directio 86400');
   await waitFor('the disk work to begin', () => machine.diskWork());
-  for (let round = 1; round <= rounds; round += 1) {
+  for (let round = 1; round <= rounds || (completions === 0 && round <= roundsMax); round += 1) {
     const before = await machine.diskWork();
     const copy = await seedUntilItFollows(machine, discarded);
     await machine.kill();

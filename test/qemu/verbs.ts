@@ -1,31 +1,15 @@
 // Pairs that verbs of the command line have made, started and asked as a person does.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { NodeStatus } from '../../src/node/control-server.ts';
 import { loadPairConfig } from '../../src/node/pair-config.ts';
 import { askNode, connectControl } from '../../src/observe/control-client.ts';
+import { program, root, runVerb } from '../cli/run.ts';
 import { Terminal, waitFor } from './harness.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const program = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** A verb that ends by itself. */
-export function understudy(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { cwd: root, timeout: 40_000 };
-    execFile(process.execPath, [...program, ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+export const understudy = (...args: string[]) => runVerb(args, { timeout: 40_000 });
 
 /** Verbs that stay in the foreground, each in a process of its own; their logs go to a directory. */
 export class RunningVerbs {

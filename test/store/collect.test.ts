@@ -1,12 +1,13 @@
 /**
  * Goal: whatever is done at once (taking, aborting, removing, collecting, opening again), the store holds what
- * a plain map in memory holds, and nothing that is needed is ever collected.
+ * a plain map in memory holds, and nothing that is needed is ever collected. Parents are those that are there, and
+ * the last one that was committed, which may be gone.
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { SnapshotStore, SnapshotWriter } from '../../src/ports/snapshot-store.ts';
 import { openStore } from '../../src/store/store.ts';
-import { chunkBytes, facts, noise, ramOf } from './rig.ts';
+import { chunkBytes, facts, noise, ramOf, take } from './rig.ts';
 import { VolatileFiles } from './volatile-files.ts';
 
 const directory = '/store';
@@ -22,6 +23,7 @@ class Model {
   readonly files = new VolatileFiles();
   readonly kept = new Map<string, Buffer>();
   readonly inWork: InWork[] = [];
+  last: { readonly id: string; readonly ram: Buffer } | undefined;
   /** What was started and not waited for. */
   running: Promise<unknown>[] = [];
   store!: SnapshotStore;
@@ -53,8 +55,13 @@ const chunk = fc.nat(38);
 const begin = index.map(
   (which): Step =>
     async (model) => {
-      const parent = model.pick([...model.kept.keys()], which);
-      const ram = Buffer.from((parent && model.kept.get(parent)) ?? Buffer.alloc(ramBytes));
+      const { last } = model;
+      const parents = new Map([
+        ...model.kept,
+        ...(last === undefined ? [] : [[last.id, last.ram] as const]),
+      ]);
+      const parent = model.pick([...parents.keys()], which);
+      const ram = Buffer.from((parent && parents.get(parent)) ?? Buffer.alloc(ramBytes));
       const images = [{ name: 'ram', bytes: ramBytes }];
       model.inWork.push({ writer: await model.store.begin(facts({ images }), parent), ram });
     },
@@ -76,7 +83,9 @@ const commit = index.map(
       if (found === undefined) return;
       model.inWork.splice(model.inWork.indexOf(found), 1);
       await found.writer.deviceState(Buffer.from('state'));
-      model.kept.set((await found.writer.commit()).id, found.ram);
+      const { id } = await found.writer.commit();
+      model.kept.set(id, found.ram);
+      model.last = { id, ram: found.ram };
     },
 );
 const abort = index.map(
@@ -104,6 +113,7 @@ const reopen = fc.constant<Step>(async (model) => {
   await model.settle();
   await model.store.close();
   model.inWork.length = 0;
+  model.last = undefined;
   await model.open();
 });
 
@@ -135,6 +145,9 @@ it('behaves as a map, whatever runs at once', async () => {
       for (const [id, ram] of model.kept) {
         expect((await ramOf(model.store, id)).equals(ram)).toBe(true);
       }
+      // What only the last one needs stays for the next one, while the store is open.
+      await model.store.close();
+      await model.open();
       for (const id of there) await model.store.remove(id);
       await model.store.collect();
       expect(model.files.files().filter((name) => !name.includes('/owners/'))).toEqual([]);
@@ -143,3 +156,31 @@ it('behaves as a map, whatever runs at once', async () => {
     { numRuns: 200, interruptAfterTimeLimit: 15_000 },
   );
 }, 60_000);
+
+it('keeps the last one for the next to be built on, also when it was removed, and not longer', async () => {
+  const files = new VolatileFiles();
+  const store = await openStore({ directory, files, catalogue: 'memory' });
+  const first = await take(store, { 0: noise(chunkBytes, 1), 1: noise(chunkBytes, 2) });
+  await store.remove(first.id);
+  expect((await store.collect()).chunks).toBe(0);
+  await expect(store.open(first.id)).rejects.toThrow('There is no snapshot');
+  const next = await take(store, { 1: noise(chunkBytes, 3) }, { parent: first.id });
+  expect((await ramOf(store, next.id)).subarray(0, 2 * chunkBytes)).toEqual(
+    Buffer.concat([noise(chunkBytes, 1), noise(chunkBytes, 3)]),
+  );
+  // The chunk that was replaced, and the node and root that named it.
+  expect((await store.collect()).chunks).toBeGreaterThan(0);
+  expect((await store.verify()).damaged).toEqual([]);
+  await expect(take(store, {}, { parent: first.id })).rejects.toThrow('There is no snapshot');
+  await store.close();
+});
+
+it('begins nothing once it is being closed', async () => {
+  const store = await openStore({ directory, files: new VolatileFiles(), catalogue: 'memory' });
+  const { id } = await take(store, { 0: noise(chunkBytes, 1) });
+  const collecting = store.collect();
+  const closing = store.close();
+  await expect(store.remove(id)).rejects.toThrow("Store '/store' is closed");
+  await expect(collecting).resolves.toMatchObject({ chunks: 0 });
+  await closing;
+});

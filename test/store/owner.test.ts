@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
+import { StoreInUse } from '../../src/store/owner.ts';
 import { openStore } from '../../src/store/store.ts';
 import { chunkBytes, noise, ramOf, scratchDirectory, take } from './rig.ts';
 
@@ -61,6 +62,29 @@ it('does not judge a flag of another machine, or one it cannot read', async () =
   await expect(openStore({ directory })).rejects.toMatchObject({
     message: expect.stringContaining('an unknown process'),
     hint: expect.stringContaining(foreign),
+  });
+});
+
+it('names the node that writes: here it can be asked, elsewhere the host is said', async () => {
+  const directory = scratchDirectory();
+  const node = { pair: 'web', name: 'b', control: '/run/b/control' };
+  const store = await openStore({ directory, node });
+  const inUse = (where: string) => `in use by node 'b' of pair 'web', process ${where}`;
+  await expect(openStore({ directory })).rejects.toMatchObject({
+    code: 'store',
+    message: expect.stringContaining(inUse(`${process.pid} on '${os.hostname()}'`)),
+    node,
+  });
+  const flag = JSON.parse(fs.readFileSync(flagOf(directory), 'utf8')) as Record<string, unknown>;
+  await store.close();
+  const foreign = path.join(directory, 'owners', 'foreign');
+  fs.writeFileSync(foreign, JSON.stringify({ ...flag, host: 'elsewhere', machineId: 'another' }));
+  const refused = await openStore({ directory }).catch((thrown: unknown) => thrown);
+  expect(refused).toBeInstanceOf(StoreInUse);
+  expect(refused).toMatchObject({
+    message: expect.stringContaining(inUse(`${process.pid} on 'elsewhere'`)),
+    hint: expect.stringContaining("Run this on 'elsewhere': it asks that node there."),
+    node: undefined,
   });
 });
 

@@ -1,6 +1,11 @@
 /** Facts, images and pieces for tests of the store, also in processes that are no test. */
 import { epoch, icount, logPosition, term } from '../../src/base/units.ts';
-import type { LogPiece, SnapshotFacts, SnapshotStore } from '../../src/ports/snapshot-store.ts';
+import type {
+  LogPiece,
+  SnapshotFacts,
+  SnapshotStore,
+  WritableStore,
+} from '../../src/ports/snapshot-store.ts';
 import { storeLimits } from '../../src/store/limits.ts';
 
 export const chunkBytes = storeLimits.chunkBytes;
@@ -59,7 +64,7 @@ export function noise(bytes: number, seed: number): Buffer {
 
 /** Takes a snapshot whose RAM has these chunks changed, by number. */
 export async function take(
-  store: SnapshotStore,
+  store: Pick<WritableStore, 'begin'>,
   chunks: Readonly<Record<number, Buffer>>,
   options: { readonly facts?: Partial<SnapshotFacts>; readonly parent?: string } = {},
 ) {

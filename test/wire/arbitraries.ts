@@ -104,24 +104,36 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
   fc.record({ type: type('seedReady'), seedId: name }),
   fc.record({ type: type('seedFailed'), seedId: name, reason: sentence }),
   fc.record({ type: type('grant') }),
-  fc.record({
-    type: type('cut'),
-    cutId: name,
-    position,
-    icount: instructions,
-    deviceStateBytes: natural,
-    digest: fc.record(
-      {
-        deviceState: name,
-        ram: fc.array(fc.option(fc.nat(0xffff_ffff)), { maxLength: 300 }),
-        disks: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { noNullPrototype: true }),
-      },
-      { requiredKeys: ['deviceState', 'ram'] },
-    ),
-  }),
+  fc.record(
+    {
+      type: type('cut'),
+      cutId: name,
+      position,
+      icount: instructions,
+      deviceStateBytes: natural,
+      digest: fc.record(
+        {
+          deviceState: name,
+          ram: fc.array(fc.option(fc.nat(0xffff_ffff)), { maxLength: 300 }),
+          disks: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { noNullPrototype: true }),
+        },
+        { requiredKeys: ['deviceState', 'ram'] },
+      ),
+      judgement: fc.stringMatching(/^[0-9a-f]{52}$/),
+    },
+    { requiredKeys: ['type', 'cutId', 'position', 'icount', 'deviceStateBytes', 'digest'] },
+  ),
   fc.record(
     { type: type('kept'), cutId: name, snapshot: name, problem: sentence },
     { requiredKeys: ['type', 'cutId'] },
+  ),
+  fc.record(
+    { type: type('snapshotRequest'), requestId: name, label: sentence },
+    { requiredKeys: ['type', 'requestId'] },
+  ),
+  fc.record(
+    { type: type('snapshotResult'), requestId: name, snapshot: name, problem: sentence },
+    { requiredKeys: ['type', 'requestId'] },
   ),
   fc.record({
     type: type('cutResult'),

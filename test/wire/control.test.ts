@@ -51,6 +51,8 @@ describe('control messages', () => {
   });
 
   it('are refused when unknown, incomplete, of wrong types or with fields too many', () => {
+    const digest = { deviceState: 'd', ram: [] };
+    const cut = { type: 'cut', cutId: 'c', position: 1, icount: 2, deviceStateBytes: 3, digest };
     const cases: [unknown, string][] = [
       [{ type: 'selfDestruct' }, "Cannot read control message 'selfDestruct'"],
       [{ type: 'seedReady' }, "'seedReady': 'seedId'"],
@@ -60,6 +62,8 @@ describe('control messages', () => {
       [{ type: 'powerOff', reason: '', position: 2 ** 53 }, "'powerOff': 'position'"],
       [{ type: 'heartbeat', sentAtMs: Number.NaN }, "'heartbeat': 'sentAtMs'"],
       [{ type: 'bye', reason: ['x'] }, "'bye': 'reason'"],
+      [{ ...cut, judgement: 'f'.repeat(50) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
+      [{ ...cut, judgement: 'F'.repeat(52) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
       [{ type: 'credit', log: 1.5, bulk: 0 }, "'credit': 'log'"],
       [{}, 'control message without a type'],
       [[], 'control message without a type'],

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Distribution } from '../../../src/base/distribution.ts';
 import { asError } from '../../../src/base/errors.ts';
-import { inRunDir } from '../../../src/cli/restore.ts';
+import { inRunDir } from '../../../src/cli/verbs/restore.ts';
 import { judgeLedger } from '../../../src/demo/judge-ledger.ts';
 import type { World } from '../../../src/demo/world.ts';
 import { readGuestPage } from '../../../src/demo/world-program.ts';

@@ -29,6 +29,8 @@ export interface LifeOptions {
   readonly everyMs: number;
   /** In the stretches without snapshots cuts are compared as often, so that only keeping them differs. */
   readonly areOthersCompared: boolean;
+  /** Between two requests of a client of the load. */
+  readonly pauseMs: number;
   readonly progress: Progress;
 }
 
@@ -113,7 +115,7 @@ export class Told {
 
 /** Lives it. Both nodes are stopped when it resolves; throws when something of it could not be done. */
 export async function livePair(options: LifeOptions): Promise<Life> {
-  const { world, stage, everyMs, progress } = options;
+  const { world, stage, everyMs, pauseMs, progress } = options;
   const [told, asked] = [new Told(), new Asked()];
   const stats: LoadStats[] = [];
   let primary = told.follow(stage.start('a'));
@@ -122,6 +124,7 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   let backup = await protect(stage, 'b', told);
   const load = new LoadProcess(world, {
     runName: `soak${process.pid}`,
+    pauseMs,
     onStats: (now) => stats.push(now),
     onFailure: ({ client, reason }) => progress.event(`a request failed: ${client}: ${reason}`),
   });

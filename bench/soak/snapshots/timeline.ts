@@ -1,10 +1,10 @@
 /** When a backup had received what: the clock's readings in the kept log of one copy, by icount. */
+
 import { asError, UnderstudyError } from '../../../src/base/errors.ts';
-import { padNetId } from '../../../src/hypervisor/command-line.ts';
+import { receivedLogTail } from '../../../src/hypervisor/received-log.ts';
 import { decodeLogPayload } from '../../../src/node/snapshots/log-payload.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../../src/ports/snapshot-store.ts';
 import { layoutFor } from '../../../src/rrlog/layouts.ts';
-import { LogTail } from '../../../src/rrlog/log-tail.ts';
 
 /** At `timeMs` (since 1970) the log up to `icount` was there, and none behind it. */
 export interface Reading {
@@ -38,13 +38,7 @@ async function* readingsBehind(
   first: SnapshotManifest,
 ): AsyncGenerator<Reading> {
   const layout = layoutFor(first.layout);
-  const tail = new LogTail({
-    layout,
-    input: 'stripped',
-    expectHeader: false,
-    start: { position: first.position, icount: first.icount },
-    markerNetId: padNetId,
-  });
+  const tail = receivedLogTail(layout, first);
   for await (const piece of store.log.follow(first)) {
     if (piece.from !== tail.position) {
       throw new UnderstudyError(

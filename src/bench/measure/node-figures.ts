@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from 'rxjs';
 import { Distribution } from '../../base/distribution.ts';
 import { limits } from '../../base/limits.ts';
+import { parseProcStat } from '../../base/proc-stat.ts';
 import type { NodeProcess } from '../../demo/node-process.ts';
 import type { WatchEvent } from '../../observe/control-client.ts';
 import type { Job, LagRun, LogRun, MemoryRun } from '../results.ts';
@@ -116,8 +117,6 @@ export class NodeFigures {
 /** Processor time of a node process so far, all its threads, without its machines. */
 async function cpuSeconds(node: NodeProcess): Promise<number> {
   const { pid } = await node.status();
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // Behind the name, which may hold anything: utime and stime are fields 14 and 15 (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  const stat = parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  return (stat?.cpuTicks ?? Number.NaN) / ticksPerSecond;
 }

@@ -64,7 +64,7 @@ export class Capturer {
   readonly #disks: TrackedDisk[] = [];
   readonly #shadow: RamShadow;
   readonly #shadowFile: string;
-  /** By block: 1 when the store's last snapshot has something else. */
+  /** By chunk: 1 when the store's last snapshot has something else. */
   readonly #changed: Uint8Array;
   /** Nodes of the copies that the next capture will begin. */
   #prepared: string[] | undefined;
@@ -75,7 +75,7 @@ export class Capturer {
     this.#storage = storage;
     this.#shadowFile = `${ramFile}.kept`;
     this.#shadow = new RamShadow(ramFile, this.#shadowFile, snapshotLimits.blockBytes);
-    this.#changed = new Uint8Array(this.#shadow.blocks);
+    this.#changed = new Uint8Array(Math.ceil(this.#shadow.bytes / snapshotLimits.chunkBytes));
   }
 
   /**
@@ -180,7 +180,11 @@ export class Capturer {
   }
 
   #follow(block: number): void {
-    if (this.#shadow.update(block).length > 0) this.#changed[block] = 1;
+    const { chunkBytes } = snapshotLimits;
+    for (const { offset, bytes } of this.#shadow.update(block)) {
+      const end = Math.ceil((offset + bytes) / chunkBytes);
+      this.#changed.fill(1, Math.floor(offset / chunkBytes), end);
+    }
   }
 
   async #discardCopy(disk: TrackedDisk, node: string): Promise<void> {
@@ -190,17 +194,16 @@ export class Capturer {
 
   async #putRam(writer: Pick<SnapshotWriter, 'put'>): Promise<void> {
     const shadow = this.#shadow;
-    const { blockBytes } = shadow;
-    const atOnce = Math.floor(snapshotLimits.putBytes / blockBytes);
-    for (let block = 0; block < shadow.blocks; block += 1) {
-      if (this.#changed[block] !== 1) continue;
-      let end = block + 1;
-      while (end < shadow.blocks && end - block < atOnce && this.#changed[end] === 1) end += 1;
-      const offset = block * blockBytes;
-      const bytes = Math.min(end * blockBytes, shadow.bytes) - offset;
+    const { chunkBytes, putBytes } = snapshotLimits;
+    for (let chunk = 0; chunk < this.#changed.length; chunk += 1) {
+      if (this.#changed[chunk] !== 1) continue;
+      const offset = chunk * chunkBytes;
+      while (this.#changed[chunk + 1] === 1 && (chunk + 1) * chunkBytes < offset + putBytes) {
+        chunk += 1;
+      }
+      const bytes = Math.min((chunk + 1) * chunkBytes, shadow.bytes) - offset;
       // A copy: the store may still work on it when the shadow is gone.
       await writer.put(ramImage, offset, Buffer.from(shadow.read(offset, bytes)));
-      block = end - 1;
     }
   }
 }

@@ -159,7 +159,9 @@ class Walk implements Guide {
   readonly loaded = async (replayer: Replayer): Promise<void> => {
     const { instance } = replayer;
     this.#instance = instance;
-    void instance.exited.then(() => this.#beOver());
+    void instance.exited.then(() => {
+      if (this.#instance === instance) this.#beOver();
+    });
     instance.monitor.onEvent(({ event }) => {
       if (event === 'STOP') this.#stopped(instance);
       else if (event === 'RESUME') this.#resumed(instance);
@@ -176,13 +178,16 @@ class Walk implements Guide {
     replayer.letGo();
   };
 
-  readonly atEnd = async (icount: Icount): Promise<void> => {
+  readonly isReplaceable = (icount: Icount): boolean =>
+    this.#options.until.kind === 'end' || icount < this.#at;
+
+  readonly atEnd = async (icount: Icount, problem: UnderstudyError | undefined): Promise<void> => {
     const { until, onLogEnd } = this.#options;
     const instance = this.#instance as QemuInstance;
     this.#hasAllExecuted = true;
     if (until.kind === 'end') this.#stand();
     if (!this.#isHeld) await instance.stop();
-    onLogEnd?.(icount, this.#problem);
+    onLogEnd?.(icount, problem ?? this.#problem);
     await this.#over;
   };
 

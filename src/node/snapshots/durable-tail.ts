@@ -12,14 +12,15 @@
  *  3. All of it was read and checked once before it is used.
  *  4. What a node that died was just writing is cut off. It was not acknowledged.
  */
+
 import fs from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import type { LogPosition } from '../../base/units.ts';
-import { padNetId } from '../../hypervisor/command-line.ts';
+import { receivedLogTail } from '../../hypervisor/received-log.ts';
 import type { LogPiece, SnapshotManifest } from '../../ports/snapshot-store.ts';
 import { layoutFor } from '../../rrlog/layouts.ts';
-import { LogTail, type Segment } from '../../rrlog/log-tail.ts';
+import type { Segment } from '../../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../../rrlog/packer.ts';
 import {
   type DurableLogBase,
@@ -87,7 +88,7 @@ async function* piecesBehind(
   let timeMs = takenAtMs;
   for await (const step of stepsBehind(file, snapshot)) {
     if (step.kind !== 'segment') {
-      piece.mark(step.kind, step.icount);
+      piece.mark(step.kind, step.icount, step.judgement);
       continue;
     }
     timeMs = step.receivedAtMs;
@@ -115,13 +116,7 @@ async function* stepsBehind(file: string, snapshot: SnapshotManifest): AsyncGene
   const { position, icount } = snapshot;
   const layout = layoutFor(snapshot.layout);
   const unpacker = new SegmentUnpacker(layout);
-  const tail = new LogTail({
-    layout,
-    input: 'stripped',
-    expectHeader: false,
-    start: { position, icount },
-    markerNetId: padNetId,
-  });
+  const tail = receivedLogTail(layout, { position, icount });
   const reader = new DurableLogReader(file);
   try {
     const other = difference(reader.base, snapshot);

@@ -33,6 +33,7 @@ export interface EpochTime {
 export class FrameCapture {
   readonly #dir: string;
   readonly #cards: number;
+  #machines = 0;
 
   /** `dir`: where the parts go, on a tmpfs. */
   constructor(dir: string, cards: number) {
@@ -40,8 +41,10 @@ export class FrameCapture {
     this.#cards = cards;
   }
 
-  /** Before the machine loads its state. */
+  /** Before the machine loads its state; once for each that goes on in the place of another one. */
   async attach({ monitor }: QemuInstance): Promise<void> {
+    const machine = this.#machines;
+    this.#machines += 1;
     const netdevs = ['pad', ...Array.from({ length: this.#cards }, (_, card) => `net${card}`)];
     for (const netdev of netdevs) {
       await monitor.execute('object-add', {
@@ -49,18 +52,22 @@ export class FrameCapture {
         id: `capture-${netdev}`,
         netdev,
         queue: 'all',
-        file: this.#part(netdev),
+        file: this.#part(machine, netdev),
       });
     }
   }
 
   /** Writes what was captured, when the machine is gone. Returns how many frames. Throws `resources`. */
   write(path: string, epochs: readonly EpochTime[]): number {
-    const offsetUs = wallOffsetUs(readFrames(this.#part('pad')), epochs) ?? 0;
     const frames: Frame[] = [];
-    for (let card = 0; card < this.#cards; card += 1) {
-      for (const { us, bytes } of readFrames(this.#part(`net${card}`))) {
-        frames.push({ us: us + offsetUs, bytes });
+    let offsetUs = 0;
+    for (let machine = 0; machine < this.#machines; machine += 1) {
+      // One that lived for less than an epoch began within seconds of the one before.
+      offsetUs = wallOffsetUs(readFrames(this.#part(machine, 'pad')), epochs) ?? offsetUs;
+      for (let card = 0; card < this.#cards; card += 1) {
+        for (const { us, bytes } of readFrames(this.#part(machine, `net${card}`))) {
+          frames.push({ us: us + offsetUs, bytes });
+        }
       }
     }
     frames.sort((a, b) => a.us - b.us);
@@ -72,8 +79,8 @@ export class FrameCapture {
     return frames.length;
   }
 
-  #part(netdev: string): string {
-    return `${this.#dir}/frames-${netdev}`;
+  #part(machine: number, netdev: string): string {
+    return `${this.#dir}/frames-${machine}-${netdev}`;
   }
 }
 

@@ -57,9 +57,10 @@ export class GrowingPiece {
     this.mark('time', timeMs);
   }
 
-  /** Behind what was taken so far. */
-  mark(kind: LogMark['kind'], value: number): void {
-    this.#marks.push({ kind, offset: this.#bytes, position: this.#to, value });
+  /** Behind what was taken so far; `judgement`: of the clock, at a cut. */
+  mark(kind: LogMark['kind'], value: number, judgement?: string): void {
+    const mark = { kind, offset: this.#bytes, position: this.#to, value };
+    this.#marks.push(judgement === undefined ? mark : { ...mark, judgement });
   }
 
   /** The piece, whole. Throws `log-format` when its events are none. */

@@ -22,7 +22,7 @@ import {
   ramImage,
   type SnapshotFacts,
   type SnapshotManifest,
-  type SnapshotStore,
+  type WritableStore,
 } from '../../ports/snapshot-store.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
@@ -42,9 +42,9 @@ export interface SnapshotKeeperOptions {
   readonly facts: CopyFacts;
   readonly layout: Layout;
   /** Opens the store to write; throws `store` when another process has it. */
-  readonly openStore: () => Promise<SnapshotStore>;
+  readonly openStore: () => Promise<WritableStore>;
   /** Called after each snapshot that was kept: retention. It may throw. */
-  readonly afterKept: (store: SnapshotStore) => Promise<void>;
+  readonly afterKept: (store: WritableStore) => Promise<void>;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -76,7 +76,7 @@ export interface Keeping {
 
 /** What follows a copy, once it is all there. */
 interface Following {
-  readonly store: SnapshotStore;
+  readonly store: WritableStore;
   readonly capturer: Capturer;
   readonly log: LogKeeper;
   readonly copy: KeptCopy;
@@ -127,12 +127,13 @@ export class SnapshotKeeper {
   }
 
   /**
-   * The machine was cut at the end of what was received. When the cut is to be kept, `tell` is called
+   * The machine was cut at the end of what was received; the cut has a judgement of the clock when the copy is
+   * to take it. When the cut is to be kept, `tell` is called
    * once, sooner or later. Returns what the compare is to be told then, if it can be kept.
    */
   cut(cut: Cut, tell: (result: KeepResult) => void): Keeping | undefined {
     const following = this.#following;
-    following?.log.cut(cut.icount);
+    following?.log.cut(cut);
     if (cut.keep === undefined) return undefined;
     const why = this.#whyNot();
     if (following === undefined || why !== undefined) {

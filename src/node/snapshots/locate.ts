@@ -3,14 +3,14 @@
  *
  * A debugger is told to stop at an icount before the log that leads there is fed.
  */
+
 import type { Icount, LogPosition } from '../../base/units.ts';
-import { padNetId } from '../../hypervisor/command-line.ts';
+import { receivedLogTail } from '../../hypervisor/received-log.ts';
 import type { LogPiece } from '../../ports/snapshot-store.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
-import { LogTail } from '../../rrlog/log-tail.ts';
 import { type Instant, upTo } from './instant.ts';
 import { decodeLogPayload } from './log-payload.ts';
-import { endsBefore, startIn, timeOffset } from './roll-forward.ts';
+import { endsBefore, startIn, timeOffset } from './within-piece.ts';
 
 export interface LocateOptions {
   readonly layout: Layout;
@@ -23,13 +23,7 @@ export interface LocateOptions {
 /** Throws `store` when the kept log does not go so far, `log-format` when it is damaged before that. */
 export async function icountOf(options: LocateOptions): Promise<Icount> {
   const { layout, cut, pieces, until } = options;
-  const tail = new LogTail({
-    layout,
-    input: 'stripped',
-    expectHeader: false,
-    start: { position: cut.position, icount: cut.icount },
-    markerNetId: padNetId,
-  });
+  const tail = receivedLogTail(layout, cut);
   let lastTimeMs: number | undefined;
   for await (const piece of pieces) {
     lastTimeMs = piece.toTimeMs;

@@ -16,6 +16,7 @@ import {
   type Term,
   epoch as toEpoch,
 } from '../../base/units.ts';
+import type { Cut } from '../../ports/link.ts';
 import type { LogArchive, LogPiece, RunName } from '../../ports/snapshot-store.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
@@ -106,9 +107,9 @@ export class LogKeeper {
     this.#growing?.mark('resumed', 0);
   }
 
-  /** The machine was cut at the end of what was received. */
-  cut(icount: Icount): void {
-    this.#growing?.mark('cut', icount);
+  /** The machine was cut at the end of what was received, maybe with a judgement of the clock to take. */
+  cut({ icount, judgement }: Pick<Cut, 'icount' | 'judgement'>): void {
+    this.#growing?.mark('cut', icount, judgement);
   }
 
   /** Log from here on is not kept: what waits is given up. */

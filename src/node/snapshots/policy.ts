@@ -13,6 +13,8 @@ export interface SnapshotPolicy {
   readonly keep: Keep | undefined;
   /** What a machine that neither node has any more is started from: its disks, or the newest snapshot. */
   readonly restart: Restarting;
+  /** How long a node leaves it to a peer that has more of the log to go on, milliseconds. */
+  readonly restartWaitMs: number;
 }
 
 const restarting = ['boot', 'newest'] as const;
@@ -25,8 +27,9 @@ function duration(text: string): number {
   return Number(digits) * (unitMs[unit ?? ''] ?? Number.NaN);
 }
 
-const { everyMsMin, everyMsMax } = snapshotLimits;
+const { everyMsMin, everyMsMax, restartWaitMs, restartWaitMsMax } = snapshotLimits;
 const everyWords = `must be a time such as 4s, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h`;
+const waitWords = `must be a time such as 60s, up to ${restartWaitMsMax / 3600e3}h`;
 const countWords = 'must be a whole number from 0 to 100000';
 const count = z.int(countWords).min(0, countWords).max(100_000, countWords).exactOptional();
 
@@ -61,6 +64,11 @@ export const snapshotsSchema = z.strictObject({
     .optional(),
   keep: keepSchema.optional(),
   restart: z.enum(restarting, 'must be boot or newest').default('boot'),
+  restartWait: z
+    .string(waitWords)
+    .refine((text) => duration(text) <= restartWaitMsMax, waitWords)
+    .transform(duration)
+    .default(restartWaitMs),
 });
 
 /** The keys of `snapshots` in a pair file, and of `keep` in it, for what was mistyped. */

@@ -1,5 +1,5 @@
 /** Applies the policy of the pair file to a store that a snapshot was added to. */
-import type { SnapshotStore } from '../../ports/snapshot-store.ts';
+import type { WritableStore } from '../../ports/snapshot-store.ts';
 import { chooseRemovals, type Keep } from '../../store/retention.ts';
 import { snapshotLimits } from './limits.ts';
 
@@ -10,14 +10,23 @@ import { snapshotLimits } from './limits.ts';
 export function retention(
   vm: string,
   keep: Keep | undefined,
-): (store: SnapshotStore) => Promise<void> {
+): (store: WritableStore) => Promise<void> {
   let appliedAt = Number.NEGATIVE_INFINITY;
   return async (store) => {
     if (keep === undefined || performance.now() - appliedAt < snapshotLimits.retentionMs) return;
     appliedAt = performance.now();
     const usage = keep.budgetBytes === undefined ? [] : await store.usage();
     const removals = chooseRemovals(await store.list({ vm }), keep, usage);
-    for (const id of removals) await store.remove(id);
+    for (const id of removals) await removeIfThere(store, id);
     if (removals.length > 0) await store.collect();
   };
+}
+
+/** Somebody may have removed it since it was listed. */
+async function removeIfThere(store: WritableStore, id: string): Promise<void> {
+  try {
+    await store.remove(id);
+  } catch (error) {
+    if ((await store.list()).some((manifest) => manifest.id === id)) throw error;
+  }
 }

@@ -8,27 +8,31 @@
  *  1. RAM file and images are those of the instant when it resolves, and the state that it returns
  *     belongs to them. The same snapshot, log and instant give the same RAM and disks, byte for byte.
  *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and goes on,
- *     as the primary's and its backup's were.
+ *     as the primary's and its backup's were; where the backup was to take the primary's judgement of the clock, a fresh
+ *     replayer goes on with it.
  *  3. It ends every process that it started, whatever happens. RAM and images are of no use when it
  *     rejects.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { type Icount, type LogPosition, icount as toIcount } from '../../base/units.ts';
-import { padNetId } from '../../hypervisor/command-line.ts';
+import type { Icount, LogPosition } from '../../base/units.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
+import { parseDeviceState, withJudgement } from '../../hypervisor/device-state.ts';
 import type { QemuInstance } from '../../hypervisor/instance.ts';
 import { PauseFilter } from '../../hypervisor/pause-filter.ts';
+import { receivedLogTail } from '../../hypervisor/received-log.ts';
 import { Replayer } from '../../hypervisor/replayer.ts';
 import { Storage } from '../../hypervisor/storage.ts';
 import type { LogPiece } from '../../ports/snapshot-store.ts';
 import { RequestTracker } from '../../rrlog/inflight.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
-import { LogTail } from '../../rrlog/log-tail.ts';
-import { describeInstant, type Instant, upTo } from './instant.ts';
+import type { LogTail } from '../../rrlog/log-tail.ts';
+import { type Instant, upTo } from './instant.ts';
 import { snapshotLimits } from './limits.ts';
 import { decodeLogPayload, type LogMark } from './log-payload.ts';
+import { endsBefore, startIn, timeOffset } from './within-piece.ts';
 
 export interface RollForwardOptions {
   readonly vm: VmConfig;
@@ -48,7 +52,7 @@ export interface RollForwardOptions {
   /** Directory for sockets, on a tmpfs; created. */
   readonly dir: string;
   readonly pidDir: string;
-  /** The replayer before it loads its state: who wants to see what the guest does. */
+  /** Each replayer before it loads its state: who wants to see what the guest does. */
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
   readonly guide?: Guide;
 }
@@ -57,10 +61,15 @@ export interface RollForwardOptions {
 export interface Guide {
   /** It has stopped the machine: nothing is late then. */
   readonly held: () => boolean;
-  /** The machine has its state and stands still; it is for the guide to let it go. */
+  /**
+   * The machine has its state and stands still; it is for the guide to let it go. Called again with a replayer
+   * that goes on in the place of another one.
+   */
   readonly loaded: (replayer: Replayer) => Promise<void>;
-  /** All was executed. The machine is ended when this resolves. */
-  readonly atEnd: (icount: Icount) => Promise<void>;
+  /** Whether nobody can have noticed the process of the machine yet, when it stands at this icount. */
+  readonly isReplaceable: (icount: Icount) => boolean;
+  /** All was executed, or all that can be, and why. The machine is ended when this resolves. */
+  readonly atEnd: (icount: Icount, problem: UnderstudyError | undefined) => Promise<void>;
 }
 
 /** A machine at rest at an instant of its past. */
@@ -99,6 +108,9 @@ class Run {
   readonly #tail: LogTail;
   readonly #pauses: PauseFilter;
   #replayer: Replayer | undefined;
+  #replayers = 0;
+  /** It goes no further than this, and why. */
+  #stuck: { readonly deviceState: Buffer; readonly problem: UnderstudyError } | undefined;
   #failure: Error | undefined;
 
   constructor(options: RollForwardOptions, storage: Storage) {
@@ -107,19 +119,20 @@ class Run {
     this.#storage = storage;
     this.#requests = new RequestTracker(cut.blockRequestId);
     this.#pauses = new PauseFilter(layout);
-    this.#tail = new LogTail({
-      layout,
-      input: 'stripped',
-      expectHeader: false,
-      start: { position: cut.position, icount: cut.icount },
-      markerNetId: padNetId,
-      requests: this.#requests,
-    });
+    this.#tail = receivedLogTail(layout, cut, this.#requests);
   }
 
   async begin(): Promise<void> {
-    const { vm, layout, dir, pidDir, ramFile, deviceState, onReplayer, guide } = this.#options;
-    const name = 'past';
+    const replayer = await this.#start();
+    this.#replayer = replayer;
+    await replayer.loadToStand(this.#options.deviceState);
+    await this.#letGo(replayer);
+  }
+
+  async #start(): Promise<Replayer> {
+    const { vm, layout, dir, pidDir, ramFile, onReplayer, guide } = this.#options;
+    const name = `past${this.#replayers}`;
+    this.#replayers += 1;
     const replayer = await Replayer.start({
       instance: {
         ...{ vm, pidDir, ramFile, name, incoming: true },
@@ -133,13 +146,22 @@ class Run {
       },
       ...(guide === undefined ? {} : { held: guide.held }),
     });
-    this.#replayer = replayer;
     void replayer.instance.exited.then(({ reason, stderr }) => {
+      if (this.#replayer !== replayer) return;
       const why = stderr.trim();
       this.#failure ??= new UnderstudyError('qemu', `The replayer ended (${reason}): ${why}`);
     });
-    await onReplayer?.(replayer.instance);
-    await replayer.loadToStand(deviceState);
+    try {
+      await onReplayer?.(replayer.instance);
+    } catch (error) {
+      await replayer.destroy();
+      throw error;
+    }
+    return replayer;
+  }
+
+  async #letGo(replayer: Replayer): Promise<void> {
+    const { guide } = this.#options;
     if (guide === undefined) replayer.letGo();
     else await guide.loaded(replayer);
   }
@@ -159,7 +181,7 @@ class Run {
     await this.#replayer?.destroy();
   }
 
-  /** Returns whether the instant was reached. */
+  /** Returns whether the instant was reached, or it goes no further. */
   async #takePiece(piece: LogPiece): Promise<boolean> {
     const { layout, until } = this.#options;
     if (piece.to <= this.#tail.position) return false; // known already
@@ -174,7 +196,7 @@ class Run {
       if (await this.#take(events.subarray(at, mark.offset))) return true;
       at = mark.offset;
       if (mark.kind === 'resumed') this.#feed(this.#pauses.resumedHere());
-      else await this.#mirrorCut(mark);
+      else if (await this.#mirrorCut(mark)) return true;
     }
     if (end === undefined) return this.#take(events.subarray(at));
     if (end > at) await this.#take(events.subarray(at, end));
@@ -199,32 +221,49 @@ class Run {
     return until.kind === 'icount' && this.#tail.icount >= until.icount;
   }
 
-  /** Halts the machine as its backup was, and lets it go on (R9). */
-  async #mirrorCut({ value, position }: LogMark): Promise<void> {
-    if (value !== this.#tail.icount) {
+  /** Halts the machine as its backup was, and lets it go on (R9). Returns whether it cannot. */
+  async #mirrorCut({ value, position, judgement }: LogMark): Promise<boolean> {
+    const { icount } = this.#tail;
+    if (value !== icount) {
       throw new UnderstudyError(
         'log-format',
-        `The kept log has a cut at icount ${value} where ${this.#tail.icount} instructions were executed, at position ${position}`,
+        `The kept log has a cut at icount ${value} where ${icount} instructions were executed, at position ${position}`,
       );
     }
     this.#feed(this.#pauses.flush());
+    const { guide } = this.#options;
     const replayer = this.#replayer as Replayer;
-    if (this.#options.guide !== undefined) {
-      await replayer.passCut(value);
-      return;
+    const deviceState =
+      guide === undefined
+        ? (await replayer.standStill(value)).deviceState
+        : await replayer.standUnseen(value);
+    const judged =
+      judgement === undefined ? undefined : withJudgement(parseDeviceState(deviceState), judgement);
+    if (judged === undefined) {
+      await (guide === undefined ? replayer.goOn() : replayer.goOnUnseen());
+      return false;
     }
-    await replayer.standStill(value);
-    await replayer.goOn();
+    if (guide?.isReplaceable(icount) === false) {
+      this.#stuck = { deviceState, problem: cannotTakeClock(icount) };
+      return true;
+    }
+    const fresh = await this.#start();
+    this.#replayer = fresh;
+    await replayer.replaceBy(fresh, judged);
+    await this.#letGo(fresh);
+    return false;
   }
 
   async #halt(): Promise<RolledForward> {
     this.#feed(this.#pauses.flush());
     const { icount } = this.#tail;
     const replayer = this.#replayer as Replayer;
-    const halted = await replayer.halt(icount, () => this.#requests.uncompleted());
-    const { deviceState, completions } = halted;
-    await this.#options.guide?.atEnd(toIcount(icount));
-    return { deviceState, icount: toIcount(icount), completions };
+    const { deviceState, completions } =
+      this.#stuck === undefined
+        ? await replayer.halt(icount, () => this.#requests.uncompleted())
+        : { ...this.#stuck, completions: 0 };
+    await this.#options.guide?.atEnd(icount, this.#stuck?.problem);
+    return { deviceState, icount, completions };
   }
 
   #feed(events: Buffer): void {
@@ -253,44 +292,10 @@ class Run {
   }
 }
 
-/** Offset of the first event in a piece that is behind a position. Throws `log-format` when that is in no piece. */
-export function startIn(
-  { from, to }: LogPiece,
-  marks: readonly LogMark[],
-  position: LogPosition,
-): number {
-  if (from === position) return 0;
-  const here = marks.find((mark) => mark.kind === 'cut' && mark.position === position);
-  if (here !== undefined) return here.offset;
-  throw new UnderstudyError(
-    'log-format',
-    `The log from ${from} to ${to} does not go on from position ${position}`,
-    { hint: 'run `understudy snapshot verify`' },
-  );
-}
-
-/** The error for an instant that the kept log does not reach; `lastTimeMs`: of its last piece. */
-export function endsBefore(
-  until: Instant,
-  icount: Icount,
-  lastTimeMs: number | undefined,
-): UnderstudyError {
-  const end = lastTimeMs === undefined ? '' : `, ${new Date(lastTimeMs).toISOString()}`;
+function cannotTakeClock(icount: Icount): UnderstudyError {
   return new UnderstudyError(
-    'store',
-    `The kept log ends before ${describeInstant(until)}: at icount ${icount}${end}`,
-    { hint: 'name an earlier instant, or leave it out for the snapshot itself' },
+    'stall',
+    `At the cut at icount ${icount} the copy took its clock from the primary, and went on in another process, which a debugger would notice`,
+    { hint: 'replay again, to an instant behind it' },
   );
-}
-
-/** Where a piece must end for a time; `undefined`: all of it is before that. */
-export function timeOffset(
-  piece: LogPiece,
-  marks: readonly LogMark[],
-  ms: number,
-  eventBytes: number,
-): number | undefined {
-  if (piece.toTimeMs <= ms) return undefined;
-  const before = marks.filter(({ kind, value }) => kind === 'time' && value <= ms).at(-1);
-  return Math.min(before?.offset ?? 0, eventBytes);
 }

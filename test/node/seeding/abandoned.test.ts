@@ -25,8 +25,16 @@ const layout = layoutFor('7.2');
 const from = logPosition(12);
 const begin: SeedBegin = { type: 'seedBegin', seedId: '1.1', ramBytes: 65_536, disks: [] };
 
-/** Log as a recorder writes it: clock readings, which nothing makes smaller. */
-function segments(count: number): Segment[] {
+/** A stopped machine re-arms the timer that judges its clock. */
+const rearming = Buffer.concat([
+  encodeEvent(layout, { kind: 'checkpoint', checkpoint: 'clock-virtual-rt' }),
+  ...Array.from({ length: 3 }, () =>
+    encodeEvent(layout, { kind: 'clock', clock: 'virtual-rt', value: 500n }),
+  ),
+]);
+
+/** Log as a recorder writes it: clock readings, which nothing makes smaller; `rearmedIn`: a segment. */
+function segments(count: number, rearmedIn?: number): Segment[] {
   const start = { position: from, icount: 0 as never };
   const tail = new LogTail({ layout, input: 'raw', expectHeader: false, markerNetId: 1, start });
   return Array.from({ length: count }, (_, number) => {
@@ -34,7 +42,8 @@ function segments(count: number): Segment[] {
       encodeEvent(layout, { kind: 'clock', clock: 'host', value: BigInt(number * index) }),
     );
     const step = encodeEvent(layout, { kind: 'instruction', count: 1 });
-    return tail.push(Buffer.concat([step, ...readings])) as Segment;
+    const end = number === rearmedIn ? [rearming] : [];
+    return tail.push(Buffer.concat([step, ...readings, ...end])) as Segment;
   });
 }
 
@@ -149,5 +158,31 @@ it('the durable log has what the primary shipped, where it begins, and where the
     return true;
   });
   expect(acks.filter((position) => position > 0)).toEqual([]); // it executes nothing yet
+  await role.stop();
+});
+
+it('the durable log has the primary’s judgement of its clock at a cut where the copy may have judged too', async () => {
+  const durableLog = { path: path.join(dir, 'durable-log'), budgetBytes: 1e9 };
+  const { role, shipper, send } = backup({ spool, durableLog });
+  const [judgements, digest] = [['aa', 'bb', 'cc'], { deviceState: '0', ram: [] }];
+  const shipped = segments(4, 1); // the second cut's machine was re-armed while it stood still
+  for (const [number, segment] of shipped.entries()) {
+    shipper.ship(segment);
+    const { to: position, icount } = segment;
+    const judgement = (judgements[number] ?? 'dd').repeat(26);
+    const cut = { type: 'cut', cutId: `${number}`, position, icount, digest } as const;
+    send({ ...cut, deviceStateBytes: 1, judgement });
+  }
+  await vi.waitUntil(() => {
+    const reader = new DurableLogReader(durableLog.path);
+    const found: (string | undefined)[] = [];
+    for (let next = reader.read(); next !== undefined; next = reader.read()) {
+      if (next.kind === 'cut') found.push(next.judgement);
+    }
+    void reader.close();
+    if (found.length < shipped.length) return false;
+    expect(found).toEqual([undefined, 'bb'.repeat(26), undefined, undefined]);
+    return true;
+  });
   await role.stop();
 });

@@ -72,10 +72,11 @@ class Backup {
   }
 
   /** A cut that is kept; returns what is known of its snapshot. */
-  snapshot(): SnapshotManifest {
+  snapshot(judgement?: string): SnapshotManifest {
     const { position, icount: at } = this.tail;
-    this.durable.cut(at);
-    this.#keeper.cut(at);
+    const cut = { icount: at, ...(judgement === undefined ? {} : { judgement }) };
+    this.durable.cut(cut);
+    this.#keeper.cut(cut);
     this.#keeper.begin(position, at);
     return {
       ...facts({ vm: 'web', run: '3.1-abc', seedId: '3.1', vmFingerprint: 'f1', layout: '7.2' }),
@@ -128,13 +129,17 @@ describe('a durable log', () => {
     for (let count = 1; count < 20; count += 1) backup.receive(count);
     backup.resumed();
     for (let count = 1; count < 20; count += 1) backup.receive(count);
-    backup.snapshot();
+    backup.snapshot('ab'.repeat(26));
     for (let count = 1; count < 20; count += 1) backup.receive(count);
     const endMs = backup.nowMs;
     await backup.die();
     const { pieces, endMs: foundMs } = await found(snapshot, backup.tail.position);
     expect(executed(pieces)).toEqual(executed(backup.stored));
-    expect(executed(pieces).marks.map(({ kind }) => kind)).toEqual(['resumed', 'resumed', 'cut']);
+    expect(executed(pieces).marks).toMatchObject([
+      { kind: 'resumed' },
+      { kind: 'resumed' },
+      { kind: 'cut', judgement: 'ab'.repeat(26) },
+    ]);
     expect(pieces[0]).toMatchObject({ from: snapshot.position, fromIcount: snapshot.icount });
     expect(pieces.at(-1)).toMatchObject({ to: backup.tail.position, toIcount: backup.tail.icount });
     expect(foundMs).toBe(endMs);
@@ -248,7 +253,7 @@ describe('is not used', () => {
   it('one with a cut where another icount is', async () => {
     const snapshot = backup.snapshot();
     backup.receive(1);
-    backup.durable.cut(icount(700));
+    backup.durable.cut({ icount: icount(700) });
     backup.receive(1);
     await backup.die();
     expect(await why(snapshot)).toContain('has a cut at icount 700 where it is 701');

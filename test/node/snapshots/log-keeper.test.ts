@@ -70,7 +70,9 @@ test('pieces adjoin, and nothing is written before a snapshot was begun', async 
   keeper.release();
   await vi.advanceTimersByTimeAsync(pieceMs);
   keeper.received(segment(20));
-  keeper.cut(tail.icount);
+  const judgement = 'ab'.repeat(26);
+  keeper.cut({ icount: tail.icount });
+  keeper.cut({ icount: tail.icount, judgement });
   await vi.advanceTimersByTimeAsync(pieceMs);
   keeper.received(segment(30));
   await keeper.close();
@@ -89,6 +91,7 @@ test('pieces adjoin, and nothing is written before a snapshot was begun', async 
   expect(marks.filter(({ kind }) => kind !== 'time')).toMatchObject([
     { kind: 'resumed', offset: 5 },
     { kind: 'cut', value: 35 },
+    { kind: 'cut', value: 35, judgement },
   ]);
 });
 

@@ -1,31 +1,46 @@
 // The policy of a pair thins out that pair's snapshots, and nobody else's.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { retention } from '../../../src/node/snapshots/retention.ts';
 import { openStore } from '../../../src/store/store.ts';
-import { facts, noise, scratchDirectory } from '../../store/rig.ts';
+import { facts, noise, scratchDirectory, take } from '../../store/rig.ts';
 
 test('the newest of this machine stay, with what has a label, and all of others', async () => {
   const store = await openStore({ directory: scratchDirectory() });
-  const take = async (vm: string, takenAtMs: number, label?: string): Promise<string> => {
+  const keep = async (vm: string, takenAtMs: number, label?: string): Promise<string> => {
     const named = label === undefined ? {} : { label };
     const writer = await store.begin(facts({ vm, takenAtMs, ...named }));
     await writer.put('ram', 0, noise(writer.chunkBytes, takenAtMs));
     await writer.deviceState(Buffer.from('state'));
     return (await writer.commit()).id;
   };
-  const labelled = await take('web', 1000, 'before the upgrade');
-  await take('web', 2000);
-  const other = await take('db', 2500);
-  await take('web', 3000);
-  const newest = [await take('web', 4000), await take('web', 5000)];
+  const labelled = await keep('web', 1000, 'before the upgrade');
+  await keep('web', 2000);
+  const other = await keep('db', 2500);
+  await keep('web', 3000);
+  const newest = [await keep('web', 4000), await keep('web', 5000)];
   const apply = retention('web', { last: 2 });
   await apply(store);
   const left = (await store.list()).map(({ id }) => id);
   expect(left.toSorted()).toEqual([labelled, other, ...newest].toSorted());
 
   // Not at every snapshot: it reads the catalogue.
-  await take('web', 6000);
+  await keep('web', 6000);
   await apply(store);
   expect(await store.list({ vm: 'web' })).toHaveLength(4);
+  await store.close();
+});
+
+test('one that somebody else removes meanwhile is no failure', async () => {
+  const store = await openStore({ directory: scratchDirectory() });
+  const ids: string[] = [];
+  for (const takenAtMs of [1000, 2000, 3000]) {
+    ids.push((await take(store, {}, { facts: { takenAtMs } })).id);
+  }
+  const [oldest = '', , newest] = ids;
+  const listed = await store.list();
+  await store.remove(oldest);
+  vi.spyOn(store, 'list').mockResolvedValueOnce(listed); // it was removed since
+  await retention('web', { last: 1 })(store);
+  expect((await store.list()).map(({ id }) => id)).toEqual([newest]);
   await store.close();
 });

@@ -67,7 +67,7 @@ export class Ordeal {
   async end(): Promise<OutsideReport> {
     const verdict = await this.#judge();
     expect(verdict.failures).toEqual([]);
-    expect(verdict).toMatchObject({
+    expect(verdict, await this.#pair.speakersInTime()).toMatchObject({
       failedRequests: 0,
       lostEchoLines: 0,
       doubledEchoLines: 0,

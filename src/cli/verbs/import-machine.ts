@@ -1,10 +1,10 @@
 /** The machine that `understudy import` makes: from options, or from a VM file with other disks. */
 import YAML from 'yaml';
-import { UnderstudyError } from '../base/errors.ts';
-import { parseEgressSpec } from '../egress/from-spec.ts';
-import { describeVm, readVmDescription, type VmDescription } from '../hypervisor/config.ts';
-import type { Problem } from '../hypervisor/vm-file/read.ts';
-import { writeVmFile } from '../hypervisor/vm-file/write.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { parseEgressSpec } from '../../egress/from-spec.ts';
+import { describeVm, readVmDescription, type VmDescription } from '../../hypervisor/config.ts';
+import type { Problem } from '../../hypervisor/vm-file/read.ts';
+import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
 
 /** What says how the machine is made, but for its disks. */
 export interface MachineOptions {

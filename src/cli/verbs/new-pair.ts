@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
-import { pairName } from '../arbiter/state.ts';
-import { UnderstudyError } from '../base/errors.ts';
-import { freeAddresses } from '../demo/stage.ts';
-import { preparedPaths } from '../node/snapshots/prepared.ts';
+import { pairName } from '../../arbiter/state.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { freeAddresses } from '../../demo/stage.ts';
+import { preparedPaths } from '../../node/snapshots/prepared.ts';
 
 /** The node that has the disks. */
 export const firstNode = 'a';

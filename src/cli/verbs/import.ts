@@ -1,0 +1,114 @@
+/** Makes a pair for disk images that something else made. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UnderstudyError } from '../../base/errors.ts';
+import { Progress } from '../../demo/progress.ts';
+import type { VmDescription } from '../../hypervisor/config.ts';
+import { copySparse } from '../../hypervisor/sparse-copy.ts';
+import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
+import { fillNewDirectory } from '../../node/new-directory.ts';
+import { preparedPaths } from '../../node/snapshots/prepared.ts';
+import { exitCodes } from '../exit.ts';
+import { type MachineOptions, machineFrom } from './import-machine.ts';
+import { checkPairName, goOnLines, writePairFile } from './new-pair.ts';
+
+const endingSignals = ['SIGINT', 'SIGTERM'] as const;
+
+export interface ImportOptions extends MachineOptions {
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+/** Throws, and leaves nothing, when there is something wrong. */
+export async function importDisks(
+  images: readonly string[],
+  options: ImportOptions,
+): Promise<void> {
+  const { as, egress } = options;
+  checkPairName(as);
+  const vm = await machineFrom(images, options);
+  const dir = path.resolve(options.out);
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  for (const signal of endingSignals) process.once(signal, interrupt);
+  try {
+    const work = { vm, images, as, egress, signal: interrupted.signal };
+    const made = await fillNewDirectory(dir, () => writePair(dir, work));
+    const lines = [`${as} is made`, ...goOnLines(made.pair, { startsBy: '' })];
+    process.stdout.write(`${options.json === true ? JSON.stringify(made) : lines.join('\n')}\n`);
+  } catch (thrown) {
+    if (!interrupted.signal.aborted) throw thrown;
+    process.stderr.write('understudy: interrupted, nothing is imported\n');
+    process.exitCode = exitCodes.failed;
+  } finally {
+    for (const signal of endingSignals) process.off(signal, interrupt);
+  }
+}
+
+/** All of the directory; the pair file comes last, because without it nothing can be started. */
+async function writePair(
+  dir: string,
+  { vm, images, as, egress, signal }: Work,
+): Promise<{ dir: string; pair: string; vm: string; disks: readonly string[] }> {
+  const paths = preparedPaths(dir);
+  const disks = vm.disks.map(({ id }) => id);
+  requireRoom(dir, images);
+  const copies = images.map((from, index) => ({ from, to: paths.disk(disks[index] as string) }));
+  await copyAll(copies, signal);
+  await fs.promises.writeFile(paths.vmFile, writeVmFile(vm), { mode: 0o600 });
+  const pair = await writePairFile(dir, { name: as, disks, egress });
+  return { dir, pair, vm: paths.vmFile, disks };
+}
+
+interface Work {
+  readonly vm: VmDescription;
+  readonly images: readonly string[];
+  readonly as: string;
+  readonly egress: string;
+  readonly signal: AbortSignal;
+}
+
+/** Throws `resources`. The guest may fill the holes later; that is for who watches the disk. */
+function requireRoom(dir: string, images: readonly string[]): void {
+  const { bavail, bsize } = fs.statfsSync(dir);
+  const need = images.reduce((sum, image) => sum + fs.statSync(image).blocks * blockBytes, 0);
+  if (need <= bavail * bsize) return;
+  throw new UnderstudyError(
+    'resources',
+    `'${dir}' has too little room: ${Math.floor((bavail * bsize) / mebibyte)} MiB are free, ` +
+      `${mebibytes(need)} MiB are needed`,
+    { hint: 'free some, or give another directory with --out' },
+  );
+}
+
+/** The unit of `blocks` of stat(2), whatever the file system's own is. */
+const blockBytes = 512;
+
+const mebibyte = 1024 * 1024;
+const mebibytes = (bytes: number): number => Math.ceil(bytes / mebibyte);
+
+/** Throws `resources`, `disk` when an image did not stay the same, and the signal's reason. */
+async function copyAll(
+  copies: readonly { readonly from: string; readonly to: string }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const progress = new Progress(process.stderr);
+  try {
+    for (const { from, to } of copies) {
+      const before = fs.statSync(from);
+      const total = mebibytes(before.size);
+      await copySparse(from, to, {
+        signal,
+        onProgress: (bytes) =>
+          progress.status(`copying ${path.basename(from)}: ${mebibytes(bytes)} of ${total} MiB`),
+      });
+      const after = fs.statSync(from);
+      if (after.mtimeMs === before.mtimeMs && after.size === before.size) continue;
+      throw new UnderstudyError('disk', `'${from}' was written to while it was copied`, {
+        hint: 'stop what uses it, and import it again',
+      });
+    }
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,128 @@
+/** Keeps a cut of a protected machine, and looks after what was kept. */
+import { errorOf, type Refusal } from '../../node/refusal.ts';
+import { askNode } from '../../observe/control-client.ts';
+import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.ts';
+import { exitCodes } from '../exit.ts';
+import type { StoreOption } from '../store-option.ts';
+import { primaryOrBackup } from './pair-nodes.ts';
+import { changingStore, usingStore } from './using-store.ts';
+
+export interface SnapshotOptions extends StoreOption {
+  readonly json?: boolean;
+  readonly vm?: string;
+  readonly label?: string;
+}
+
+export type TakeOptions = SnapshotOptions & { readonly pair: string };
+
+/** Throws `store` when the primary or its backup refuses. */
+export async function take({ pair, label, json }: TakeOptions): Promise<void> {
+  const node = await primaryOrBackup(pair);
+  const more = label === undefined ? {} : { label };
+  const answer = await askNode<Refusal | { readonly ok: true; readonly snapshot: string }>(
+    node.control,
+    'snapshot',
+    more,
+  );
+  if (!answer.ok) {
+    const hint = 'see `understudy status`, and the log of the backup, which keeps the snapshot';
+    throw errorOf({ hint, ...answer });
+  }
+  print(json, { snapshot: answer.snapshot }, answer.snapshot);
+}
+
+/** Oldest first. */
+export async function list(options: SnapshotOptions): Promise<void> {
+  const { vm, json } = options;
+  const found = await usingStore(options, 'read', (store) =>
+    store.list(vm === undefined ? {} : { vm }),
+  );
+  for (const manifest of found) print(json, withoutFile(manifest), line(manifest));
+}
+
+/** Throws `store` when there is none of this name. */
+export async function show(id: string, options: SnapshotOptions): Promise<void> {
+  const manifest = await usingStore(
+    options,
+    'read',
+    async (store) => (await store.open(id)).manifest,
+  );
+  print(options.json, manifest, description(manifest));
+}
+
+/** Gives their room back, too. */
+export async function remove(ids: readonly string[], options: SnapshotOptions): Promise<void> {
+  const { freedBytes } = await changingStore(options, async (store) => {
+    for (const id of ids) await store.remove(id);
+    return store.collect();
+  });
+  print(
+    options.json,
+    { removed: ids, freedBytes },
+    `removed ${ids.length}, ${freedBytes} bytes are free again`,
+  );
+}
+
+/** Exit 1 when something is damaged. */
+export async function verify(options: SnapshotOptions): Promise<void> {
+  const report = await usingStore(options, 'read', (store) => store.verify());
+  print(options.json, report, verdict(report));
+  if (report.damaged.length > 0) process.exitCode = exitCodes.failed;
+}
+
+/** How many bytes of each image differ, and where. */
+export async function diff(older: string, newer: string, options: SnapshotOptions): Promise<void> {
+  const images = await usingStore(options, 'read', async (store) => {
+    const [before, after] = [await store.open(older), await store.open(newer)];
+    const found: { image: string; bytes: number; ranges: readonly object[] }[] = [];
+    for (const { name } of after.manifest.images) {
+      const ranges = await after.changes(name, before);
+      const bytes = ranges.reduce((sum, range) => sum + range.bytes, 0);
+      found.push({ image: name, bytes, ranges });
+    }
+    return found;
+  });
+  const lines = images.map(
+    ({ image, bytes, ranges }) => `${image}: ${bytes} bytes differ, in ${ranges.length} ranges`,
+  );
+  print(options.json, { older, newer, images }, lines.join('\n'));
+}
+
+function print(json: boolean | undefined, value: unknown, text: string): void {
+  process.stdout.write(`${json === true ? JSON.stringify(value) : text}\n`);
+}
+
+const withoutFile = ({ vmFile: _, ...rest }: SnapshotManifest) => rest;
+
+const timeText = (ms: number): string => new Date(ms).toISOString();
+
+function line({ id, vm, takenAtMs, icount, addedBytes, label }: SnapshotManifest): string {
+  const what = label === undefined ? '' : `  "${label}"`;
+  return `${id}  ${vm}  ${timeText(takenAtMs)}  icount ${icount}  +${addedBytes} bytes${what}`;
+}
+
+function description(manifest: SnapshotManifest): string {
+  const { id, vm, run, term, epoch, icount, position, takenAtMs, qemuVersion } = manifest;
+  return [
+    `${id}${manifest.label === undefined ? '' : `: ${manifest.label}`}`,
+    `  of ${vm}, run ${run}, term ${term}, taken at ${timeText(takenAtMs)}`,
+    `  icount ${icount}, epoch ${epoch}, log position ${position}`,
+    `  QEMU ${qemuVersion}`,
+    `  added ${manifest.addedBytes} bytes; parent ${manifest.parent ?? 'none'}`,
+    ...manifest.images.map(({ name, bytes }) => `  ${name}: ${bytes} bytes`),
+    '  VM file:',
+    ...manifest.vmFile
+      .trimEnd()
+      .split('\n')
+      .map((text) => `    ${text}`),
+  ].join('\n');
+}
+
+function verdict({ snapshots, chunks, logPieces, bytes, damaged }: VerifyReport): string {
+  const all = `${snapshots} snapshots, ${chunks} chunks, ${logPieces} pieces of log, ${bytes} bytes`;
+  if (damaged.length === 0) return `${all}: all is well`;
+  const lines = damaged.map(({ what, snapshots: ids }) => {
+    return `  ${what}: ${ids.length === 0 ? 'no snapshot needs it' : `needed by ${ids.join(', ')}`}`;
+  });
+  return [`${all}: ${damaged.length} damaged`, ...lines].join('\n');
+}

@@ -1,0 +1,49 @@
+/** A third vote for pairs, over HTTP, in the foreground. */
+import { readSecret, readTls, type TlsFiles } from '../../arbiter/credentials.ts';
+import { startWitness, type Witness } from '../../arbiter/witness-server.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { createLogger } from '../../node/logger.ts';
+
+export interface WitnessOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly state: string;
+  readonly secret?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly json?: boolean;
+}
+
+/** Until it is told to stop. */
+export async function witness(options: WitnessOptions): Promise<void> {
+  const { listen, state } = options;
+  const log = createLogger('witness');
+  const tls = await tlsOf(options);
+  const started = await startWitness({
+    ...listen,
+    directory: state,
+    ...(options.secret === undefined ? {} : { secret: await readSecret(options.secret) }),
+    ...(tls === undefined ? {} : { tls }),
+    onProblem: (error) => log.error({ code: error.code }, error.describe()),
+  });
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+  process.stdout.write(`${readyLine(started, options)}\n`);
+  await stopped;
+  await started.close();
+}
+
+async function tlsOf({ tlsCert, tlsKey, tlsCa }: WitnessOptions): Promise<TlsFiles | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined && tlsCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new UnderstudyError('config', 'TLS needs both --tls-cert and --tls-key');
+  }
+  return readTls({ cert: tlsCert, key: tlsKey, ca: tlsCa });
+}
+
+function readyLine({ url, pairs }: Witness, { state, json }: WitnessOptions): string {
+  if (json === true) return JSON.stringify({ listening: url, state, pairs });
+  return `witness on ${url}, keeps terms of ${pairs} pairs in ${state}`;
+}

@@ -1,0 +1,74 @@
+/**
+ * The store of the pair file while a copy of this node writes to it, and its changes that others ask for.
+ *
+ * Intuition: one process writes to a store. So whoever finds this node in it, and wants a snapshot
+ * removed, asks this node (control socket), which does it beside its own snapshots. The store itself sees
+ * to it that nothing is taken that a snapshot needs, one that is being taken included.
+ */
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import type { Collected, WritableStore } from '../../ports/snapshot-store.ts';
+import type { WritingNode } from '../../store/owner.ts';
+import type { Keep } from '../../store/retention.ts';
+import { openStoreInThread } from '../../store/thread/store-client.ts';
+import type { Logger } from '../logger.ts';
+import { retention } from './retention.ts';
+
+export interface NodeStoreOptions {
+  readonly directory: string;
+  /** This node, as others find it in the store. */
+  readonly node: WritingNode;
+  readonly keep: Keep | undefined;
+  readonly log: Logger;
+}
+
+export class NodeStore {
+  readonly #options: NodeStoreOptions;
+  readonly #retain: (store: WritableStore) => Promise<void>;
+  /** As it was opened last; it may be closed since. */
+  #store: WritableStore | undefined;
+  /** The last snapshot may have been removed: its room comes back behind the next one, which is built on it. */
+  #owesCollect = false;
+
+  constructor(options: NodeStoreOptions) {
+    this.#options = options;
+    this.#retain = retention(options.node.pair, options.keep);
+  }
+
+  /** Opens it to write; throws `store` when another process has it. */
+  async open(): Promise<WritableStore> {
+    const { directory, node } = this.#options;
+    this.#store = await openStoreInThread({ directory, node });
+    return this.#store;
+  }
+
+  /** Called after each snapshot that was kept. It may throw. */
+  async afterKept(store: WritableStore): Promise<void> {
+    await this.#retain(store);
+    if (!this.#owesCollect) return;
+    this.#owesCollect = false;
+    // Not awaited: the next snapshot need not wait for it.
+    store.collect().catch((thrown: unknown) => {
+      this.#options.log.warn({ reason: asError(thrown).message }, 'the store was not collected');
+    });
+  }
+
+  /** Throws `store` when there is none with this id, or the store is not open here. */
+  async remove(id: string): Promise<void> {
+    await this.#opened().remove(id);
+    this.#owesCollect = true;
+    this.#options.log.info({ snapshot: id }, 'a snapshot was removed on request');
+  }
+
+  /** Throws `store` when it cannot, or the store is not open here. */
+  async collect(): Promise<Collected> {
+    return await this.#opened().collect();
+  }
+
+  #opened(): WritableStore {
+    if (this.#store !== undefined) return this.#store;
+    const { directory, node } = this.#options;
+    throw new UnderstudyError('store', `Node '${node.name}' does not write to '${directory}' now`, {
+      hint: 'use `understudy snapshot`: it asks a node only if that has the store open',
+    });
+  }
+}
