@@ -73,7 +73,10 @@ export const limits = {
   cutQuietWaitMs: 50,
   /** A virtio queue holds 256 requests; each disk has one. */
   completionsMax: 256,
-  /** A replayer that stands still for so long while log waits is let go of its processor: on a busy machine 0.2 s pass by themselves. */
+  /**
+   * A replayer that stands still for so long while log waits is let go of its processor. On a busy machine
+   * 0.2 s pass by themselves.
+   */
   standingMs: 300,
   /** No instruction executed for so long although log is waiting: the replayer has stalled. */
   stallMs: 3_000,

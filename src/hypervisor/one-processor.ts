@@ -64,13 +64,13 @@ export class OneProcessor {
 
   #look(): void {
     if (performance.now() < this.#freeUntil) return;
-    if (this.#freeUntil > 0) {
-      this.#freeUntil = 0;
-      this.#processor = this.#readStat()?.processor ?? this.#processor;
-      this.#bind();
-    }
     const stat = this.#readStat();
     if (stat === undefined) return;
+    if (this.#freeUntil > 0) {
+      this.#freeUntil = 0;
+      this.#processor = stat.processor;
+      this.#bind();
+    }
     const processors = parseProcessorTicks(this.#machine?.read() ?? '');
     const now = { atMs: performance.now(), processors, ownTicks: stat.cpuTicks };
     const last = this.#last;

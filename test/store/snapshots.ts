@@ -7,6 +7,7 @@ import type {
   WritableStore,
 } from '../../src/ports/snapshot-store.ts';
 import { storeLimits } from '../../src/store/limits.ts';
+import { openStore } from '../../src/store/store.ts';
 
 export const chunkBytes = storeLimits.chunkBytes;
 
@@ -80,4 +81,17 @@ export async function ramOf(store: SnapshotStore, id: string): Promise<Buffer> {
   const snapshot = await store.open(id);
   const ram = snapshot.manifest.images.find(({ name }) => name === 'ram');
   return await snapshot.read('ram', 0, ram?.bytes ?? 0);
+}
+
+/** Beside whoever writes to the store, as `snapshot ls` and `verify` do. */
+export async function reading<T>(
+  directory: string,
+  read: (store: SnapshotStore) => Promise<T>,
+): Promise<T> {
+  const reader = await openStore({ directory, mode: 'read' });
+  try {
+    return await read(reader);
+  } finally {
+    await reader.close();
+  }
 }

@@ -2,13 +2,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { expect, it, onTestFinished } from 'vitest';
-import { UnderstudyError } from '../../src/base/errors.ts';
-import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
 import { storeLimits } from '../../src/store/limits.ts';
-import { openStore } from '../../src/store/store.ts';
-import { receivedError, sentError } from '../../src/store/thread/calls.ts';
 import { openStoreInThread, storeThread } from '../../src/store/thread/store-client.ts';
-import { chunkBytes, facts, noise, piece, ramOf, scratchDirectory, take } from './rig.ts';
+import { chunkBytes, facts, noise, piece, ramOf, reading, scratchDirectory, take } from './rig.ts';
 
 const node = { pair: 'web', name: 'b', control: '/nowhere' };
 
@@ -18,22 +14,10 @@ async function openOne(directory = scratchDirectory()) {
   return { directory, store };
 }
 
-async function reading<T>(directory: string, read: (store: SnapshotStore) => Promise<T>) {
-  const reader = await openStore({ directory, mode: 'read' });
-  try {
-    return await read(reader);
-  } finally {
-    await reader.close();
-  }
-}
-
 /** Threads of this process with this niceness. */
 function threadsAt(niceness: number): number {
-  const isThere = (thread: string): boolean => {
-    const stat = fs.readFileSync(`/proc/self/task/${thread}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]) === niceness;
-  };
-  return fs.readdirSync('/proc/self/task').filter(isThere).length;
+  const threads = fs.readdirSync('/proc/self/task').map(Number);
+  return threads.filter((thread) => os.getPriority(thread) === niceness).length;
 }
 
 it('keeps what is put, and log, and removes and collects (1)', async () => {
@@ -93,15 +77,6 @@ it('says what is wrong in the words of the store, and goes on (1)', async () => 
   await writer.abort();
   await expect(writer.commit()).rejects.toThrow('was not begun, or is over');
   await take(store, {});
-});
-
-it('an error keeps its kind, its hint and its causes on the way', () => {
-  const cause = new Error('EIO');
-  const details = { hint: 'look at the disk', mayPass: true, cause };
-  const received = receivedError(sentError(new UnderstudyError('disk', 'It failed', details)));
-  expect(received).toBeInstanceOf(UnderstudyError);
-  expect(received).toMatchObject({ code: 'disk', message: 'It failed', ...details });
-  expect(receivedError(sentError('thrown'))).toMatchObject({ name: 'Error', message: 'thrown' });
 });
 
 it('one that another writes to is refused, and the thread ends', async () => {

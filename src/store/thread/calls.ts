@@ -1,5 +1,5 @@
-/** What the thread of a store is asked, and how errors come back from it. */
-import { asError, type ErrorCode, UnderstudyError } from '../../base/errors.ts';
+/** What the thread of a store is asked, and what it answers. */
+import type { ErrorParts } from '../../base/error-parts.ts';
 import type {
   Collected,
   LogPiece,
@@ -49,40 +49,5 @@ export interface Request<K extends CallName = CallName> {
 
 export type Answer = { readonly request: number } & (
   | { readonly value: unknown }
-  | { readonly error: SentError }
+  | { readonly refused: ErrorParts }
 );
-
-/** An error as it passes between threads, which takes a class's name and fields away. */
-export interface SentError {
-  readonly message: string;
-  /** Of an `UnderstudyError`. */
-  readonly details?: {
-    readonly code: ErrorCode;
-    readonly hint: string | undefined;
-    readonly mayPass: boolean;
-  };
-  readonly cause?: SentError;
-}
-
-export function sentError(thrown: unknown): SentError {
-  const error = asError(thrown);
-  const { message, cause } = error;
-  return {
-    message,
-    ...(cause === undefined ? {} : { cause: sentError(cause) }),
-    ...(error instanceof UnderstudyError
-      ? { details: { code: error.code, hint: error.hint, mayPass: error.mayPass } }
-      : {}),
-  };
-}
-
-export function receivedError({ message, details, cause: sent }: SentError): Error {
-  const cause = sent === undefined ? {} : { cause: receivedError(sent) };
-  if (details === undefined) return new Error(message, cause);
-  const { code, hint, mayPass } = details;
-  return new UnderstudyError(code, message, {
-    ...cause,
-    ...(hint === undefined ? {} : { hint }),
-    mayPass,
-  });
-}

@@ -13,6 +13,7 @@
  *  3. After `close` there is no thread.
  */
 import type { Worker } from 'node:worker_threads';
+import { errorFrom } from '../../base/error-parts.ts';
 import { type ErrorDetails, UnderstudyError } from '../../base/errors.ts';
 import { type Resolvers, withResolvers } from '../../base/with-resolvers.ts';
 import type {
@@ -22,15 +23,7 @@ import type {
   SnapshotWriter,
   WritableStore,
 } from '../../ports/snapshot-store.ts';
-import {
-  type Answer,
-  type BegunSnapshot,
-  type CallName,
-  type Request,
-  receivedError,
-  type StoreCalls,
-  type ThreadStart,
-} from './calls.ts';
+import type { Answer, BegunSnapshot, CallName, Request, StoreCalls, ThreadStart } from './calls.ts';
 import { startThread } from './own-thread.ts';
 
 /** The thread of a store that is to be opened. */
@@ -92,7 +85,7 @@ class Calls {
   #take(answer: Answer): void {
     const waiting = this.#waiting.get(answer.request);
     this.#waiting.delete(answer.request);
-    if ('error' in answer) waiting?.reject(receivedError(answer.error));
+    if ('refused' in answer) waiting?.reject(errorFrom(answer.refused));
     else waiting?.resolve(answer.value);
   }
 

@@ -5,17 +5,11 @@
  * later, a guest may not wait for that.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { partsOf } from '../../base/error-parts.ts';
 import type { SnapshotStore, SnapshotWriter } from '../../ports/snapshot-store.ts';
 import { storeLimits } from '../limits.ts';
 import { openStore } from '../store.ts';
-import {
-  type Answer,
-  type CallName,
-  type Request,
-  type StoreCalls,
-  sentError,
-  type ThreadStart,
-} from './calls.ts';
+import type { Answer, CallName, Request, StoreCalls, ThreadStart } from './calls.ts';
 import { standBack } from './own-thread.ts';
 
 type Served = {
@@ -74,7 +68,7 @@ async function answer<K extends CallName>({ request, call, args }: Request<K>): 
   try {
     return { request, value: await served[call](...args) };
   } catch (thrown) {
-    return { request, error: sentError(thrown) };
+    return { request, refused: partsOf(thrown) };
   }
 }
 

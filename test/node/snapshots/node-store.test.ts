@@ -7,9 +7,16 @@ import { ConsoleHub } from '../../../src/node/console-hub.ts';
 import { ControlServer } from '../../../src/node/control-server.ts';
 import { Reporter } from '../../../src/node/report.ts';
 import { NodeStore } from '../../../src/node/snapshots/node-store.ts';
-import type { SnapshotStore, WritableStore } from '../../../src/ports/snapshot-store.ts';
-import { openStore } from '../../../src/store/store.ts';
-import { chunkBytes, facts, noise, ramOf, scratchDirectory, take } from '../../store/rig.ts';
+import type { WritableStore } from '../../../src/ports/snapshot-store.ts';
+import {
+  chunkBytes,
+  facts,
+  noise,
+  ramOf,
+  reading,
+  scratchDirectory,
+  take,
+} from '../../store/rig.ts';
 
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -50,17 +57,8 @@ describe('while a node has the store open', () => {
       return await changed.collect();
     });
 
-  /** Beside the node, as `snapshot ls` and `verify` do. */
-  const reading = async <T>(read: (reader: SnapshotStore) => Promise<T>): Promise<T> => {
-    const reader = await openStore({ directory, mode: 'read' });
-    try {
-      return await read(reader);
-    } finally {
-      await reader.close();
-    }
-  };
-  const verified = () => reading((reader) => reader.verify());
-  const ramNow = (id: string) => reading((reader) => ramOf(reader, id));
+  const verified = () => reading(directory, (reader) => reader.verify());
+  const ramNow = (id: string) => reading(directory, (reader) => ramOf(reader, id));
 
   it('removes one, and its room is free', async () => {
     const first = await take(store, { 0: noise(chunkBytes, 1), 1: noise(chunkBytes, 2) });
