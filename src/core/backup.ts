@@ -15,6 +15,8 @@
  *     also when the primary was lost behind a guest's shutdown that is in the log.
  *  7. `ack: received` acknowledges log that is held in memory, `ack: durable` only log that the node
  *     reported to be on disk. Nothing is acknowledged before the copy executes, nor while claiming.
+ *     What was acknowledged is so once more when the copy has executed it: a primary that hears of that
+ *     only with the next log holds it for lag, and slows down whoever would write the next log.
  *  8. A copy that fails while a claim is on its way is discarded at once, and the claim's answer is
  *     awaited (`withdrawing`). A term that is won then, or whose takeover could not be proven, is
  *     never spoken in: it ends in `unproven`. Membership (membership.ts, 3) brings the pair back.
@@ -33,6 +35,8 @@ export type BackupEvent =
   | { readonly type: 'log'; readonly to: LogPosition }
   /** Log is on disk up to here. */
   | { readonly type: 'durable'; readonly to: LogPosition }
+  /** The copy has executed all that arrived, up to its last marker. */
+  | { readonly type: 'caughtUp' }
   /** The log that arrived says that the guest switches itself off. */
   | { readonly type: 'guestShutdownLogged' }
   | { readonly type: 'linkLost'; readonly reason: string }
@@ -84,6 +88,7 @@ export class BackupCore {
   readonly #ack: 'received' | 'durable';
   #state: BackupState = { kind: 'connecting' };
   #shutdownLogged = false;
+  #acknowledged: LogPosition | undefined;
   #effects: BackupEffect[] = [];
 
   constructor(options: BackupOptions = {}) {
@@ -126,6 +131,9 @@ export class BackupCore {
         return;
       case 'durable':
         if (this.#ack === 'durable') this.#acknowledge(event.to);
+        return;
+      case 'caughtUp':
+        if (this.#acknowledged !== undefined) this.#acknowledge(this.#acknowledged);
         return;
       case 'guestShutdownLogged':
         this.#shutdownLogged = true;
@@ -175,7 +183,9 @@ export class BackupCore {
 
   #acknowledge(position: LogPosition): void {
     const { kind } = this.#state;
-    if (kind === 'ready' || kind === 'protecting') this.#effects.push({ type: 'ack', position });
+    if (kind !== 'ready' && kind !== 'protecting') return;
+    this.#acknowledged = position;
+    this.#effects.push({ type: 'ack', position });
   }
 
   #linkLost(reason: string): void {

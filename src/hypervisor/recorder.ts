@@ -110,6 +110,7 @@ export class Recorder {
       pid: instance.process.pid,
       threadId: instance.vcpuThread,
       waits: () => this.#markersUnseen > 0,
+      isSlowedDown: () => this.throttle.share > 0,
       mayWake: () => !this.#follower.isPaused,
       wake: () => instance.wakeVcpu(),
     });

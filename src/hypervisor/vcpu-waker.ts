@@ -18,6 +18,8 @@ export interface VcpuWakerOptions {
   readonly threadId: number | undefined;
   /** Whether a marker waits. */
   readonly waits: () => boolean;
+  /** Whether the process is stopped and continued all the time (throttle.ts). */
+  readonly isSlowedDown: () => boolean;
   /** False while the machine is stopped: nothing would be recorded, and its monitor is busy. */
   readonly mayWake: () => boolean;
   readonly wake: () => void;
@@ -57,9 +59,9 @@ export class VcpuWaker {
     const now = performance.now();
     if (now - this.#lastTickAt < limits.vcpuSleepMs) return;
     this.#lastTickAt = now;
-    const runs = this.#runs?.read() ?? '';
-    if (runs === this.#lastRuns && this.#options.mayWake()) this.#options.wake();
-    this.#lastRuns = runs;
+    const before = this.#lastRuns;
+    this.#lastRuns = this.#runs?.read() ?? '';
+    if (!this.#hasRun(before, this.#lastRuns) && this.#options.mayWake()) this.#options.wake();
   }
 
   close(): void {
@@ -88,6 +90,12 @@ export class VcpuWaker {
     this.#lookSoon();
   }
 
+  /** A thread that sleeps runs, too, when it is stopped and continued: some 14 us each time. */
+  #hasRun(before: string, now: string): boolean {
+    if (before === now) return false;
+    return !this.#options.isSlowedDown() || ranNs(now) - ranNs(before) > limits.vcpuRanNs;
+  }
+
   /** Whether its thread sleeps; it may be in a queue for one of QEMU's locks, too. */
   #sleeps(): boolean {
     const text = this.#state?.read();
@@ -95,3 +103,6 @@ export class VcpuWaker {
     return text === undefined || text[text.lastIndexOf(')') + 2] !== 'R';
   }
 }
+
+/** Of `/proc/PID/task/ID/schedstat`: time on a processor, time in a queue for one, number of turns. */
+const ranNs = (schedstat: string): number => Number(schedstat.split(' ')[0]);

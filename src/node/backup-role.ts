@@ -382,7 +382,9 @@ export class BackupRole {
       onFailure,
       onEpoch: (epoch) => {
         this.#lag.echoed(epoch);
-        if (this.#endsWithMarker && this.#lag.isCaughtUp) this.#replica?.rest();
+        if (!this.#lag.isCaughtUp) return;
+        this.#step({ type: 'caughtUp' });
+        if (this.#endsWithMarker) this.#replica?.rest();
       },
     });
     if (this.#finished) {

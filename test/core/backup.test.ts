@@ -124,6 +124,20 @@ describe('a backup', () => {
     expect(having(...protecting, { type: 'durable', to: logPosition(500) }).last).toEqual([]);
   });
 
+  it('what was acknowledged is so once more when the copy has executed it (7)', () => {
+    // Goal: a primary that hears nothing new would hold its backup for slow, and slow down its guest.
+    const caughtUp: BackupEvent = { type: 'caughtUp' };
+    const log: BackupEvent = { type: 'log', to: logPosition(500) };
+    const ack = { type: 'ack', position: 500 };
+    expect(having(...protecting, caughtUp).last).toEqual([]);
+    expect(having(...protecting, log, caughtUp).last).toEqual([ack]);
+    expect(having(...protecting, log, caughtUp, caughtUp).last).toEqual([ack]);
+    expect(having(...protecting, log, lost, caughtUp).last).toEqual([]);
+    const core = new BackupCore({ ack: 'durable' });
+    const steps: BackupEvent[] = [...protecting, log, caughtUp];
+    expect(steps.flatMap((event) => core.step(event, 1000 as Millis))).not.toContainEqual(ack);
+  });
+
   it('newer term is heard of: the arbiter is asked, nothing else (9)', () => {
     const heard = (number: number): BackupEvent => ({ type: 'termHeard', term: term(number) });
     expect(having(...protecting, heard(3)).last).toEqual([]);

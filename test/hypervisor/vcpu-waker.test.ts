@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
+import { Throttle } from '../../src/hypervisor/throttle.ts';
 import { VcpuWaker } from '../../src/hypervisor/vcpu-waker.ts';
 
 /** The thread that runs this test: whoever asks for its state finds it running. */
@@ -15,14 +16,18 @@ describe('waking the vCPU', () => {
 
   function waker(
     threadId: number | undefined,
-    { waits = (): boolean => false, mayWake = (): boolean => true } = {},
+    {
+      waits = (): boolean => false,
+      mayWake = (): boolean => true,
+      isSlowedDown = (): boolean => false,
+    } = {},
   ) {
     const woken = { times: 0 };
     const pid = threadId ?? process.pid;
     const wake = () => {
       woken.times += 1;
     };
-    const made = new VcpuWaker({ pid, threadId, waits, mayWake, wake });
+    const made = new VcpuWaker({ pid, threadId, waits, mayWake, isSlowedDown, wake });
     ends.push(() => made.close());
     return { waker: made, woken };
   }
@@ -75,6 +80,25 @@ describe('waking the vCPU', () => {
     expect([asleep.woken.times, awake.woken.times]).toEqual([1, before[1]]);
     asleep.waker.tick();
     expect(asleep.woken.times, 'too soon after the last look').toBe(1);
+  });
+
+  it('is not fooled by one that is stopped and continued in its sleep', async () => {
+    // Goal: a guest that waits for its disk, and is slowed down, is told that the disk has answered.
+    const spinning = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+    ends.push(() => spinning.kill('SIGKILL'));
+    await sleep(200);
+    const ids = [await sleeping(), spinning.pid ?? 0];
+    const throttles = ids.map((id) => new Throttle(id));
+    ends.push(...throttles.map((throttle) => () => throttle.suspend()));
+    for (const throttle of throttles) throttle.share = 0.5;
+    const wakers = ids.map((id) => waker(id, { isSlowedDown: () => true }));
+    for (let look = 0; look < 20; look += 1) {
+      for (const { waker: made } of wakers) made.tick();
+      await sleep(4 * limits.throttlePeriodMs);
+    }
+    const [asleep = 0, awake = 20] = wakers.map(({ woken }) => woken.times);
+    expect(asleep).toBeGreaterThan(15);
+    expect(awake, 'now and then a busy machine serves it for too short a time').toBeLessThan(5);
   });
 
   it('wakes nobody while the machine is stopped, and makes up for it', async () => {
