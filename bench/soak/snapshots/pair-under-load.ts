@@ -68,9 +68,9 @@ const idleSnapshots = 8;
 /** What the nodes told. */
 export class Told {
   /** Of cuts for snapshots: how long the guest stood still, the digest of its RAM, and all but that. */
-  readonly stoodMs = new Distribution();
-  readonly digestMs = new Distribution();
   readonly pauseMs = new Distribution();
+  readonly digestMs = new Distribution();
+  readonly restMs = new Distribution();
   /** How long the copy was captured, and how long it was then stored. */
   readonly captureMs = new Distribution();
   readonly storeMs = new Distribution();
@@ -90,9 +90,9 @@ export class Told {
       case 'cut':
         if (event.purpose !== 'verify') return;
         if (this.stretch === 'without') return;
-        this.stoodMs.add(event.pauseMs);
+        this.pauseMs.add(event.pauseMs);
         this.digestMs.add(event.ramMs);
-        this.pauseMs.add(event.pauseMs - event.ramMs);
+        this.restMs.add(event.pauseMs - event.ramMs);
         return;
       case 'snapshot':
         this.captureMs.add(event.ramMs + event.disksMs);

@@ -20,9 +20,9 @@ export interface SnapshotFigures {
   readonly late: number;
   readonly refused: Readonly<Record<string, number>>;
   /** How long the guest stood still for one: in all, the digest of its RAM, and all but that. */
-  readonly guestStoodMs: Spread;
-  readonly cutDigestMs: Spread;
   readonly cutPauseMs: Spread;
+  readonly cutDigestMs: Spread;
+  readonly cutRestMs: Spread;
   /** How long its copy was captured. */
   readonly captureMs: Spread;
   readonly storeMs: Spread;
@@ -127,9 +127,9 @@ export function figuresTable(figures: SnapshotFigures): string {
   const rows: (readonly [string, string])[] = [
     ['snapshots', `${figures.snapshots}, ${figures.perMinute.toFixed(1)} a minute`],
     ['left out', [`${figures.late} late`, ...refusals].join('; ')],
-    ['guest stands still', spreadText(figures.guestStoodMs)],
+    ['guest stands still', spreadText(figures.cutPauseMs)],
     ['  for a digest of RAM', spreadText(figures.cutDigestMs)],
-    ['  for all else', spreadText(figures.cutPauseMs)],
+    ['  for all else', spreadText(figures.cutRestMs)],
     ['copy stands still', spreadText(figures.captureMs)],
     ['storing', spreadText(figures.storeMs)],
     [
