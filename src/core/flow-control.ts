@@ -17,7 +17,8 @@
  *     `runAlone` gives the backup up, once (the primary claims a term, and seeds anew).
  *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A guest that resets meets
  *     none for a while; to be slowed down for that would make it meet the next one later still.
- *  6. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
+ *  6. The round trip of the link is no lag: a copy that executes at once is as far away as its link is long.
+ *  7. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
  *     which makes the lag seem larger, never smaller.
  */
 import { limits } from '../base/limits.ts';
@@ -38,7 +39,8 @@ export type FlowEvent =
   | { readonly type: 'executed'; readonly icount: Icount }
   /** It may take over from now on. */
   | { readonly type: 'granted' }
-  | { readonly type: 'timer' };
+  /** `roundTripMs`: of the link, as far as it is known. @default 0 */
+  | { readonly type: 'timer'; readonly roundTripMs?: number | undefined };
 
 export type FlowEffect =
   /** Stand still for this share of the time from now on. */
@@ -61,6 +63,7 @@ export class FlowControl {
   /** Of these, what no marker is behind yet. */
   #unmarkedBytes = 0;
   #share = 0;
+  #roundTripMs = 0;
   #pastSince: Millis | undefined;
   #isExecuting = false;
   #isGranted = false;
@@ -75,10 +78,11 @@ export class FlowControl {
     return this.#bytes;
   }
 
-  /** Age of the oldest marker that was shipped and is not executed. */
+  /** Age of the oldest marker that was shipped and is not executed, without the way there and back. */
   lagMs(now: Millis): number {
     const oldest = this.#backlog[0];
-    return oldest === undefined || !this.#isExecuting ? 0 : now - oldest.at;
+    if (oldest === undefined || !this.#isExecuting) return 0;
+    return Math.max(0, now - oldest.at - this.#roundTripMs);
   }
 
   step(event: FlowEvent, now: Millis): FlowEffect[] {
@@ -94,6 +98,7 @@ export class FlowControl {
         this.#isGranted = true;
         return [];
       case 'timer':
+        this.#roundTripMs = event.roundTripMs ?? 0;
         return this.#judge(now);
     }
   }

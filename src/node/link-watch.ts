@@ -31,6 +31,11 @@ export class LinkWatch {
     this.#detector = new FailureDetector(options.detector, millis(performance.now()));
   }
 
+  /** Of the link, in milliseconds; `undefined` before the first echo. */
+  get roundTripMs(): number | undefined {
+    return this.#detector.roundTripMs;
+  }
+
   /** Called every `coreTimerMs`. */
   tick(): void {
     this.#perform(this.#detector.step({ type: 'timer' }, millis(performance.now())));

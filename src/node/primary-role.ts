@@ -342,7 +342,8 @@ export class PrimaryRole {
       throttle.share = 0;
       return;
     }
-    for (const effect of backup.flow.step({ type: 'timer' }, millis(performance.now()))) {
+    const timer = { type: 'timer', roundTripMs: backup.watch.roundTripMs } as const;
+    for (const effect of backup.flow.step(timer, millis(performance.now()))) {
       if (effect.type === 'slowDown') backup.flowShare = effect.share;
       // Standing still as a process is invisible to record and replay; `stop` is not (R5).
       else if (effect.type === 'stopGuest') backup.flowShare = 1;

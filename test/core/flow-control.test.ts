@@ -103,7 +103,24 @@ describe('flow control', () => {
     expect(pass(flow, 4 * bound, 4 * bound)).toEqual([{ type: 'stopGuest' }]);
   });
 
-  it('a backup that executes nothing for long costs no memory, and no lag is forgotten (6)', () => {
+  it('what the link takes is no lag, and what is more than that is (6)', () => {
+    // Goal: a pair over a long link runs freely as long as its copy follows.
+    const flow = flowing('runAlone');
+    const tick = (ms: number) => flow.step({ type: 'timer', roundTripMs: 200 }, at(ms));
+    flow.step(shipped(10), at(0));
+    expect([tick(100), tick(200 + limits.softLagMs)]).toEqual([[], []]);
+    expect(tick(300)).toEqual([{ type: 'slowDown', share: throttleShare(100) }]);
+    expect(flow.lagMs(at(300))).toBe(100);
+    const late = bound + 200;
+    for (let ms = 400; ms <= late; ms += 100) {
+      expect(tick(ms).map(({ type }) => type)).not.toContain('giveBackupUp');
+    }
+    const later: FlowEffect[] = [];
+    for (let ms = late; ms <= 2 * late; ms += 100) later.push(...tick(ms));
+    expect(later.map(({ type }) => type)).toContain('giveBackupUp');
+  });
+
+  it('a backup that executes nothing for long costs no memory, and no lag is forgotten (7)', () => {
     const flow = flowing('hold');
     for (let i = 1; i <= limits.backlogEntriesMax * 2; i += 1) flow.step(shipped(i, 1), at(i));
     flow.step(executed(limits.backlogEntriesMax * 2 - 1), at(0));
