@@ -85,12 +85,10 @@ export class BackupLife {
     }
     const { replica } = this;
     if (replica !== undefined && !this.#ended) {
-      const wasBehind = replica.backlog > 0;
       const failure = replica.work(node.now);
       if (failure !== undefined) this.#step({ type: 'replicaFailed', reason: failure });
-      else {
-        if (this.state === 'seeding' && replica.backlog <= 1) this.#step({ type: 'replicaReady' });
-        if (wasBehind && replica.backlog === 0) this.#step({ type: 'caughtUp' });
+      else if (this.state === 'seeding' && replica.backlog <= 1) {
+        this.#step({ type: 'replicaReady' });
       }
       const waiting = { backlogEvents: replica.backlog };
       node.around.judge.sizes({ node: node.name, waiting });

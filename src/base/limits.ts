@@ -88,8 +88,11 @@ export const limits = {
   wakeMs: 1,
   /** A vCPU that sleeps longer than the tick is behind a clock that is ahead: what waits for it is unknown. */
   vcpuSleepMs: 8,
-  /** A vCPU that is stopped and continued has run for less between two looks if it was asleep: it takes 14 us. */
-  vcpuRanNs: 100_000,
+  /**
+   * A vCPU that is stopped and continued has run for less of the time if it was asleep: each time takes it
+   * 14 us of 8 ms.
+   */
+  vcpuRanShare: 0.02,
   /** Looks at a vCPU after a frame: QEMU may not have read it at the first one. */
   wakesForFrame: 2,
   /** Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1. */

@@ -57,11 +57,13 @@ export class VcpuWaker {
   /** To be called often: wakes a vCPU that did not run for `vcpuSleepMs`. */
   tick(): void {
     const now = performance.now();
-    if (now - this.#lastTickAt < limits.vcpuSleepMs) return;
+    const passedMs = now - this.#lastTickAt;
+    if (passedMs < limits.vcpuSleepMs) return;
     this.#lastTickAt = now;
     const before = this.#lastRuns;
     this.#lastRuns = this.#runs?.read() ?? '';
-    if (!this.#hasRun(before, this.#lastRuns) && this.#options.mayWake()) this.#options.wake();
+    const hasRun = this.#hasRun(before, this.#lastRuns, passedMs);
+    if (!hasRun && this.#options.mayWake()) this.#options.wake();
   }
 
   close(): void {
@@ -91,9 +93,10 @@ export class VcpuWaker {
   }
 
   /** A thread that sleeps runs, too, when it is stopped and continued: some 14 us each time. */
-  #hasRun(before: string, now: string): boolean {
+  #hasRun(before: string, now: string, passedMs: number): boolean {
     if (before === now) return false;
-    return !this.#options.isSlowedDown() || ranNs(now) - ranNs(before) > limits.vcpuRanNs;
+    if (!this.#options.isSlowedDown()) return true;
+    return ranMs(now) - ranMs(before) > limits.vcpuRanShare * passedMs;
   }
 
   /** Whether its thread sleeps; it may be in a queue for one of QEMU's locks, too. */
@@ -105,4 +108,4 @@ export class VcpuWaker {
 }
 
 /** Of `/proc/PID/task/ID/schedstat`: time on a processor, time in a queue for one, number of turns. */
-const ranNs = (schedstat: string): number => Number(schedstat.split(' ')[0]);
+const ranMs = (schedstat: string): number => Number(schedstat.split(' ')[0]) / 1e6;
