@@ -15,9 +15,11 @@
  *  4. Past the hard bound, of lag for `hardLagHoldMs` on end or of bytes at once, the policy decides:
  *     `hold` stops the guest until half of the bound is reached (the pair stays protected);
  *     `runAlone` gives the backup up, once (the primary claims a term, and seeds anew).
- *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A guest that resets meets
- *     none for a while; to be slowed down for that would make it meet the next one later still.
- *  6. The round trip of the link is no lag: a copy that executes at once is as far away as its link is long.
+ *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A guest
+ *     that resets meets none for a while; to be slowed down for that would make it meet the next one
+ *     later still.
+ *  6. The round trip of the link is no lag: a copy that executes at once is as far away as its link is
+ *     long.
  *  7. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
  *     which makes the lag seem larger, never smaller.
  */
@@ -33,7 +35,7 @@ export function throttleShare(lagMs: number): number {
 }
 
 export type FlowEvent =
-  /** `bytes` of log were given to the link; `marker` is where the last marker in them is, if there is one. */
+  /** `bytes` of log were given to the link; `marker`: where the last marker in them is, if there is one. */
   | { readonly type: 'shipped'; readonly bytes: number; readonly marker: Icount | undefined }
   /** The backup has executed up to here. */
   | { readonly type: 'executed'; readonly icount: Icount }

@@ -43,11 +43,12 @@ export function bootId(): string {
 
 /** Start time of a process in clock ticks since boot; `undefined` when it is gone or a zombie. */
 export function processStartTime(pid: number): string | undefined {
-  const stat = readStat(pid);
+  const stat = readProcStat(pid);
   return stat === undefined || hasEnded(stat) ? undefined : stat.startTime;
 }
 
-function readStat(pid: number): ProcStat | undefined {
+/** `undefined`: it is gone. */
+export function readProcStat(pid: number): ProcStat | undefined {
   try {
     return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
@@ -63,9 +64,9 @@ export function writePidFile(runDir: string, name: string, pid: number, command:
     command,
     pid,
     // A child that ended at once is a zombie now; its start time is still its own.
-    startTime: readStat(pid)?.startTime ?? 'gone',
+    startTime: readProcStat(pid)?.startTime ?? 'gone',
     bootId: bootId(),
-    node: { pid: process.pid, startTime: readStat(process.pid)?.startTime ?? 'gone' },
+    node: { pid: process.pid, startTime: readProcStat(process.pid)?.startTime ?? 'gone' },
   };
   const file = path.join(runDir, `${name.replaceAll('/', '_')}-${pid}${suffix}`);
   // Whole or not at all: the node may be killed here.

@@ -33,10 +33,6 @@ export class ResetFilter {
   readonly #asyncEnd: number;
   /** A reset, and what may be the vCPU's behind it. */
   #held: Buffer[] = [];
-  /** So many of these are: up to the last time that it did something. */
-  #vcpus = 0;
-  /** The clock of the warp that was under way is among them: a second one is the main loop's. */
-  #isWarpOver = false;
 
   constructor(layout: Layout) {
     const { names } = layout;
@@ -78,30 +74,32 @@ export class ResetFilter {
   }
 
   #takeBehindReset(reader: EventLogReader): Buffer[] {
-    const { kind } = reader;
     const event = Buffer.from(reader.raw());
-    const before = this.#held.length === 1 ? undefined : this.#held.at(-1)?.[0];
-    if (this.#isAsync(kind)) this.#held.push(event);
-    else if (kind === this.#warpAccount) {
-      this.#held.push(event);
-      if (before !== undefined && this.#isAsync(before)) this.#vcpus = this.#held.length - 1;
-    } else if (kind === this.#clock && before === this.#warpAccount && !this.#isWarpOver) {
-      this.#vcpus = this.#held.push(event) - 1;
-      this.#isWarpOver = true;
-    } else return [...this.#release(), event];
+    if (!this.#mayBeVcpus(reader.kind)) return [...this.#release(), event];
+    this.#held.push(event);
     return [];
   }
 
-  #isAsync(kind: number): boolean {
-    return this.#asyncFirst <= kind && kind < this.#asyncEnd;
+  #mayBeVcpus(kind: number): boolean {
+    if (this.#isAsync(kind) || kind === this.#warpAccount) return true;
+    if (kind !== this.#clock || this.#held.at(-1)?.[0] !== this.#warpAccount) return false;
+    // A warp ends once: a second clock is the main loop's.
+    return this.#held.every(([before]) => before !== this.#clock);
   }
 
+  #isAsync(kind: number | undefined): boolean {
+    return kind !== undefined && this.#asyncFirst <= kind && kind < this.#asyncEnd;
+  }
+
+  /** In front of the reset goes all up to the last time that the vCPU did something. */
   #release(): Buffer[] {
     const [reset, ...behind] = this.#held.splice(0);
     if (reset === undefined) return [];
-    const rest = behind.splice(this.#vcpus);
-    this.#vcpus = 0;
-    this.#isWarpOver = false;
-    return [...behind, reset, ...rest];
+    const kinds = behind.map(([kind]) => kind);
+    const last = kinds.findLastIndex(
+      (kind, at) =>
+        kind === this.#clock || (kind === this.#warpAccount && this.#isAsync(kinds[at - 1])),
+    );
+    return [...behind.slice(0, last + 1), reset, ...behind.slice(last + 1)];
   }
 }

@@ -229,6 +229,7 @@ describe('comparing', () => {
     ['one sleeps, the other runs', [1, 0], [0, 0], false],
     ['another interrupt is pending', [1, 2], [0, 4], false],
     ['an interrupt is pending on one side only', [1, 2], [0, 0], false],
+    ['neither asleep nor awake', [0x4000_0000, 2], [0, 2], false],
   ])('a vCPU: %s', (_, a, b, equal) => {
     // Goal: a stop on either side of a wake-up is no divergence, and nothing else passes for it.
     const cpu = (words: readonly number[]): Made => {

@@ -72,8 +72,9 @@ function about({ name, instance }: DeviceSection, what: string): Difference {
   return { section: name, instance, offset: 0, bytesA: none, bytesB: none, what };
 }
 
-/** Section "cpu_common": u32 halted, u32 interrupt_request (`vmstate_cpu_common`, cpu.c). */
-const isWaking = (data: Buffer): boolean => data.length >= 8 && data.readUInt32BE(4) !== 0;
+/** Section "cpu_common": u32 halted, 0 or 1, and u32 interrupt_request (`vmstate_cpu_common`, cpu.c). */
+const isWaking = (data: Buffer): boolean =>
+  data.length >= 8 && data.readUInt32BE(0) <= 1 && data.readUInt32BE(4) !== 0;
 
 function comparable(state: DeviceState, { name, from, to }: DeviceSection): Buffer {
   const data = state.bytes.subarray(from, to);
