@@ -85,10 +85,12 @@ export class BackupLife {
     }
     const { replica } = this;
     if (replica !== undefined && !this.#ended) {
+      const hadWork = replica.backlog > 0;
       const failure = replica.work(node.now);
       if (failure !== undefined) this.#step({ type: 'replicaFailed', reason: failure });
-      else if (this.state === 'seeding' && replica.backlog <= 1) {
-        this.#step({ type: 'replicaReady' });
+      else {
+        if (hadWork && replica.backlog === 0) this.#step({ type: 'caughtUp' });
+        if (this.state === 'seeding' && replica.backlog <= 1) this.#step({ type: 'replicaReady' });
       }
       const waiting = { backlogEvents: replica.backlog };
       node.around.judge.sizes({ node: node.name, waiting });

@@ -5,7 +5,8 @@
  * lateness. What it cannot hide is a break: one side may learn of it long before the other, or never.
  *
  * Contract (what src/ports/link.ts promises, made from packets)
- *  1. What arrives on a connection is whole, once and in order, except that a heartbeat may overtake.
+ *  1. What arrives on a connection is whole, once and in order, whatever its packets met; a heartbeat may
+ *     overtake, and bulk may be overtaken.
  *  2. Packets into a direction that is cut wait in the sender's kernel, and arrive when it heals, if
  *     the connection still lives at both ends by then.
  *  3. A process that dies lets its kernel say so. A host that dies says nothing.
@@ -95,8 +96,10 @@ export class ConnectionEnd {
 }
 
 interface Packet {
-  /** Counts what one side sent: a kernel puts it in this order again. */
+  /** Counts what one side sent: a kernel puts it in this order again, */
   readonly number: number;
+  /** but for bulk and heartbeats, which have streams of their own. */
+  readonly isInOrder: boolean;
   readonly message: SimMessage | undefined;
   readonly closing: string | undefined;
 }
@@ -109,6 +112,10 @@ class Connection {
   #sent = 0;
   /** Packets that wait for a cut to heal, by the side that sent them. */
   readonly #stuck: [Packet[], Packet[]] = [[], []];
+  /** Numbers of those in order that were sent and not delivered, ascending. */
+  readonly #undelivered: [number[], number[]] = [[], []];
+  /** Those that have overtaken one that was stuck. */
+  readonly #early: [Map<number, Packet>, Map<number, Packet>] = [new Map(), new Map()];
 
   constructor(network: Network, hosts: readonly [string, string], hellos: [SimHello, SimHello]) {
     this.#network = network;
@@ -117,11 +124,13 @@ class Connection {
   }
 
   send(side: 0 | 1, message: SimMessage, extraDelayMs: number): void {
-    this.#transmit(side, { number: this.#next(), message, closing: undefined }, extraDelayMs);
+    const isUrgent = message.kind === 'control' && message.control.type === 'heartbeat';
+    const isInOrder = extraDelayMs === 0 && !isUrgent;
+    this.#sendFirst(side, { isInOrder, message, closing: undefined }, extraDelayMs);
   }
 
   sendClose(side: 0 | 1, reason: string): void {
-    this.#transmit(side, { number: this.#next(), message: undefined, closing: reason }, 0);
+    this.#sendFirst(side, { isInOrder: true, message: undefined, closing: reason }, 0);
   }
 
   /** A cut has healed: what waited goes on its way. */
@@ -140,9 +149,11 @@ class Connection {
     end.take((handlers) => handlers.onClose(reason));
   }
 
-  #next(): number {
+  #sendFirst(side: 0 | 1, packet: Omit<Packet, 'number'>, extraDelayMs: number): void {
     this.#sent += 1;
-    return this.#sent;
+    const number = this.#sent;
+    if (packet.isInOrder) this.#undelivered[side].push(number);
+    this.#transmit(side, { ...packet, number }, extraDelayMs);
   }
 
   #pathFrom(side: 0 | 1): Path {
@@ -156,13 +167,10 @@ class Connection {
       return;
     }
     const { world } = this.#network;
-    const isUrgent =
-      packet.message?.kind === 'control' && packet.message.control.type === 'heartbeat';
     const soonest = world.now + this.#network.packetMs(path) + extraDelayMs;
     // Bulk is overtaken; all else keeps its order.
-    const inOrder = extraDelayMs === 0 && !isUrgent;
-    const at = inOrder ? Math.max(soonest, this.#lastArrival[side]) : soonest;
-    if (inOrder) this.#lastArrival[side] = at;
+    const at = packet.isInOrder ? Math.max(soonest, this.#lastArrival[side]) : soonest;
+    if (packet.isInOrder) this.#lastArrival[side] = at;
     world.after(at - world.now, () => this.#arrive(side, packet));
   }
 
@@ -171,6 +179,23 @@ class Connection {
       this.#stuck[side].push(packet);
       return;
     }
+    if (!packet.isInOrder) {
+      this.#deliver(side, packet);
+      return;
+    }
+    // One that was sent before may have met a cut that this one has not.
+    const [undelivered, early] = [this.#undelivered[side], this.#early[side]];
+    early.set(packet.number, packet);
+    for (;;) {
+      const next = early.get(undelivered[0] ?? -1);
+      if (next === undefined) return;
+      early.delete(next.number);
+      undelivered.shift();
+      this.#deliver(side, next);
+    }
+  }
+
+  #deliver(side: 0 | 1, packet: Packet): void {
     const receiver = this.ends[1 - side] as ConnectionEnd;
     if (!this.#network.isUp(this.#hosts[1 - side] as string)) return;
     if (!receiver.isOpen) {

@@ -394,6 +394,8 @@ export class PrimaryCore {
     if (state.kind !== 'handingOver' || state.told || state.logEnd === undefined) return;
     if (this.#gate.acknowledgedTo < state.logEnd || this.#gate.held > 0) return;
     this.#become({ ...state, told: true });
+    // In this order: whoever dies between the two has said the last word, and handed nothing over.
+    this.#emitRelease();
     this.#effects.push({ type: 'handOver' });
   }
 

@@ -300,8 +300,8 @@ describe('a primary', () => {
     const stopped = rig.stopped(logEnd);
     expect(stopped.map(({ type }) => type)).not.toContain('handOver');
     const told = rig.step({ type: 'ack', position: logEnd });
-    expect(told).toContainEqual({ type: 'release', through: 1 });
-    expect(told).toContainEqual({ type: 'handOver' });
+    // This process may die between any two effects.
+    expect(told.slice(-2)).toEqual([{ type: 'release', through: 1 }, { type: 'handOver' }]);
     rig.step({ type: 'backupLost', reason: 'took over' });
     expect(rig.step({ type: 'termLost', holder: 'b:1' })).toContainEqual({
       type: 'end',
