@@ -31,6 +31,8 @@ export const limits = {
   silenceMs: 300,
   /** Round trips that must fit into a silence: one for the beat, one lost, one for jitter. */
   roundTripsMin: 3,
+  /** A raised silence is told again from so many times the last one that was told: not at each millisecond. */
+  silenceRaisedAgain: 1.1,
   /** Round trips whose least one counts, about a second of heartbeats. */
   roundTripSamples: 8,
   /** A copy of RAM blocks a node for up to a second a gigabyte: 3 s at the default silence. */

@@ -16,7 +16,8 @@
  *  4. Silence is never judged shorter than the round trip allows: `roundTripsMin` round trips and one
  *     heartbeat. What the configuration alone shows to be impossible is an error at the start
  *     (`detectorProblem`); what only the link shows raises the silence and says so, because to
- *     refuse then would leave the machine unprotected for the sake of a number.
+ *     refuse then would leave the machine unprotected for the sake of a number. A round trip is never
+ *     the same twice: it is said again when the silence is longer than any that was told, by a tenth.
  *  5. A round trip is the least of the last `roundTripSamples`: a pause of either side lengthens some
  *     of them and shortens none.
  *  6. While a seed is on its way (`patience`) silence is judged `seedPatience` times as long: both
@@ -72,6 +73,8 @@ export class FailureDetector {
   readonly #configuredMs: number;
   readonly #heartbeatMs: number;
   #usedMs: number;
+  /** The longest silence that was told to be used. */
+  #toldMs: number | undefined;
   #lastTimerAt: Millis;
   #lastBeatAt = Number.NEGATIVE_INFINITY;
   /** Awake time since the last life. */
@@ -159,9 +162,13 @@ export class FailureDetector {
     const roundTripMs = millis(Math.min(...this.#roundTrips));
     const neededMs = limits.roundTripsMin * roundTripMs + this.#heartbeatMs;
     const usedMs = Math.max(this.#configuredMs, Math.ceil(neededMs));
-    const isRaised = usedMs > this.#usedMs;
     this.#usedMs = usedMs;
-    if (!isRaised) return [];
+    const isNews =
+      this.#toldMs === undefined
+        ? usedMs > this.#configuredMs
+        : usedMs > limits.silenceRaisedAgain * this.#toldMs;
+    if (!isNews) return [];
+    this.#toldMs = usedMs;
     return [{ type: 'silenceRaised', configuredMs: this.#configuredMs, usedMs, roundTripMs }];
   }
 }

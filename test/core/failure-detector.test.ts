@@ -103,6 +103,17 @@ describe('the failure detector', () => {
     expect(rig.detector.silenceMs).toBe(274);
   });
 
+  it('a round trip that goes up and down is said again when it is longer by a tenth (4)', () => {
+    const rig = new Rig(100);
+    const trip = (ms: number) =>
+      Array.from({ length: limits.roundTripSamples }, () => rig.echo(ms)).flat();
+    const usedMs = [80, 85, 80, 86, 100, 20, 105].flatMap(trip).map((effect) => {
+      return effect.type === 'silenceRaised' ? effect.usedMs : effect;
+    });
+    expect(usedMs).toEqual([274, 334]);
+    expect(rig.detector.silenceMs).toBe(349);
+  });
+
   it('some round trips were slow because somebody slept: the least one counts (5)', () => {
     const rig = new Rig(100);
     const trips = Array.from({ length: limits.roundTripSamples }, (_, i) => (i === 3 ? 2 : 5000));
