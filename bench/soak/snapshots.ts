@@ -28,9 +28,9 @@ import { Past } from './snapshots/going-back.ts';
 import { Outside } from './snapshots/outside.ts';
 import { type Life, livePair } from './snapshots/pair-under-load.ts';
 import {
+  costOf,
   figuresTable,
   isGood,
-  lossOf,
   mean,
   meanIncrement,
   type SnapshotFigures,
@@ -218,7 +218,7 @@ async function figuresOf(
   store: SnapshotStore,
   past: PastFigures,
 ): Promise<SnapshotFigures> {
-  const { told, asked, stretches, idle, stats, load, takeoverMs } = life;
+  const { told, asked, stretches, idle, stats, icounts, load, takeoverMs } = life;
   const kept = stretches.filter(({ isKept }) => isKept);
   const snapshots = await store.list();
   const under = snapshots.filter(({ takenAtMs }) =>
@@ -237,7 +237,7 @@ async function figuresOf(
     cutRestMs: spread(told.restMs),
     captureMs: spread(told.captureMs),
     storeMs: spread(told.storeMs),
-    ...lossOf(stretches, stats),
+    ...costOf(stretches, stats, icounts),
     pauseSharePercent: (100 * told.pauseMs.mean) / everyMs,
     lagMs: { with: spread(told.lagMs.with), without: spread(told.lagMs.without) },
     requestMs: load.requestMs,

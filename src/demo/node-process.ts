@@ -11,6 +11,7 @@ import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
 import { watchNode } from '../observe/watch-node.ts';
 import { demoLimits } from './limits.ts';
+import { type ProcessorSeconds, processorSeconds } from './processor-time.ts';
 
 export interface NodeProcessOptions {
   readonly name: string;
@@ -60,6 +61,11 @@ export class NodeProcess {
 
   get control(): string {
     return `${this.#options.runDir}/control`;
+  }
+
+  /** Used so far. */
+  processorSeconds(): ProcessorSeconds {
+    return processorSeconds(this.#options.runDir);
   }
 
   async status(): Promise<NodeStatus> {

@@ -3,9 +3,9 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { icount, type Term } from '../base/units.ts';
+import { icount, type LogPosition, type Term } from '../base/units.ts';
 import { judgementOf } from '../hypervisor/device-state.ts';
-import { digestRam, shareOfRam } from '../hypervisor/ram.ts';
+import { digestRam, type RamDigest, RamSample, shareOfRam } from '../hypervisor/ram.ts';
 import type { Frozen, Recorder } from '../hypervisor/recorder.ts';
 import type { Link } from '../ports/link.ts';
 import type { LogShipper } from './log-shipper.ts';
@@ -41,10 +41,18 @@ export async function verifyBackup(
 ): Promise<void> {
   const { recorder, ramFile, reporter, link, term } = context;
   // The guest stands still for it: a cut that is kept every few seconds compares a share of RAM.
-  const isWanted = keep === undefined ? undefined : shareOfRam(fs.statSync(ramFile).size, number);
+  const share = keep && new RamSample(ramFile, shareOfRam(fs.statSync(ramFile).size, number));
+  const readRam = async (): Promise<() => RamDigest> => {
+    if (share !== undefined) {
+      share.read();
+      return () => share.digest();
+    }
+    const digest = await digestRam(ramFile);
+    return () => digest;
+  };
   const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
     const begun = performance.now();
-    const ram = await digestRam(ramFile, isWanted);
+    const digestOfRam = await readRam();
     const ramMs = performance.now() - begun;
     const takenAtMs = Date.now();
     shipper.at(position, () => {
@@ -58,7 +66,7 @@ export async function verifyBackup(
           position,
           icount: icount(replay.icount),
           deviceStateBytes: deviceState.length,
-          digest: { deviceState: sha256(deviceState), ram },
+          digest: { deviceState: sha256(deviceState), ram: digestOfRam() },
           ...(judgement === undefined ? {} : { judgement }),
           ...(keep === undefined ? {} : { keep: { ...keep, takenAtMs } }),
         },
@@ -70,11 +78,12 @@ export async function verifyBackup(
     });
     return { ramMs };
   };
-  const cut = await recorder.cut(compareHere, (position) => {
+  const takeBack = (position: LogPosition): void => {
     shipper.at(position, () => {
       link.send({ kind: 'control', term, control: { type: 'resumed', position } });
     });
-  });
+  };
+  const cut = await recorder.cut(compareHere, takeBack).finally(() => share?.close());
   const { pauseMs, roundTripMs, discarded } = cut;
   const { ramMs } = cut.done;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, roundTripMs, ramMs, discarded });

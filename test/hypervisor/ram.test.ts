@@ -3,7 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
-import { createRamFile, differingBlocks, digestRam, shareOfRam } from '../../src/hypervisor/ram.ts';
+import {
+  createRamFile,
+  differingBlocks,
+  digestRam,
+  RamSample,
+  shareOfRam,
+} from '../../src/hypervisor/ram.ts';
 
 const block = limits.ramDigestBlockBytes;
 let dir: string;
@@ -42,6 +48,21 @@ describe('the digest of RAM', () => {
     const share = await digestRam(a, (at) => at === 2);
     expect(share.map((sum) => sum === null)).toEqual([true, true, false, true]);
     expect(differingBlocks(share, await digestRam(b))).toEqual([2]);
+  });
+
+  it('a sample is what was read, whatever is written until it is digested', async () => {
+    const file = image(5, { 0: 1, [2 * block]: 1, [4 * block]: 9 });
+    fs.truncateSync(file, 4 * block + 99); // the last block is not a whole one
+    const isWanted = (at: number) => at !== 2;
+    const before = await digestRam(file, isWanted);
+    const sample = new RamSample(file, isWanted);
+    sample.read();
+    fs.writeFileSync(file, Buffer.alloc(4 * block + 99, 7));
+    expect(sample.digest()).toEqual(before);
+    sample.read();
+    sample.close();
+    expect(sample.digest()).toEqual(await digestRam(file, isWanted));
+    expect(sample.digest()).not.toEqual(before);
   });
 
   it('the event loop turns while much is read', async () => {

@@ -18,6 +18,7 @@ import { readGuestPage } from '../../../src/demo/world-program.ts';
 import type { WatchEvent } from '../../../src/observe/control-client.ts';
 import { LedgerWatch } from './ledger-watch.ts';
 import type { GuestFiles, LedgerSight } from './outside.ts';
+import { countProcessors, type Pair, type ProcessorUse } from './processors.ts';
 import { Asked, Taking, takeOne } from './taking.ts';
 
 export interface LifeOptions {
@@ -39,6 +40,12 @@ export interface Stretch {
   readonly isKept: boolean;
   readonly fromMs: number;
   readonly toMs: number;
+  readonly use: ProcessorUse;
+}
+
+export interface CountedInstructions {
+  readonly atMs: number;
+  readonly icount: number;
 }
 
 export interface Life {
@@ -49,6 +56,8 @@ export interface Life {
   /** Without load; the guest goes on with its ledger. */
   readonly idle: Stretch;
   readonly stats: readonly LoadStats[];
+  /** Instructions that the guest has executed since its machine was started. */
+  readonly icounts: readonly CountedInstructions[];
   readonly load: LoadRecord;
   readonly sights: readonly LedgerSight[];
   /** The guest's files at the end of all. */
@@ -77,6 +86,7 @@ export class Told {
   /** Of the backup, in stretches of either kind. */
   readonly lagMs = { with: new Distribution(), without: new Distribution() };
   stretch: 'with' | 'without' | undefined;
+  readonly icounts: CountedInstructions[] = [];
   readonly copiesGivenUp: string[] = [];
   readonly troubles: string[] = [];
 
@@ -100,6 +110,9 @@ export class Told {
         return;
       case 'lag':
         if (this.stretch !== undefined) this.lagMs[this.stretch].add(event.ms);
+        return;
+      case 'log':
+        this.icounts.push({ atMs: nowMs(), icount: event.icount });
         return;
       case 'replicaDiscarded':
         this.copiesGivenUp.push(`${node}: ${event.reason}`);
@@ -130,7 +143,7 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   });
   const watch = new LedgerWatch(world);
   await waitFor('the load', () => (stats.at(-1)?.requestsOk ?? 0) > 0 && watch.hasSeen);
-  const stretches = await firstSnapshotAndStretches(primary, { told, asked }, options);
+  const stretches = await firstSnapshotAndStretches({ primary, backup }, { told, asked }, options);
 
   const taking = new Taking(primary.control, everyMs, { asked });
   await sleep(2.5 * everyMs); // so that it dies when one is under way
@@ -141,13 +154,14 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   await sleep(demoLimits.settleMs);
   primary = backup;
   backup = await protect(stage, 'a', told);
-  stretches.push(...(await firstSnapshotAndStretches(primary, { told, asked }, options)));
+  const pair = { primary, backup };
+  stretches.push(...(await firstSnapshotAndStretches(pair, { told, asked }, options)));
 
   const record = await load.stop();
   const sights = await watch.stop();
   progress.event('the load has ended');
   await sleep(demoLimits.settleMs);
-  const idle = await stretch(true, idleSnapshots * everyMs, () => {
+  const idle = await stretch(true, pair, idleSnapshots * everyMs, () => {
     return new Taking(primary.control, everyMs, { asked });
   });
   const ledger = await readGuestPage(world, '/ledger');
@@ -155,7 +169,8 @@ export async function livePair(options: LifeOptions): Promise<Life> {
   await backup.stop();
   await primary.stop();
   const final = { ledger, journal };
-  return { told, asked, stretches, idle, stats, load: record, sights, final, takeoverMs };
+  const { icounts } = told;
+  return { told, asked, stretches, idle, stats, icounts, load: record, sights, final, takeoverMs };
 }
 
 const hasBooted = (world: World): Promise<boolean> =>
@@ -180,23 +195,24 @@ async function protect(stage: Stage, name: string, told: Told): Promise<NodeProc
 
 /** Half of all stretches, behind the first snapshot of a copy, which has the whole machine. */
 async function firstSnapshotAndStretches(
-  { control }: NodeProcess,
+  pair: Pair,
   { told, asked }: Pick<Life, 'told' | 'asked'>,
   { soakMs, everyMs, areOthersCompared, progress }: LifeOptions,
 ): Promise<Stretch[]> {
+  const { control } = pair.primary;
   await firstSnapshot(control);
   const periods = Math.floor(Math.min(stretchMsMax, soakMs / stretchesMin) / everyMs);
   const stretchMs = Math.max(1, periods) * everyMs;
-  const pairs = Math.max(1, Math.round(soakMs / stretchMs / 4));
+  const turns = Math.max(1, Math.round(soakMs / stretchMs / 4));
   const stretches: Stretch[] = [];
-  for (let pair = 0; pair < pairs; pair += 1) {
+  for (let turn = 0; turn < turns; turn += 1) {
     // By turns, so that what drifts is for both the same.
-    for (const isKept of pair % 2 === 0 ? [true, false] : [false, true]) {
+    for (const isKept of turn % 2 === 0 ? [true, false] : [false, true]) {
       progress.status(
         `${asked.taken} snapshots, ${asked.late} late; ${isKept ? 'with' : 'without'}`,
       );
       told.stretch = isKept ? 'with' : 'without';
-      const lived = await stretch(isKept, stretchMs, () => {
+      const lived = await stretch(isKept, pair, stretchMs, () => {
         if (isKept) return new Taking(control, everyMs, { asked });
         return areOthersCompared
           ? new Taking(control, everyMs, { asked, command: 'verify' })
@@ -225,13 +241,16 @@ async function firstSnapshot(control: string): Promise<void> {
 
 async function stretch(
   isKept: boolean,
+  pair: Pair,
   ms: number,
   begin: () => Taking | undefined,
 ): Promise<Stretch> {
   const fromMs = nowMs();
+  const endCount = countProcessors(pair);
   const taking = begin();
   await sleep(ms);
   const toMs = nowMs();
+  const use = endCount();
   await taking?.stop();
-  return { isKept, fromMs, toMs };
+  return { isKept, fromMs, toMs, use };
 }

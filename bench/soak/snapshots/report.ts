@@ -3,7 +3,8 @@ import type { Distribution } from '../../../src/base/distribution.ts';
 import type { LoadStats } from '../../../src/demo/load-record.ts';
 import { formatCount, formatMs } from '../../../src/demo/units.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
-import type { Stretch } from './pair-under-load.ts';
+import type { CountedInstructions, Stretch } from './pair-under-load.ts';
+import { meanUse, type ProcessorUse, users } from './processors.ts';
 
 interface Spread {
   readonly p50: number;
@@ -29,9 +30,14 @@ export interface SnapshotFigures {
   /** Requests a second with snapshots against those without; the error is the standard error. */
   readonly guestLossPercent: number;
   readonly guestLossErrorPercent: number;
+  /** The same of instructions that the guest executed, which are steadier. */
+  readonly instructionLossPercent: number;
+  readonly instructionLossErrorPercent: number;
   /** What the pauses alone cost. */
   readonly pauseSharePercent: number;
   readonly requestsPerSecond: { readonly with: number; readonly without: number };
+  /** Who used the processors, ms a second. */
+  readonly processorMs: { readonly with: ProcessorUse; readonly without: ProcessorUse };
   /** Of the backup. */
   readonly lagMs: { readonly with: Spread; readonly without: Spread };
   readonly rates: readonly { readonly isKept: boolean; readonly requestsPerSecond: number }[];
@@ -60,30 +66,64 @@ export interface SnapshotFigures {
   readonly findings: readonly string[];
 }
 
-/** Requests a second of a stretch. */
-export function rateIn({ fromMs, toMs }: Stretch, stats: readonly LoadStats[]): number {
-  const from = stats.find(({ atMs }) => atMs >= fromMs);
-  const to = stats.findLast(({ atMs }) => atMs <= toMs);
-  if (from === undefined || to === undefined || to.atMs <= from.atMs) return 0;
-  return ((to.requestsOk - from.requestsOk) * 1000) / (to.atMs - from.atMs);
+/** A count that only grows, as it was at one moment. */
+interface Counted {
+  readonly atMs: number;
+  readonly count: number;
 }
 
-/** What snapshots cost the guest, from pairs of neighbouring stretches. */
-export function lossOf(stretches: readonly Stretch[], stats: readonly LoadStats[]) {
-  const rates = stretches.map((stretch) => {
-    return { isKept: stretch.isKept, requestsPerSecond: rateIn(stretch, stats) };
-  });
+/** Growth a second within a stretch. */
+export function rateIn(
+  { fromMs, toMs }: Pick<Stretch, 'fromMs' | 'toMs'>,
+  counts: readonly Counted[],
+): number {
+  const from = counts.find(({ atMs }) => atMs >= fromMs);
+  const to = counts.findLast(({ atMs }) => atMs <= toMs);
+  if (from === undefined || to === undefined || to.atMs <= from.atMs) return 0;
+  return ((to.count - from.count) * 1000) / (to.atMs - from.atMs);
+}
+
+/** How much less something grows with snapshots, from pairs of neighbouring stretches. */
+export function lossOf(
+  stretches: readonly Pick<Stretch, 'isKept' | 'fromMs' | 'toMs'>[],
+  counts: readonly Counted[],
+) {
+  const rates = stretches.map((stretch) => ({
+    isKept: stretch.isKept,
+    rate: rateIn(stretch, counts),
+  }));
   const ratesOf = (isKept: boolean): number[] =>
-    rates.filter((rate) => rate.isKept === isKept).map((rate) => rate.requestsPerSecond);
+    rates.filter((one) => one.isKept === isKept).map(({ rate }) => rate);
   const [kept, without] = [ratesOf(true), ratesOf(false)];
   const losses = kept.map((rate, pair) => 100 * (1 - rate / (without[pair] ?? rate)));
-  const loss = mean(losses);
-  const variance = mean(losses.map((one) => (one - loss) ** 2));
+  const percent = mean(losses);
+  const variance = mean(losses.map((one) => (one - percent) ** 2));
+  const errorPercent = Math.sqrt(variance / Math.max(1, losses.length - 1));
+  return { percent, errorPercent, with: mean(kept), without: mean(without), rates };
+}
+
+/** What snapshots cost the guest, and the processors. */
+export function costOf(
+  stretches: readonly Stretch[],
+  stats: readonly LoadStats[],
+  icounts: readonly CountedInstructions[],
+) {
+  const requests = stats.map(({ atMs, requestsOk }) => ({ atMs, count: requestsOk }));
+  const loss = lossOf(stretches, requests);
+  const instructions = lossOf(
+    stretches,
+    icounts.map(({ atMs, icount }) => ({ atMs, count: icount })),
+  );
+  const useOf = (isKept: boolean): ProcessorUse =>
+    meanUse(stretches.filter((one) => one.isKept === isKept).map(({ use }) => use));
   return {
-    guestLossPercent: loss,
-    guestLossErrorPercent: Math.sqrt(variance / Math.max(1, losses.length - 1)),
-    requestsPerSecond: { with: mean(kept), without: mean(without) },
-    rates,
+    guestLossPercent: loss.percent,
+    guestLossErrorPercent: loss.errorPercent,
+    requestsPerSecond: { with: loss.with, without: loss.without },
+    rates: loss.rates.map(({ isKept, rate }) => ({ isKept, requestsPerSecond: rate })),
+    instructionLossPercent: instructions.percent,
+    instructionLossErrorPercent: instructions.errorPercent,
+    processorMs: { with: useOf(true), without: useOf(false) },
   };
 }
 
@@ -93,7 +133,7 @@ export function lossOf(stretches: readonly Stretch[], stats: readonly LoadStats[
  */
 export function meanIncrement(
   snapshots: readonly SnapshotManifest[],
-  stretches: readonly Stretch[],
+  stretches: readonly Pick<Stretch, 'fromMs' | 'toMs'>[],
   everyMs: number,
 ): number {
   const increments = snapshots.filter(({ takenAtMs, parent }, index) => {
@@ -115,6 +155,18 @@ export const isGood = (figures: SnapshotFigures): boolean =>
   figures.restores > 0 &&
   figures.instants > 0 &&
   figures.twinRestoresEqual;
+
+const userNames: Readonly<Record<keyof ProcessorUse, string>> = {
+  primaryMachine: "the primary's QEMU",
+  primaryNode: '  node',
+  primaryDisks: '  storage daemon',
+  backupMachine: "the backup's QEMU",
+  backupNode: '  node',
+  backupDisks: '  storage daemon',
+  others: 'all else',
+  idle: 'idle',
+  stolen: 'stolen',
+};
 
 /** For people. */
 export function figuresTable(figures: SnapshotFigures): string {
@@ -138,6 +190,15 @@ export function figuresTable(figures: SnapshotFigures): string {
         ` (the pauses: ${figures.pauseSharePercent.toFixed(2)} %); requests a second` +
         ` ${requestsPerSecond.with.toFixed(1)} with, ${requestsPerSecond.without.toFixed(1)} without`,
     ],
+    [
+      'instructions',
+      `${figures.instructionLossPercent.toFixed(2)} ± ${figures.instructionLossErrorPercent.toFixed(2)} % less`,
+    ],
+    ['processors', 'ms a second with and without'],
+    ...users.map((user): readonly [string, string] => {
+      const { with: kept, without } = figures.processorMs;
+      return [`  ${userNames[user]}`, `${formatCount(kept[user])}, ${formatCount(without[user])}`];
+    }),
     ['lag with snapshots', spreadText(figures.lagMs.with)],
     ['lag without', spreadText(figures.lagMs.without)],
     ['takeover', formatMs(figures.takeoverMs)],

@@ -2,21 +2,15 @@
  * What the nodes of a guest tell about themselves, cut into stretches: log, lag, hold, memory and
  * the processor time of the node processes.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from 'rxjs';
 import { Distribution } from '../../base/distribution.ts';
 import { limits } from '../../base/limits.ts';
-import { parseProcStat } from '../../base/proc-stat.ts';
-import type { NodeProcess } from '../../demo/node-process.ts';
 import type { WatchEvent } from '../../observe/control-client.ts';
 import type { Job, LagRun, LogRun, MemoryRun } from '../results.ts';
 import type { PairGuest } from './guest.ts';
 
 type EventOf<T extends WatchEvent['type']> = Extract<WatchEvent, { type: T }>;
-
-/** Linux counts a process's time in these (`sysconf(_SC_CLK_TCK)`, 100 on every port). */
-const ticksPerSecond = 100;
 
 export interface Stretch {
   readonly lag: LagRun;
@@ -59,9 +53,9 @@ export class NodeFigures {
   ): Promise<Stretch | undefined> {
     this.#lagMs = new Distribution();
     const before = await this.#nextLog();
-    const cpuBefore = await this.#cpuSeconds();
+    const cpuBefore = this.#cpuSeconds();
     await work();
-    const cpuAfter = await this.#cpuSeconds();
+    const cpuAfter = this.#cpuSeconds();
     const after = await this.#nextLog();
     const seconds = (after.ms - before.ms) / 1000;
     if (!(seconds > 0)) return undefined;
@@ -108,15 +102,8 @@ export class NodeFigures {
     return this.#log;
   }
 
-  async #cpuSeconds(): Promise<{ primary: number; backup: number }> {
+  #cpuSeconds(): { primary: number; backup: number } {
     const { primary, backup } = this.#guest;
-    return { primary: await cpuSeconds(primary), backup: await cpuSeconds(backup) };
+    return { primary: primary.processorSeconds().node, backup: backup.processorSeconds().node };
   }
-}
-
-/** Processor time of a node process so far, all its threads, without its machines. */
-async function cpuSeconds(node: NodeProcess): Promise<number> {
-  const { pid } = await node.status();
-  const stat = parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  return (stat?.cpuTicks ?? Number.NaN) / ticksPerSecond;
 }

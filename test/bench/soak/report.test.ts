@@ -1,34 +1,29 @@
 // Figures of a soak of snapshots: what a stretch did, what snapshots cost, and which increments count.
 import { expect, test } from 'vitest';
-import type { Stretch } from '../../../bench/soak/snapshots/pair-under-load.ts';
+import { hostSeconds } from '../../../bench/soak/snapshots/processors.ts';
 import { lossOf, meanIncrement, rateIn } from '../../../bench/soak/snapshots/report.ts';
-import type { LoadStats } from '../../../src/demo/load-record.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
 
-/** A hundred requests a second, from the tenth second on ninety. */
-const stats = Array.from({ length: 81 }, (_, index): LoadStats => {
+/** A hundred a second, from the tenth second on ninety. */
+const counts = Array.from({ length: 81 }, (_, index) => {
   const atMs = index * 250;
-  const requestsOk = atMs <= 10_000 ? atMs / 10 : 1000 + ((atMs - 10_000) * 9) / 100;
-  return {
-    ...{ type: 'stats', atMs, requestsOk, requestsFailed: 0, slowestRequestMs: 0 },
-    ...{ countersAcknowledged: 0, echoLines: 0, longestGapMs: 0 },
-  };
+  return { atMs, count: atMs <= 10_000 ? atMs / 10 : 1000 + ((atMs - 10_000) * 9) / 100 };
 });
-const without: Stretch = { isKept: false, fromMs: 100, toMs: 9900 };
-const kept: Stretch = { isKept: true, fromMs: 10_100, toMs: 19_900 };
+const without = { isKept: false, fromMs: 100, toMs: 9900 };
+const kept = { isKept: true, fromMs: 10_100, toMs: 19_900 };
 
-test('the rate of a stretch is that between its first and last statistics', () => {
-  expect(rateIn(without, stats)).toBeCloseTo(100);
-  expect(rateIn(kept, stats)).toBeCloseTo(90);
-  expect(rateIn({ ...kept, fromMs: 30_000, toMs: 40_000 }, stats)).toBe(0);
+test('the rate of a stretch is that between its first and last counts', () => {
+  expect(rateIn(without, counts)).toBeCloseTo(100);
+  expect(rateIn(kept, counts)).toBeCloseTo(90);
+  expect(rateIn({ ...kept, fromMs: 30_000, toMs: 40_000 }, counts)).toBe(0);
 });
 
 test('what snapshots cost is told with how far the pairs of stretches differ', () => {
-  const one = lossOf([without, kept], stats);
-  expect(one.guestLossPercent).toBeCloseTo(10);
-  const two = lossOf([without, kept, without, { ...without, isKept: true }], stats);
-  expect(two.guestLossPercent).toBeCloseTo(5);
-  expect(two.guestLossErrorPercent).toBeCloseTo(5);
+  const one = lossOf([without, kept], counts);
+  expect(one.percent).toBeCloseTo(10);
+  const two = lossOf([without, kept, without, { ...without, isKept: true }], counts);
+  expect(two.percent).toBeCloseTo(5);
+  expect(two.errorPercent).toBeCloseTo(5);
 });
 
 test('the first snapshot of a copy, and of a stretch, is no increment', () => {
@@ -45,4 +40,9 @@ test('the first snapshot of a copy, and of a stretch, is no increment', () => {
       ({ id, parent, takenAtMs, addedBytes }) as SnapshotManifest,
   );
   expect(meanIncrement(taken, [kept], 1000)).toBe(200);
+});
+
+test('the time of all processors is read from the first line', () => {
+  const stat = 'cpu  100 20 30 4000 500 6 7 80 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n';
+  expect(hostSeconds(stat)).toEqual({ busy: 1.63, idle: 45, stolen: 0.8 });
 });
