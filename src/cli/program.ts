@@ -14,6 +14,7 @@ import { throwUsageErrors } from './exit.ts';
 import { importCommand } from './import.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
+import { ownVersion } from './own-version.ts';
 import { replayCommand } from './replay.ts';
 import { restoreCommand } from './restore.ts';
 import { secretCommand } from './secret.ts';
@@ -26,6 +27,7 @@ import { witnessCommand } from './witness.ts';
 export function understudyProgram(): Command {
   const program = new Command('understudy')
     .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
+    .version(ownVersion(), '--version', 'print the version')
     .addCommand(nodeCommand())
     .addCommand(statusCommand())
     .addCommand(drillCommand())

@@ -1,6 +1,6 @@
 // The command line must say what is wrong in one message, and with the exit code that docs/errors.md
 // promises. Each verb is met in the real program; a case more of it may run in this process.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchDir } from '../node/scratch.ts';
@@ -47,6 +47,12 @@ describe('understudy', () => {
     const { code, stdout, stderr } = await understudy('--help');
     expect([code, stderr]).toEqual([0, '']);
     for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'));
+  });
+
+  it('--version says which one it is', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    const said = await understudy('--version');
+    expect(said).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
   it.each(verbs)('%s --help explains it', async (verb) => {
