@@ -59,7 +59,7 @@ export const limits = {
   ramDigestBlockBytes: 256 * 1024,
   /** Of RAM that is digested between two turns of the event loop: 5 ms. */
   digestSliceBytes: 8 * 1024 * 1024,
-  /** Of RAM that a kept cut reads while the guest stands still, to compare it: 1 ms, beside 5 ms for all else. */
+  /** Of RAM that a kept cut reads while the guest stands still, to compare it: 2 ms, beside 5 ms for all else. */
   quickDigestBytes: 4 * 1024 * 1024,
   /** What changed in RAM is told by the page: the guest's writes are scattered. */
   ramPageBytes: 4096,

@@ -51,8 +51,8 @@ export function differingBlocks(a: RamDigest, b: RamDigest): number[] {
 }
 
 /**
- * The blocks that the cut number `turn` compares when it must be quick: so many that reading them takes
- * less than a millisecond, other ones each time, all of them in as many turns as there are shares.
+ * The blocks that the cut number `turn` compares when it must be quick: so many that reading them takes two
+ * milliseconds, other ones each time, all of them in as many turns as there are shares.
  */
 export function shareOfRam(bytes: number, turn: number): (block: number) => boolean {
   const shares = Math.max(1, Math.ceil(bytes / limits.quickDigestBytes));
@@ -60,8 +60,8 @@ export function shareOfRam(bytes: number, turn: number): (block: number) => bool
 }
 
 /**
- * Some blocks of RAM, read while the machine stands still and digested when it has gone on: reading takes a
- * fourth of the time.
+ * Some blocks of RAM, read while the machine stands still and digested when it has gone on: reading is two
+ * thirds of the work.
  */
 export class RamSample {
   readonly #fd: number;
