@@ -12,6 +12,7 @@ import {
 import { encodeMarkerFrame } from '../../../src/rrlog/marker.ts';
 import { scratchDir } from '../scratch.ts';
 
+const dir = scratchDir();
 const marker = (number: number, us: number) => ({ us, bytes: encodeMarkerFrame(epoch(number)) });
 const known = [
   { epoch: epoch(100), timeMs: 50_000 },
@@ -52,7 +53,6 @@ function machine(pad: readonly Captured[], card: readonly Captured[]): QemuInsta
 }
 
 test('frames of a machine that went on in the place of another are all there, in the order of the wall', async () => {
-  const dir = scratchDir();
   const capture = new FrameCapture(dir, 1);
   const frame = (number: number) => Buffer.alloc(60, number);
   // Each counts from a second of its own.
