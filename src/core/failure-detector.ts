@@ -163,11 +163,9 @@ export class FailureDetector {
     const neededMs = limits.roundTripsMin * roundTripMs + this.#heartbeatMs;
     const usedMs = Math.max(this.#configuredMs, Math.ceil(neededMs));
     this.#usedMs = usedMs;
-    const isNews =
-      this.#toldMs === undefined
-        ? usedMs > this.#configuredMs
-        : usedMs > limits.silenceRaisedAgain * this.#toldMs;
-    if (!isNews) return [];
+    const toldMs = this.#toldMs;
+    const newsMs = toldMs === undefined ? this.#configuredMs : limits.silenceRaisedAgain * toldMs;
+    if (usedMs <= newsMs) return [];
     this.#toldMs = usedMs;
     return [{ type: 'silenceRaised', configuredMs: this.#configuredMs, usedMs, roundTripMs }];
   }

@@ -6,6 +6,8 @@
 
 export interface ProcessorTicks {
   readonly busy: number;
+  /** Of the busy ones: taken by the host of this host. */
+  readonly stolen: number;
   readonly all: number;
 }
 
@@ -20,7 +22,7 @@ export function parseProcessorTicks(text: string): Map<number, ProcessorTicks> {
     const times = fields.slice(0, 8).map(Number);
     const all = times.reduce((sum, time) => sum + time, 0);
     const idle = (times[3] ?? 0) + (times[4] ?? 0);
-    ticks.set(Number(number), { busy: all - idle, all });
+    ticks.set(Number(number), { busy: all - idle, stolen: times[7] ?? 0, all });
   }
   return ticks;
 }

@@ -85,9 +85,9 @@ export class RamSample {
     this.#blocks = Array.from(blocksOf(this.#fd, this.#isWanted), (block) => {
       if (block === null) return null;
       if (block.isHole) return block.bytes;
-      const buffer = this.#buffer.subarray(used, used + block.bytes);
-      used += fs.readSync(this.#fd, buffer, 0, block.bytes, block.position);
-      return buffer;
+      const bytes = fs.readSync(this.#fd, this.#buffer, used, block.bytes, block.position);
+      used += bytes;
+      return this.#buffer.subarray(used - bytes, used);
     });
   }
 

@@ -43,9 +43,10 @@ export interface Stretch {
   readonly use: ProcessorUse;
 }
 
-export interface CountedInstructions {
+/** A count that only grows, as it was at one moment. */
+export interface Counted {
   readonly atMs: number;
-  readonly icount: number;
+  readonly count: number;
 }
 
 export interface Life {
@@ -57,7 +58,7 @@ export interface Life {
   readonly idle: Stretch;
   readonly stats: readonly LoadStats[];
   /** Instructions that the guest has executed since its machine was started. */
-  readonly icounts: readonly CountedInstructions[];
+  readonly icounts: readonly Counted[];
   readonly load: LoadRecord;
   readonly sights: readonly LedgerSight[];
   /** The guest's files at the end of all. */
@@ -86,7 +87,7 @@ export class Told {
   /** Of the backup, in stretches of either kind. */
   readonly lagMs = { with: new Distribution(), without: new Distribution() };
   stretch: 'with' | 'without' | undefined;
-  readonly icounts: CountedInstructions[] = [];
+  readonly icounts: Counted[] = [];
   readonly copiesGivenUp: string[] = [];
   readonly troubles: string[] = [];
 
@@ -112,7 +113,7 @@ export class Told {
         if (this.stretch !== undefined) this.lagMs[this.stretch].add(event.ms);
         return;
       case 'log':
-        this.icounts.push({ atMs: nowMs(), icount: event.icount });
+        this.icounts.push({ atMs: nowMs(), count: event.icount });
         return;
       case 'replicaDiscarded':
         this.copiesGivenUp.push(`${node}: ${event.reason}`);

@@ -1,6 +1,10 @@
 /** Where the processors' time goes while a pair is kept: what snapshots cost beside the requests they cost. */
 import { readFileSync } from 'node:fs';
 import type { NodeProcess } from '../../../src/demo/node-process.ts';
+import {
+  type ProcessorTicks,
+  parseProcessorTicks,
+} from '../../../src/hypervisor/processor-load.ts';
 
 /** Who used a processor. */
 export const users = [
@@ -57,11 +61,14 @@ function readSeconds({ primary, backup }: Pair): ProcessorUse {
   };
 }
 
-/** All processors of this host together, from its first line of /proc/stat (proc(5)), in hundredths. */
+/** All processors of this host together, from /proc/stat. */
 export function hostSeconds(stat: string): { busy: number; idle: number; stolen: number } {
-  const fields = stat.slice(0, stat.indexOf('\n')).split(/ +/).slice(1, 9).map(Number);
-  const [user = 0, nice = 0, system = 0, idle = 0, ioWait = 0, irq = 0, softIrq = 0, stolen = 0] =
-    fields;
-  const busy = user + nice + system + irq + softIrq;
-  return { busy: busy / 100, idle: (idle + ioWait) / 100, stolen: stolen / 100 };
+  const ticks = [...parseProcessorTicks(stat).values()];
+  const seconds = (of: (one: ProcessorTicks) => number): number =>
+    ticks.reduce((sum, one) => sum + of(one), 0) / 100;
+  return {
+    busy: seconds(({ busy, stolen }) => busy - stolen),
+    idle: seconds(({ busy, all }) => all - busy),
+    stolen: seconds(({ stolen }) => stolen),
+  };
 }

@@ -3,7 +3,7 @@ import type { Distribution } from '../../../src/base/distribution.ts';
 import type { LoadStats } from '../../../src/demo/load-record.ts';
 import { formatCount, formatMs } from '../../../src/demo/units.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
-import type { CountedInstructions, Stretch } from './pair-under-load.ts';
+import type { Counted, Stretch } from './pair-under-load.ts';
 import { meanUse, type ProcessorUse, users } from './processors.ts';
 
 interface Spread {
@@ -66,12 +66,6 @@ export interface SnapshotFigures {
   readonly findings: readonly string[];
 }
 
-/** A count that only grows, as it was at one moment. */
-interface Counted {
-  readonly atMs: number;
-  readonly count: number;
-}
-
 /** Growth a second within a stretch. */
 export function rateIn(
   { fromMs, toMs }: Pick<Stretch, 'fromMs' | 'toMs'>,
@@ -106,14 +100,11 @@ export function lossOf(
 export function costOf(
   stretches: readonly Stretch[],
   stats: readonly LoadStats[],
-  icounts: readonly CountedInstructions[],
+  icounts: readonly Counted[],
 ) {
   const requests = stats.map(({ atMs, requestsOk }) => ({ atMs, count: requestsOk }));
   const loss = lossOf(stretches, requests);
-  const instructions = lossOf(
-    stretches,
-    icounts.map(({ atMs, icount }) => ({ atMs, count: icount })),
-  );
+  const instructions = lossOf(stretches, icounts);
   const useOf = (isKept: boolean): ProcessorUse =>
     meanUse(stretches.filter((one) => one.isKept === isKept).map(({ use }) => use));
   return {

@@ -42,7 +42,8 @@ test('the first snapshot of a copy, and of a stretch, is no increment', () => {
   expect(meanIncrement(taken, [kept], 1000)).toBe(200);
 });
 
-test('the time of all processors is read from the first line', () => {
-  const stat = 'cpu  100 20 30 4000 500 6 7 80 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n';
+test('the time of all processors is that of each together', () => {
+  const stat =
+    'cpu  1 1 1 1 1 1 1 1 1 1\ncpu0 60 20 30 4000 0 6 7 30 9 0\ncpu1 40 0 0 0 500 0 0 50 0 0\n';
   expect(hostSeconds(stat)).toEqual({ busy: 1.63, idle: 45, stolen: 0.8 });
 });
