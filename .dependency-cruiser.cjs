@@ -2,19 +2,24 @@
 const layers = {
   // layer: what it may import (besides itself and packages allowed below)
   base: [],
+  host: ['base'],
   ports: ['base', 'rrlog'],
   rrlog: ['base'],
   core: ['base', 'ports', 'rrlog'],
   wire: ['base', 'ports'],
-  arbiter: ['base', 'ports'],
-  egress: ['base', 'ports'],
-  hypervisor: ['base', 'ports', 'rrlog'],
-  store: ['base', 'ports', 'rrlog'],
-  node: ['base', 'ports', 'rrlog', 'core', 'wire', 'arbiter', 'egress', 'hypervisor', 'store'],
+  arbiter: ['base', 'host', 'ports'],
+  egress: ['base', 'host', 'ports'],
+  hypervisor: ['base', 'host', 'ports', 'rrlog'],
+  store: ['base', 'host', 'ports', 'rrlog'],
+  restore: ['base', 'host', 'ports', 'rrlog', 'hypervisor', 'store'],
+  node: [
+    ...['base', 'host', 'ports', 'rrlog', 'core', 'wire', 'arbiter', 'egress', 'hypervisor'],
+    ...['store', 'restore'],
+  ],
 };
 // Faces may import all layers, and of each other only what stands below them here: the command line
 // starts the demo, and the demo watches nodes as any observer does, but never the other way round.
-const faces = ['observe', 'web', 'demo', 'bench', 'cli'];
+const faces = ['text', 'observe', 'lab', 'demo', 'bench', 'cli'];
 
 module.exports = {
   forbidden: [

@@ -7,13 +7,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { UnderstudyError } from '../src/base/errors.ts';
-import { demoLimits } from '../src/demo/limits.ts';
-import { LoadProcess } from '../src/demo/load-process.ts';
-import type { NodeProcess } from '../src/demo/node-process.ts';
-import { openWorld } from '../src/demo/open-world.ts';
-import { Stage } from '../src/demo/stage.ts';
-import type { World } from '../src/demo/world.ts';
-import { readGuestPage } from '../src/demo/world-program.ts';
+import { demoLimits } from '../src/lab/limits.ts';
+import { LoadProcess } from '../src/lab/load-process.ts';
+import type { NodeProcess } from '../src/lab/node-process.ts';
+import { openWorld } from '../src/lab/open-world.ts';
+import { Stage } from '../src/lab/stage.ts';
+import type { World } from '../src/lab/world.ts';
+import { readGuestPage } from '../src/lab/world-program.ts';
 
 /** What `hold` may be under load, on two processors and loopback. */
 const goal = { p50Ms: 2, p99Ms: 10 } as const;

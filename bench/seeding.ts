@@ -13,10 +13,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LoadProcess } from '../src/demo/load-process.ts';
-import { openWorld } from '../src/demo/open-world.ts';
-import { Stage } from '../src/demo/stage.ts';
-import { readGuestPage } from '../src/demo/world-program.ts';
+import { LoadProcess } from '../src/lab/load-process.ts';
+import { openWorld } from '../src/lab/open-world.ts';
+import { Stage } from '../src/lab/stage.ts';
+import { readGuestPage } from '../src/lab/world-program.ts';
 import type { WatchEvent } from '../src/observe/control-client.ts';
 
 const { values } = parseArgs({

@@ -12,13 +12,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Distribution } from '../../src/base/distribution.ts';
-import { LoadProcess } from '../../src/demo/load-process.ts';
-import type { NodeProcess } from '../../src/demo/node-process.ts';
-import { openWorld } from '../../src/demo/open-world.ts';
-import { Progress } from '../../src/demo/progress.ts';
-import { Stage } from '../../src/demo/stage.ts';
-import { readGuestPage } from '../../src/demo/world-program.ts';
+import { LoadProcess } from '../../src/lab/load-process.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
+import { openWorld } from '../../src/lab/open-world.ts';
+import { Stage } from '../../src/lab/stage.ts';
+import { readGuestPage } from '../../src/lab/world-program.ts';
 import { askNode, connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
+import { Progress } from '../../src/text/progress.ts';
 
 const { values } = parseArgs({
   options: {

@@ -6,11 +6,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { openWorld } from '../../src/demo/open-world.ts';
-import { Progress } from '../../src/demo/progress.ts';
-import { Stage } from '../../src/demo/stage.ts';
-import { readGuestPage } from '../../src/demo/world-program.ts';
+import { openWorld } from '../../src/lab/open-world.ts';
+import { Stage } from '../../src/lab/stage.ts';
+import { readGuestPage } from '../../src/lab/world-program.ts';
 import { askNode, connectControl } from '../../src/observe/control-client.ts';
+import { Progress } from '../../src/text/progress.ts';
 
 const { values } = parseArgs({
   options: {

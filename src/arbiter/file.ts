@@ -36,8 +36,8 @@ import {
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
+import { makeDirectory } from '../host/durable-files.ts';
 import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
-import { makeDirectory } from './directory.ts';
 import { arbiterLimits } from './limits.ts';
 import { checkNext, formatState, parseState, sameState } from './state.ts';
 

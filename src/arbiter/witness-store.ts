@@ -12,8 +12,8 @@
 import { access, constants, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { makeDirectory } from '../host/durable-files.ts';
 import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
-import { makeDirectory } from './directory.ts';
 import { type FileArbiter, openFileArbiter } from './file.ts';
 import { arbiterLimits } from './limits.ts';
 import { pairName } from './state.ts';

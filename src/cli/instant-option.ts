@@ -1,7 +1,7 @@
 /** Instants on the command line: a time, an epoch, an icount, or all that was kept. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { UnderstudyError } from '../base/errors.ts';
-import type { Instant } from '../node/snapshots/instant.ts';
+import type { Instant } from '../restore/instant.ts';
 
 export interface InstantOptions {
   readonly at?: number;

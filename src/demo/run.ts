@@ -4,19 +4,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../base/distribution.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { type Evidence, judge } from '../lab/judge.ts';
+import { demoLimits } from '../lab/limits.ts';
+import { LoadProcess } from '../lab/load-process.ts';
+import type { LoadStats } from '../lab/load-record.ts';
+import type { NodeProcess } from '../lab/node-process.ts';
+import type { DemoReport, TakeoverTimes } from '../lab/report.ts';
+import type { Stage } from '../lab/stage.ts';
+import { killAndWatch } from '../lab/takeover.ts';
+import type { World } from '../lab/world.ts';
+import { readGuestPage } from '../lab/world-program.ts';
 import type { Comparison } from '../node/report.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
-import { type Evidence, judge } from './judge.ts';
-import { demoLimits } from './limits.ts';
-import { LoadProcess } from './load-process.ts';
-import type { LoadStats } from './load-record.ts';
-import type { NodeProcess } from './node-process.ts';
-import type { DemoReport, TakeoverTimes } from './report.ts';
-import type { Stage } from './stage.ts';
-import { killAndWatch } from './takeover.ts';
-import { formatMs } from './units.ts';
-import type { World } from './world.ts';
-import { readGuestPage } from './world-program.ts';
+import { formatMs } from '../text/units.ts';
 
 export interface DemoOptions {
   readonly rounds: number;

@@ -4,10 +4,10 @@
  * Plain text without a terminal: the same lines, without colours.
  */
 import { Distribution } from '../base/distribution.ts';
-import { promises } from './promises.ts';
-import { type DemoReport, type TakeoverTimes, takeoverTotalMs } from './report.ts';
-import { type Paint, painter } from './style.ts';
-import { formatCount, formatMs, formatRate } from './units.ts';
+import { promises } from '../lab/promises.ts';
+import { type DemoReport, type TakeoverTimes, takeoverTotalMs } from '../lab/report.ts';
+import { type Paint, painter } from '../text/style.ts';
+import { formatCount, formatMs, formatRate } from '../text/units.ts';
 
 export interface TableOptions {
   /** @default false */

@@ -9,8 +9,8 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { findFirmware } from './firmware.ts';
-import { qemuVersion } from './version.ts';
+import { findFirmware } from './qemu/firmware.ts';
+import { qemuVersion } from './qemu/version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
 import type { VmFile } from './vm-file/schema.ts';
 

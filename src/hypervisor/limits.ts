@@ -1,4 +1,4 @@
-/** Limits of the monitor, of device-state files and of processes, each with its reason. */
+/** Limits of the monitor, of device-state files and of disks, each with its reason. */
 export const hypervisorLimits = {
   /** Commands answer in less than a millisecond; two loaded cores and a replay lock make seconds. */
   commandMs: 5_000,
@@ -12,14 +12,6 @@ export const hypervisorLimits = {
   deviceStateSteps: 10_000,
   /** Differences that are listed one by one; more say nothing new. */
   deviceStateDifferences: 1000,
-  /** What a process said last; its reason to end is among it. */
-  stderrBytes: 16 * 1024,
-  /** stderr may be held open by somebody else: do not wait for it longer after the exit. */
-  stderrDrainMs: 100,
-  /** A storage daemon flushes its images after SIGTERM; a stuck process gets SIGKILL then. */
-  terminateMs: 5_000,
-  /** After SIGKILL only a system call that cannot be interrupted keeps a process. */
-  killMs: 10_000,
   /** Finer bitmaps cost memory (2 KiB a GiB now), coarser ones send more than was written. */
   dirtyBlockBytes: 64 * 1024,
   /** What is asked of a dirty bitmap at once; a request's length has 32 bits. */
@@ -28,16 +20,4 @@ export const hypervisorLimits = {
   nbdReplyBytes: 1024 * 1024,
   /** Of a memory dump that is read and written at once: what is zero in it stays a hole. */
   dumpPieceBytes: 256 * 1024,
-  /** Between two looks at the processors: ticks of 10 ms make a share of it exact to 2 %. */
-  roomLookMs: 500,
-  /** A move pays from this share of a processor on: what was cached stays behind. */
-  roomGain: 0.2,
-  /** One that got nowhere on its processor is left to the kernel for so long. */
-  roomFreeMs: 5_000,
-  /** The beginning of /proc/stat: a line of some 60 bytes for each processor. */
-  machineStatBytes: 64 * 1024,
-  /** /proc/PID/stat: 52 numbers of up to 20 digits, and a name. */
-  processStatBytes: 1536,
-  /** Between two looks whether a process that is not our child is gone. */
-  killPollMs: 5,
 } as const;

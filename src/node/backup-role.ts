@@ -13,10 +13,11 @@ import {
 } from '../base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../core/backup.ts';
 import type { DetectorOptions } from '../core/failure-detector.ts';
-import { encodeBehindMarker } from '../hypervisor/pad-frames.ts';
-import { PauseFilter } from '../hypervisor/pause-filter.ts';
-import { receivedLogTail } from '../hypervisor/received-log.ts';
-import type { RecorderOptions } from '../hypervisor/recorder.ts';
+import { ownMemoryBytes } from '../host/own-memory.ts';
+import type { RecorderOptions } from '../hypervisor/record/recorder.ts';
+import { encodeBehindMarker } from '../hypervisor/replay/pad-frames.ts';
+import { PauseFilter } from '../hypervisor/replay/pause-filter.ts';
+import { receivedLogTail } from '../hypervisor/replay/received-log.ts';
 import type {
   Control,
   Cut,
@@ -26,25 +27,24 @@ import type {
   SeedBegin,
   SeedOffer,
 } from '../ports/link.ts';
+import { DurableLog } from '../restore/durable-log.ts';
+import type { SpoolOptions } from '../restore/spool.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
 import type { LogTail } from '../rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../rrlog/packer.ts';
-import { BlobCollector } from './blob-collector.ts';
-import { DurableLog } from './durable-log.ts';
-import { LagMeter } from './lag-meter.ts';
+import type { Terms } from './claims.ts';
+import type { Keeping, KeepResult, SnapshotKeeper } from './keeping/keeper.ts';
+import { SnapshotRequests } from './keeping/requests.ts';
 import { LinkWatch } from './link-watch.ts';
 import type { Logger } from './logger.ts';
-import { ownMemoryBytes } from './own-memory.ts';
-import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
+import { BlobCollector } from './machine/blob-collector.ts';
+import { LagMeter } from './machine/lag-meter.ts';
+import { Replica, type ReplicaOptions, type TakenOver } from './machine/replica.ts';
 import type { Reporter } from './report.ts';
 import { seedStreams } from './seeding/bulk.ts';
 import { EarlyLog } from './seeding/early-log.ts';
 import type { SeedRemains } from './seeding/remains.ts';
 import { SeedReceiver } from './seeding/seed-receiver.ts';
-import type { Keeping, KeepResult, SnapshotKeeper } from './snapshots/keeper.ts';
-import { SnapshotRequests } from './snapshots/requests.ts';
-import type { SpoolOptions } from './spool.ts';
-import type { Terms } from './terms.ts';
 
 export interface BackupRoleOptions extends Omit<ReplicaOptions, 'onFailure' | 'onEpoch'> {
   readonly link: Link;

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { UnderstudyError } from '../base/errors.ts';
 import type { Collected } from '../ports/snapshot-store.ts';
-import type { ConsoleHub } from './console-hub.ts';
+import type { ConsoleHub } from './machine/console-hub.ts';
 import { refusalOf } from './refusal.ts';
 import type { Comparison, Reporter } from './report.ts';
 

@@ -19,7 +19,7 @@ import { type Term, term as toTerm } from '../base/units.ts';
 import { choose } from '../core/membership.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Link, Standing } from '../ports/link.ts';
-import { holderNode, type Terms } from './terms.ts';
+import { holderNode, type Terms } from './claims.ts';
 
 /** What a peer has that says nothing of itself. */
 export const nothing: Standing = {

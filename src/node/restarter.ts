@@ -8,13 +8,13 @@ import path from 'node:path';
 import { asError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Term } from '../base/units.ts';
+import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
 import type { SnapshotManifest } from '../ports/snapshot-store.ts';
-import { durableLogPath } from './durable-log-place.ts';
+import { findRestart, prepareRestart, type Restart } from '../restore/restart.ts';
 import type { Logger } from './logger.ts';
-import type { PairConfig } from './pair-config.ts';
+import { durableLogPath } from './pair-file/durable-log-place.ts';
+import type { PairConfig } from './pair-file/pair-config.ts';
 import type { Reporter } from './report.ts';
-import { refuseMarked } from './seeding/image-marker.ts';
-import { findRestart, prepareRestart, type Restart } from './snapshots/restart.ts';
 
 export interface RestarterOptions {
   readonly config: PairConfig;

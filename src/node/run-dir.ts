@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { processStartTime } from '../hypervisor/pid-files.ts';
+import { processStartTime } from '../host/pid-files.ts';
 
 export interface RunDir {
   readonly path: string;

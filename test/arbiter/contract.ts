@@ -4,11 +4,11 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { FaultyArbiter, faultsInOrder, seededFaults } from '../../src/arbiter/faulty.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
-import { Terms } from '../../src/node/terms.ts';
+import { Terms } from '../../src/node/claims.ts';
 import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
+import { FaultyArbiter, faultsInOrder, seededFaults } from '../doubles/faulty-arbiter.ts';
 
 export interface ArbiterUnderTest {
   /** A further client of the same, fresh state. */

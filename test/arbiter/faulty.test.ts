@@ -6,8 +6,8 @@ import {
   FaultyArbiter,
   faultsInOrder,
   seededFaults,
-} from '../../src/arbiter/faulty.ts';
-import { MemoryArbiter } from '../../src/arbiter/memory.ts';
+} from '../doubles/faulty-arbiter.ts';
+import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 import { describeArbiterContract, state } from './contract.ts';
 
 describeArbiterContract('memory', async () => {

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
-import { processStartTime } from '../../src/hypervisor/pid-files.ts';
+import { processStartTime } from '../../src/host/pid-files.ts';
 import { SeedRemains } from '../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { hasOpenssl } from '../arbiter/certificates.ts';

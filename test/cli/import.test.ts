@@ -9,7 +9,7 @@ import YAML from 'yaml';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { importCommand } from '../../src/cli/import.ts';
 import { readVmDescription } from '../../src/hypervisor/config.ts';
-import { loadPairConfig } from '../../src/node/pair-config.ts';
+import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { scratchDir } from '../node/scratch.ts';
 import { program, root, runVerb } from './run.ts';
 

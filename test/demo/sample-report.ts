@@ -1,5 +1,5 @@
 // A report in which everything went well; tests change what they are about.
-import type { DemoReport } from '../../src/demo/report.ts';
+import type { DemoReport } from '../../src/lab/report.ts';
 
 export function sampleReport(changes: Partial<DemoReport> = {}): DemoReport {
   return {

@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Monitor } from '../../src/hypervisor/monitor.ts';
-import { type OwnedProcess, spawnOwned } from '../../src/hypervisor/processes.ts';
+import { type OwnedProcess, spawnOwned } from '../../src/host/processes.ts';
+import { Monitor } from '../../src/hypervisor/qemu/monitor.ts';
 
 /** Memory when there is some, so that a log does not wait for a disk. */
 export function makeRunDir(): string {

@@ -1,15 +1,15 @@
 // A node may be started before its arbiter: it waits and says why, once. What it asks for is never
 // asked for twice, and what waiting cannot mend ends it.
 import { describe, expect, it } from 'vitest';
-import { type ArbiterFault, FaultyArbiter, faultsInOrder } from '../../src/arbiter/faulty.ts';
-import { MemoryArbiter } from '../../src/arbiter/memory.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { limits } from '../../src/base/limits.ts';
 import { type Term, term } from '../../src/base/units.ts';
+import { Terms } from '../../src/node/claims.ts';
 import { findPlace, type Search } from '../../src/node/find-place.ts';
-import { Terms } from '../../src/node/terms.ts';
 import type { Arbiter } from '../../src/ports/arbiter.ts';
 import type { Link } from '../../src/ports/link.ts';
+import { type ArbiterFault, FaultyArbiter, faultsInOrder } from '../doubles/faulty-arbiter.ts';
+import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 
 const silent = 'the arbiter does not answer: ';
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { term } from '../../src/base/units.ts';
 import { UnderstudyNode } from '../../src/node/node.ts';
-import { loadPairConfig } from '../../src/node/pair-config.ts';
+import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import type { Control, Link } from '../../src/ports/link.ts';
 import { type LinkListener, listen } from '../../src/wire/listener.ts';

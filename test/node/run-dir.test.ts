@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { processStartTime } from '../../src/hypervisor/pid-files.ts';
+import { processStartTime } from '../../src/host/pid-files.ts';
 import { claimRunDir } from '../../src/node/run-dir.ts';
 import { scratchDir } from './scratch.ts';
 

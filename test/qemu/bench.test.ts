@@ -6,8 +6,8 @@ import { measureReplay } from '../../src/bench/measure/replay-speed.ts';
 import { Session } from '../../src/bench/measure/session.ts';
 import { measureSlowdown } from '../../src/bench/measure/slowdown.ts';
 import { jobs } from '../../src/bench/results.ts';
-import { openWorld } from '../../src/demo/open-world.ts';
-import type { World } from '../../src/demo/world.ts';
+import { openWorld } from '../../src/lab/open-world.ts';
+import type { World } from '../../src/lab/world.ts';
 
 const sizes: JobSizes = {
   cpu: 1,

@@ -1,6 +1,6 @@
 // A copy goes on after each compare as if there had been none, also when it must take the primary's clock.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseDeviceState } from '../../src/hypervisor/device-state.ts';
+import { parseDeviceState } from '../../src/hypervisor/device-state/device-state.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Lab } from './harness.ts';
 import { KeptPair, withDelta } from './snapshot-rig.ts';

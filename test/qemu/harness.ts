@@ -15,21 +15,25 @@ import YAML from 'yaml';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { limits } from '../../src/base/limits.ts';
 import { epoch, icount } from '../../src/base/units.ts';
-import { LoadProcess } from '../../src/demo/load-process.ts';
-import type { LoadStats } from '../../src/demo/load-record.ts';
-import type { NodeProcess } from '../../src/demo/node-process.ts';
-import { openWorld } from '../../src/demo/open-world.ts';
-import { Stage } from '../../src/demo/stage.ts';
-import type { World } from '../../src/demo/world.ts';
-import { padNetId } from '../../src/hypervisor/command-line.ts';
 import type { VmConfig } from '../../src/hypervisor/config.ts';
-import { findFirmware } from '../../src/hypervisor/firmware.ts';
-import { createRamFile } from '../../src/hypervisor/ram.ts';
-import type { Recorder, RecorderOptions } from '../../src/hypervisor/recorder.ts';
-import { Replayer } from '../../src/hypervisor/replayer.ts';
-import { imageBytes, Storage } from '../../src/hypervisor/storage.ts';
-import { recorderLogFile, Successor, startRecorder } from '../../src/hypervisor/successor.ts';
-import { qemuVersion } from '../../src/hypervisor/version.ts';
+import { imageBytes, Storage } from '../../src/hypervisor/disks/storage.ts';
+import { createRamFile } from '../../src/hypervisor/memory/ram.ts';
+import { padNetId } from '../../src/hypervisor/qemu/command-line.ts';
+import { findFirmware } from '../../src/hypervisor/qemu/firmware.ts';
+import { qemuVersion } from '../../src/hypervisor/qemu/version.ts';
+import type { Recorder, RecorderOptions } from '../../src/hypervisor/record/recorder.ts';
+import {
+  recorderLogFile,
+  Successor,
+  startRecorder,
+} from '../../src/hypervisor/record/successor.ts';
+import { Replayer } from '../../src/hypervisor/replay/replayer.ts';
+import { LoadProcess } from '../../src/lab/load-process.ts';
+import type { LoadStats } from '../../src/lab/load-record.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
+import { openWorld } from '../../src/lab/open-world.ts';
+import { Stage } from '../../src/lab/stage.ts';
+import type { World } from '../../src/lab/world.ts';
 import { askNode, connectControl, type WatchEvent } from '../../src/observe/control-client.ts';
 import { RequestTracker } from '../../src/rrlog/inflight.ts';
 import { headerBytes, type Layout, layoutFor } from '../../src/rrlog/layouts.ts';

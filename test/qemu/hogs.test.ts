@@ -2,8 +2,8 @@
 // primary is killed, the backup goes on, and nothing that was promised is lost.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { judge } from '../../src/demo/judge.ts';
-import type { LoadStats } from '../../src/demo/load-record.ts';
+import { judge } from '../../src/lab/judge.ts';
+import type { LoadStats } from '../../src/lab/load-record.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 
 let pair: PairUnderTest;

@@ -5,8 +5,8 @@ import {
   compareDeviceStates,
   describeDifferences,
   parseDeviceState,
-} from '../../src/hypervisor/device-state.ts';
-import { differingBlocks, digestRam } from '../../src/hypervisor/ram.ts';
+} from '../../src/hypervisor/device-state/device-state.ts';
+import { differingBlocks, digestRam } from '../../src/hypervisor/memory/ram.ts';
 import type { Segment } from '../../src/rrlog/log-tail.ts';
 import { Lab, logStart, waitFor } from './harness.ts';
 

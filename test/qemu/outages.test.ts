@@ -3,8 +3,8 @@
 // silent, and the guest's clients lose nothing that they were promised.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { NodeProcess } from '../../src/demo/node-process.ts';
-import { loadPairConfig } from '../../src/node/pair-config.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
+import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { SpokenTerm } from '../../src/node/spoken.ts';
 import { waitFor } from './harness.ts';
 import { Ordeal } from './hosts/ordeal.ts';

@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { World, WorldChild } from '../../src/demo/world.ts';
+import type { World, WorldChild } from '../../src/lab/world.ts';
 
 export interface PageQuestion {
   readonly id: number;

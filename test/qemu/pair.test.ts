@@ -3,11 +3,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { judge } from '../../src/demo/judge.ts';
-import type { LoadStats } from '../../src/demo/load-record.ts';
-import type { NodeProcess } from '../../src/demo/node-process.ts';
-import { DurableLogReader } from '../../src/node/durable-log.ts';
+import { judge } from '../../src/lab/judge.ts';
+import type { LoadStats } from '../../src/lab/load-record.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
 import { askNode } from '../../src/observe/control-client.ts';
+import { DurableLogReader } from '../../src/restore/durable-log.ts';
 import { runVerb } from '../cli/run.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 

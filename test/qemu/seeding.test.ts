@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LoadStats } from '../../src/demo/load-record.ts';
+import type { LoadStats } from '../../src/lab/load-record.ts';
 import type { WatchEvent } from '../../src/observe/control-client.ts';
 import { PairUnderTest, waitFor } from './harness.ts';
 

@@ -1,15 +1,19 @@
 // A protected machine without nodes and links, whose cuts are kept: a recorder, its copy, a keeper.
 import fs from 'node:fs';
 import { type Icount, icount, type LogPosition, term } from '../../src/base/units.ts';
-import { judgementOf, parseDeviceState, timerSection } from '../../src/hypervisor/device-state.ts';
-import { PauseFilter } from '../../src/hypervisor/pause-filter.ts';
-import { digestRam, type RamDigest } from '../../src/hypervisor/ram.ts';
-import { receivedLogTail } from '../../src/hypervisor/received-log.ts';
-import { imageBytes } from '../../src/hypervisor/storage.ts';
+import {
+  judgementOf,
+  parseDeviceState,
+  timerSection,
+} from '../../src/hypervisor/device-state/device-state.ts';
+import { imageBytes } from '../../src/hypervisor/disks/storage.ts';
+import { digestRam, type RamDigest } from '../../src/hypervisor/memory/ram.ts';
+import { PauseFilter } from '../../src/hypervisor/replay/pause-filter.ts';
+import { receivedLogTail } from '../../src/hypervisor/replay/received-log.ts';
+import { type KeepResult, SnapshotKeeper } from '../../src/node/keeping/keeper.ts';
 import { createLogger } from '../../src/node/logger.ts';
-import { Replica } from '../../src/node/replica.ts';
+import { Replica } from '../../src/node/machine/replica.ts';
 import { type NodeEvent, Reporter } from '../../src/node/report.ts';
-import { type KeepResult, SnapshotKeeper } from '../../src/node/snapshots/keeper.ts';
 import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
 import type { LogTail, Segment } from '../../src/rrlog/log-tail.ts';
 import type { Lab, Machine } from './harness.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import YAML from 'yaml';
 import { changingStore } from '../../src/cli/verbs/using-store.ts';
-import type { NodeProcess } from '../../src/demo/node-process.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import type { SnapshotManifest } from '../../src/ports/snapshot-store.ts';
 import { openStore } from '../../src/store/store.ts';

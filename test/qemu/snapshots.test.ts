@@ -3,11 +3,11 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseDeviceState, timerSection } from '../../src/hypervisor/device-state.ts';
-import { differingBlocks, digestRam } from '../../src/hypervisor/ram.ts';
-import type { Instant } from '../../src/node/snapshots/instant.ts';
-import { type Guide, rollForward } from '../../src/node/snapshots/roll-forward.ts';
+import { parseDeviceState, timerSection } from '../../src/hypervisor/device-state/device-state.ts';
+import { differingBlocks, digestRam } from '../../src/hypervisor/memory/ram.ts';
 import { diskImage, ramImage, type SnapshotStore } from '../../src/ports/snapshot-store.ts';
+import type { Instant } from '../../src/restore/instant.ts';
+import { type Guide, rollForward } from '../../src/restore/roll-forward.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Lab } from './harness.ts';
 import { KeptPair, withDelta } from './snapshot-rig.ts';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { NodeStatus } from '../../src/node/control-server.ts';
-import { loadPairConfig } from '../../src/node/pair-config.ts';
+import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { askNode, connectControl } from '../../src/observe/control-client.ts';
 import { program, root, runVerb } from '../cli/run.ts';
 import { Terminal, waitFor } from './harness.ts';

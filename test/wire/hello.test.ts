@@ -7,8 +7,8 @@ import { protocolVersion } from '../../src/wire/control.ts';
 import { encodeFrame } from '../../src/wire/frames.ts';
 import { greet, type Identity } from '../../src/wire/hello.ts';
 import { wireLimits } from '../../src/wire/limits.ts';
-import { type MemoryPipe, memoryPipePair } from '../../src/wire/memory-pair.ts';
 import { pack } from '../../src/wire/msgpack.ts';
+import { type MemoryPipe, memoryPipePair } from '../doubles/memory-pair.ts';
 import { Collector, controlFrame, logFrame } from './link-contract.ts';
 
 const identity = (overrides: Partial<Identity> = {}): Identity => ({

@@ -5,7 +5,7 @@ import type { Link } from '../../src/ports/link.ts';
 import { dial } from '../../src/wire/dial.ts';
 import type { Identity } from '../../src/wire/hello.ts';
 import { listen } from '../../src/wire/listener.ts';
-import { memoryLinkPair } from '../../src/wire/memory-pair.ts';
+import { memoryLinkPair } from '../doubles/memory-pair.ts';
 import { describeLinkContract } from './link-contract.ts';
 import { startProxy } from './tcp-proxy.ts';
 

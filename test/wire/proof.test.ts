@@ -13,11 +13,11 @@ import {
 } from '../../src/wire/control.ts';
 import { decodeFrame, encodeFrame } from '../../src/wire/frames.ts';
 import { type GreetOptions, greet, type Identity } from '../../src/wire/hello.ts';
-import { type MemoryPipe, memoryPipePair } from '../../src/wire/memory-pair.ts';
 import { pack } from '../../src/wire/msgpack.ts';
 import type { FramePipe } from '../../src/wire/pipe.ts';
 import { type HelloAuth, isProofOf, newChallenge, proofOf } from '../../src/wire/proof.ts';
 import { LinkSecret } from '../../src/wire/secret.ts';
+import { type MemoryPipe, memoryPipePair } from '../doubles/memory-pair.ts';
 import { Collector, controlFrame, logFrame } from './link-contract.ts';
 
 const secret = new LinkSecret(Buffer.from('a secret of the two nodes alone, long enough'));

@@ -1,7 +1,7 @@
 /** Where to go back to: snapshots, and random instants between two of them. */
 import { randomInt } from 'node:crypto';
-import { describeInstant, type Instant } from '../../../src/node/snapshots/instant.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
+import { describeInstant, type Instant } from '../../../src/restore/instant.ts';
 import type { Horizon } from './outside.ts';
 import type { Reading } from './timeline.ts';
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { asError, UnderstudyError } from '../../../src/base/errors.ts';
-import { copySparse } from '../../../src/hypervisor/sparse-copy.ts';
+import { copySparse } from '../../../src/hypervisor/memory/sparse-copy.ts';
 import type { GuestFiles } from './outside.ts';
 
 const run = promisify(execFile);

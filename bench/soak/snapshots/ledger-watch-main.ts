@@ -5,10 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../../src/base/errors.ts';
-import { parseEndpoint } from '../../../src/demo/endpoint.ts';
-import { nowMs } from '../../../src/demo/gap-watch.ts';
-import { parseRead } from '../../../src/demo/load-clients.ts';
-import { fetchText } from '../../../src/demo/request.ts';
+import { parseEndpoint } from '../../../src/lab/endpoint.ts';
+import { nowMs } from '../../../src/lab/gap-watch.ts';
+import { parseRead } from '../../../src/lab/load-clients.ts';
+import { fetchText } from '../../../src/lab/request.ts';
 import type { LedgerSight } from './outside.ts';
 
 /** Shorter than the pause between two lines. */

@@ -1,8 +1,8 @@
 /** Somebody in a world who looks at the guest's ledger all the time: the program, and what it saw. */
 import { createInterface } from 'node:readline';
 import { UnderstudyError } from '../../../src/base/errors.ts';
-import type { World, WorldChild } from '../../../src/demo/world.ts';
-import { spawnProgram } from '../../../src/demo/world-program.ts';
+import type { World, WorldChild } from '../../../src/lab/world.ts';
+import { spawnProgram } from '../../../src/lab/world-program.ts';
 import type { LedgerSight } from './outside.ts';
 
 export class LedgerWatch {

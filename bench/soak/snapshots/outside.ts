@@ -5,9 +5,9 @@
  * instant is in the machine of that instant, and what was asked only after it is not. Asked often enough, the
  * outside knows the last line of the ledger at any instant, to a line or two.
  */
-import { judgeCounter } from '../../../src/demo/judge-counter.ts';
-import { judgeLedger } from '../../../src/demo/judge-ledger.ts';
-import type { AcknowledgedValue } from '../../../src/demo/load-record.ts';
+import { judgeCounter } from '../../../src/lab/judge-counter.ts';
+import { judgeLedger } from '../../../src/lab/judge-ledger.ts';
+import type { AcknowledgedValue } from '../../../src/lab/load-record.ts';
 
 /** The guest said: `ledger` is the number of the last line. Asked and answered, ms since 1970. */
 export interface LedgerSight {

@@ -1,8 +1,8 @@
 /** The figures of a soak of snapshots, and how they read. Sizes are bytes, times milliseconds. */
 import type { Distribution } from '../../../src/base/distribution.ts';
-import type { LoadStats } from '../../../src/demo/load-record.ts';
-import { formatCount, formatMs } from '../../../src/demo/units.ts';
+import type { LoadStats } from '../../../src/lab/load-record.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';
+import { formatCount, formatMs } from '../../../src/text/units.ts';
 import type { Counted, Stretch } from './pair-under-load.ts';
 import { meanUse, type ProcessorUse, users } from './processors.ts';
 

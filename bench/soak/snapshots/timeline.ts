@@ -1,9 +1,9 @@
 /** When a backup had received what: the clock's readings in the kept log of one copy, by icount. */
 
 import { asError, UnderstudyError } from '../../../src/base/errors.ts';
-import { receivedLogTail } from '../../../src/hypervisor/received-log.ts';
-import { decodeLogPayload } from '../../../src/node/snapshots/log-payload.ts';
+import { receivedLogTail } from '../../../src/hypervisor/replay/received-log.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../../src/ports/snapshot-store.ts';
+import { decodeLogPayload } from '../../../src/restore/log-payload.ts';
 import { layoutFor } from '../../../src/rrlog/layouts.ts';
 
 /** At `timeMs` (since 1970) the log up to `icount` was there, and none behind it. */

@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
-import type { Stage } from '../../demo/stage.ts';
 import { parseEgressSpec } from '../../egress/from-spec.ts';
 import { runIp } from '../../egress/ip-command.ts';
+import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { loadVmConfig, type VmConfig } from '../../hypervisor/config.ts';
-import { type OwnedProcess, spawnOwned } from '../../hypervisor/processes.ts';
+import type { Stage } from '../../lab/stage.ts';
 import type { Arrangement } from '../results.ts';
 import { benchLimits } from './limits.ts';
 

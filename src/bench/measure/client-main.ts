@@ -6,8 +6,8 @@
  */
 import { createInterface } from 'node:readline';
 import { asError } from '../../base/errors.ts';
-import { parseEndpoint } from '../../demo/endpoint.ts';
-import { fetchText } from '../../demo/request.ts';
+import { parseEndpoint } from '../../lab/endpoint.ts';
+import { fetchText } from '../../lab/request.ts';
 import type { ClientAnswer, ClientRequest } from './client.ts';
 
 const endpoint = parseEndpoint(process.argv[2] ?? '');

@@ -2,9 +2,9 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
-import { PingWatch } from '../../demo/load-ping.ts';
-import type { World, WorldChild } from '../../demo/world.ts';
-import { spawnProgram } from '../../demo/world-program.ts';
+import { PingWatch } from '../../lab/load-ping.ts';
+import type { World, WorldChild } from '../../lab/world.ts';
+import { spawnProgram } from '../../lab/world-program.ts';
 import { benchLimits } from './limits.ts';
 
 export interface ClientRequest {

@@ -1,7 +1,7 @@
 /** One guest in one arrangement: up, and reachable by a client. */
-import type { NodeProcess } from '../../demo/node-process.ts';
-import { Stage } from '../../demo/stage.ts';
-import type { World } from '../../demo/world.ts';
+import type { NodeProcess } from '../../lab/node-process.ts';
+import { Stage } from '../../lab/stage.ts';
+import type { World } from '../../lab/world.ts';
 import type { Arrangement } from '../results.ts';
 import { type BareArrangement, startBare } from './bare.ts';
 import { Client } from './client.ts';

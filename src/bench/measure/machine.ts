@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { qemuVersion } from '../../hypervisor/version.ts';
+import { qemuVersion } from '../../hypervisor/qemu/version.ts';
 import type { Machine, Versions } from '../results.ts';
 import { benchLimits } from './limits.ts';
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limits } from '../../base/limits.ts';
-import { Stage } from '../../demo/stage.ts';
+import { Stage } from '../../lab/stage.ts';
 import { type Job, jobs } from '../results.ts';
 import { Client } from './client.ts';
 import { type JobSizes, runJob } from './jobs.ts';

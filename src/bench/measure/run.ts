@@ -1,5 +1,5 @@
 /** A whole run: which sections, how often, in which order. */
-import type { World } from '../../demo/world.ts';
+import type { World } from '../../lab/world.ts';
 import { type Arrangement, type BenchResults, resultsFormat } from '../results.ts';
 import { measureEpochs } from './epochs.ts';
 import { describeMachine, describeVersions } from './machine.ts';

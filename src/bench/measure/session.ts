@@ -5,7 +5,7 @@
  * away for one of them.
  */
 import { asError } from '../../base/errors.ts';
-import type { World } from '../../demo/world.ts';
+import type { World } from '../../lab/world.ts';
 import { type Arrangement, noSamples } from '../results.ts';
 import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
 

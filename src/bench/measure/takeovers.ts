@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
-import { demoLimits } from '../../demo/limits.ts';
-import { LoadProcess } from '../../demo/load-process.ts';
-import type { NodeProcess } from '../../demo/node-process.ts';
-import { drillAndWatch, killAndWatch } from '../../demo/takeover.ts';
+import { demoLimits } from '../../lab/limits.ts';
+import { LoadProcess } from '../../lab/load-process.ts';
+import type { NodeProcess } from '../../lab/node-process.ts';
+import { drillAndWatch, killAndWatch } from '../../lab/takeover.ts';
 import { askNode, type WatchEvent } from '../../observe/control-client.ts';
 import { benchLimits } from './limits.ts';
 import type { Session } from './session.ts';

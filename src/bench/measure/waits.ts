@@ -1,7 +1,7 @@
 /** Section: what outputs wait at the gate, and what clients feel of it; the log of an idle guest. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../../base/distribution.ts';
-import { LoadProcess } from '../../demo/load-process.ts';
+import { LoadProcess } from '../../lab/load-process.ts';
 import type { Arrangement } from '../results.ts';
 import type { Guest } from './guest.ts';
 import { benchLimits } from './limits.ts';

@@ -1,10 +1,10 @@
 /** A comparison as a person reads it in a terminal. */
-import { type Colour, painter } from '../../demo/style.ts';
+import { type Colour, painter } from '../../text/style.ts';
+import { aligned } from '../../text/text-table.ts';
 import type { ChangeVerdict, Comparison, FigureChange } from './compare.ts';
 import type { FigureUnit } from './figures.ts';
 import { formatPercent, formatUnit } from './format.ts';
 import type { TableOptions } from './table.ts';
-import { aligned } from './text-table.ts';
 
 const verdictColours: Readonly<Record<ChangeVerdict, Colour>> = {
   better: 'green',

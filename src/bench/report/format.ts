@@ -1,5 +1,5 @@
 /** Numbers of a benchmark as a person reads them; what the demo's units do not have. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import type { Goal } from '../results.ts';
 
 export const formatRatio = (ratio: number): string =>

@@ -1,6 +1,6 @@
 /** Reads a results file, and refuses what it would misread. */
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { readOperatorFile } from '../../node/operator-file.ts';
+import { readOperatorFile } from '../../host/operator-file.ts';
 import { type BenchResults, resultsFormat } from '../results.ts';
 import { resultsSchema } from './schema.ts';
 

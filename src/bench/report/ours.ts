@@ -1,5 +1,5 @@
 /** This run's figures, in words, for the place beside a published one. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import type { BenchResults } from '../results.ts';
 import { formatByteRate, formatRatio } from './format.ts';
 import type { PublishedTopic } from './published.ts';

@@ -1,5 +1,5 @@
 /** The page's section on cuts, seeds, memory and throughput. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import type { BenchResults, CutRun } from '../results.ts';
 import { barChart } from './chart-bars.ts';
 import { lineChart } from './chart-lines.ts';

@@ -1,5 +1,5 @@
 /** The page's section on whether a backup keeps up: speed of replay, and lag. */
-import { formatCount, formatMs } from '../../demo/units.ts';
+import { formatCount, formatMs } from '../../text/units.ts';
 import { type BenchResults, jobs } from '../results.ts';
 import { type BarGroup, barChart, rangeChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';

@@ -1,5 +1,5 @@
 /** The page's section on slowdown. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import { type Arrangement, arrangements, type BenchResults, type Job, jobs } from '../results.ts';
 import { type BarGroup, barChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';

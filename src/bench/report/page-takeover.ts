@@ -1,5 +1,5 @@
 /** The page's section on takeovers: their steps, their causes, the guest's memory, the lag. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import type { BenchResults, TakeoverRun } from '../results.ts';
 import { barChart } from './chart-bars.ts';
 import { lineChart } from './chart-lines.ts';

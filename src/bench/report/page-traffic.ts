@@ -1,5 +1,5 @@
 /** The page's sections on outputs, log and processors. */
-import { formatCount, formatMs } from '../../demo/units.ts';
+import { formatCount, formatMs } from '../../text/units.ts';
 import type { BenchResults, LogRun } from '../results.ts';
 import { barChart, rangeChart } from './chart-bars.ts';
 import { legend } from './chart-parts.ts';

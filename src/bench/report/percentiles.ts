@@ -1,5 +1,5 @@
 /** Rows of charts that show a median and a 99 %. */
-import { formatMs } from '../../demo/units.ts';
+import { formatMs } from '../../text/units.ts';
 import type { RangeRow } from './chart-bars.ts';
 
 export const percentileText = 'Hollow: median. Filled: 99 %.';

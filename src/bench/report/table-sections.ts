@@ -1,5 +1,7 @@
 /** The measurements of the terminal's report, a section for each kind. */
-import { formatCount, formatMs } from '../../demo/units.ts';
+
+import type { TextSection } from '../../text/text-table.ts';
+import { formatCount, formatMs } from '../../text/units.ts';
 import { arrangements, type BenchResults, jobs } from '../results.ts';
 import { epochTable, formatInstructions, formatLength } from './epochs.ts';
 import { formatByteRate, formatBytes, formatMemory, formatPercent, formatRatio } from './format.ts';
@@ -13,7 +15,6 @@ import {
 } from './names.ts';
 import { jobTimes, median, noisySpread, slowdowns, summarize } from './stats.ts';
 import { takeoverGroups, takeoverMs, takeoverSteps } from './takeovers.ts';
-import type { TextSection } from './text-table.ts';
 
 export const textSections = (results: BenchResults): readonly TextSection[] => [
   slowdownText(results),

@@ -4,12 +4,12 @@
  *
  * Plain text without a terminal: the same lines, without colours.
  */
-import { type Paint, painter } from '../../demo/style.ts';
+import { type Paint, painter } from '../../text/style.ts';
+import { sectionLines } from '../../text/text-table.ts';
 import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalsOf } from './goals.ts';
 import { textSections } from './table-sections.ts';
-import { sectionLines } from './text-table.ts';
 
 export interface TableOptions {
   /** @default false */

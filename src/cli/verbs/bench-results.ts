@@ -8,7 +8,7 @@ import { loadResults } from '../../bench/report/load.ts';
 import { readmeTable, replaceReadmeTable } from '../../bench/report/readme.ts';
 import { resultsTable } from '../../bench/report/table.ts';
 import type { BenchResults } from '../../bench/results.ts';
-import { wantsColour } from '../../demo/style.ts';
+import { wantsColour } from '../../text/style.ts';
 
 export interface CompareOptions {
   readonly json?: boolean;

@@ -5,8 +5,8 @@ import { asError, UnderstudyError } from '../../base/errors.ts';
 import { runBench } from '../../bench/measure/run.ts';
 import { goalsOf } from '../../bench/report/goals.ts';
 import { renderHtml } from '../../bench/report/html.ts';
-import { openWorld } from '../../demo/open-world.ts';
-import { Progress } from '../../demo/progress.ts';
+import { openWorld } from '../../lab/open-world.ts';
+import { Progress } from '../../text/progress.ts';
 import { printResults, writeWhole } from './bench-results.ts';
 
 export interface BenchOptions {

@@ -1,5 +1,5 @@
 /** The guest's serial console, attached to this terminal. */
-import { loadPairConfig } from '../../node/pair-config.ts';
+import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { connectControl } from '../../observe/control-client.ts';
 
 export interface ConsoleOptions {

@@ -1,11 +1,12 @@
 /** A protected guest under load, whose primary is killed while you watch. */
-import { openWorld } from '../../demo/open-world.ts';
-import { Progress } from '../../demo/progress.ts';
-import { allKept } from '../../demo/promises.ts';
+
 import { runDemo } from '../../demo/run.ts';
-import { Stage } from '../../demo/stage.ts';
-import { wantsColour } from '../../demo/style.ts';
 import { reportTable } from '../../demo/table.ts';
+import { openWorld } from '../../lab/open-world.ts';
+import { allKept } from '../../lab/promises.ts';
+import { Stage } from '../../lab/stage.ts';
+import { Progress } from '../../text/progress.ts';
+import { wantsColour } from '../../text/style.ts';
 import { exitCodes } from '../exit.ts';
 
 export interface DemoOptions {

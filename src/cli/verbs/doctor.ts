@@ -4,8 +4,8 @@
  * Exit 0 when all that is needed is there (warnings included), 1 when something is missing.
  */
 import { styleText } from 'node:util';
-import { checkQemu, type FeatureCheck } from '../../hypervisor/features.ts';
-import { checkHost } from '../../hypervisor/host-features.ts';
+import { checkQemu, type FeatureCheck } from '../../hypervisor/qemu/features.ts';
+import { checkHost } from '../../hypervisor/qemu/host-features.ts';
 
 export interface DoctorOptions {
   readonly qemu: string;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { livingOwned } from '../../hypervisor/processes.ts';
+import { livingOwned } from '../../host/processes.ts';
 import { askNode } from '../../observe/control-client.ts';
 import { type AnsweringNode, answeringNodes, primaryNode } from './pair-nodes.ts';
 

@@ -2,12 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
-import { Progress } from '../../demo/progress.ts';
 import type { VmDescription } from '../../hypervisor/config.ts';
-import { copySparse } from '../../hypervisor/sparse-copy.ts';
+import { copySparse } from '../../hypervisor/memory/sparse-copy.ts';
 import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
-import { fillNewDirectory } from '../../node/new-directory.ts';
-import { preparedPaths } from '../../node/snapshots/prepared.ts';
+import { fillNewDirectory } from '../../restore/new-directory.ts';
+import { preparedPaths } from '../../restore/prepared.ts';
+import { Progress } from '../../text/progress.ts';
 import { exitCodes } from '../exit.ts';
 import { type MachineOptions, machineFrom } from './import-machine.ts';
 import { checkPairName, goOnLines, writePairFile } from './new-pair.ts';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import YAML from 'yaml';
 import { pairName } from '../../arbiter/state.ts';
 import { UnderstudyError } from '../../base/errors.ts';
-import { freeAddresses } from '../../demo/stage.ts';
-import { preparedPaths } from '../../node/snapshots/prepared.ts';
+import { freeAddresses } from '../../lab/stage.ts';
+import { preparedPaths } from '../../restore/prepared.ts';
 
 /** The node that has the disks. */
 export const firstNode = 'a';

@@ -1,9 +1,9 @@
 /** One node of a pair, in the foreground. */
-import { collectSeldom } from '../../node/heap.ts';
+import { collectSeldom } from '../../host/heap.ts';
+import { raisePriority } from '../../host/priority.ts';
 import { createLogger } from '../../node/logger.ts';
-import { loadPairConfig } from '../../node/pair-config.ts';
-import { raisePriority } from '../../node/priority.ts';
-import { PreparedMachine } from '../../node/snapshots/prepared.ts';
+import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
+import { PreparedMachine } from '../../restore/prepared.ts';
 
 export interface NodeOptions {
   readonly pair: string;

@@ -4,17 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { parseVmConfig } from '../../hypervisor/config.ts';
-import type { QemuInstance } from '../../hypervisor/instance.ts';
-import { copySparse } from '../../hypervisor/sparse-copy.ts';
+import { copySparse } from '../../hypervisor/memory/sparse-copy.ts';
+import type { QemuInstance } from '../../hypervisor/qemu/instance.ts';
 import { requireRoom } from '../../node/run-dir.ts';
-import {
-  checkGdbSocket,
-  type DebugOptions,
-  openToDebugger,
-} from '../../node/snapshots/debugged.ts';
-import { type EpochTime, FrameCapture } from '../../node/snapshots/frame-capture.ts';
-import { findSnapshot, type PrepareOptions, prepareMachine } from '../../node/snapshots/prepare.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
+import { checkGdbSocket, type DebugOptions, openToDebugger } from '../../restore/debugged.ts';
+import { type EpochTime, FrameCapture } from '../../restore/frame-capture.ts';
+import { findSnapshot, type PrepareOptions, prepareMachine } from '../../restore/prepare.ts';
 import { type InstantOptions, instantOf } from '../instant-option.ts';
 import type { StoreOption } from '../store-option.ts';
 import { inRunDir } from './restore.ts';

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { requireRoom } from '../../node/run-dir.ts';
-import { findSnapshot, type Prepared, prepareMachine } from '../../node/snapshots/prepare.ts';
+import { findSnapshot, type Prepared, prepareMachine } from '../../restore/prepare.ts';
 import { type InstantOptions, instantOf } from '../instant-option.ts';
 import type { StoreOption } from '../store-option.ts';
 import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';

@@ -1,5 +1,5 @@
 /** Makes the shared secret of a pair, and says what to do with it. */
-import { createSecretFile } from '../../node/secret-file.ts';
+import { createSecretFile } from '../../node/pair-file/secret-file.ts';
 
 /** Throws when the file exists or cannot be made. */
 export function makeSecret(file: string): void {

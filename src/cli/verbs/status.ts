@@ -1,7 +1,7 @@
 /** `understudy status`: what the nodes of this host are doing, once or as it happens. */
 import { UnderstudyError } from '../../base/errors.ts';
 import type { NodeStatus } from '../../node/control-server.ts';
-import { loadPairConfig } from '../../node/pair-config.ts';
+import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { askNode, type WatchEvent } from '../../observe/control-client.ts';
 import { answeringNodes, controlOf } from './pair-nodes.ts';
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { NodeStatus } from '../../node/control-server.ts';
-import { loadPairConfig } from '../../node/pair-config.ts';
+import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { askNode } from '../../observe/control-client.ts';
 import { controlOf } from './pair-nodes.ts';
 

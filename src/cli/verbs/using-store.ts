@@ -1,7 +1,7 @@
 /** The snapshot store that a verb was given: `--store`, or the pair file that has one. */
 import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
-import { loadPairConfig, nodeNames } from '../../node/pair-config.ts';
+import { loadPairConfig, nodeNames } from '../../node/pair-file/pair-config.ts';
 import { type StoreChanges, storeOfNode } from '../../observe/node-store.ts';
 import type { SnapshotStore } from '../../ports/snapshot-store.ts';
 import { StoreInUse } from '../../store/owner.ts';

@@ -10,8 +10,8 @@
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { nextData } from '../../hypervisor/libc.ts';
-import { isZero } from '../../hypervisor/ram.ts';
+import { nextData } from '../../host/libc.ts';
+import { isZero } from '../../hypervisor/memory/ram.ts';
 import type { BlobFrame } from '../../ports/link.ts';
 
 export const digestBytes = 16;

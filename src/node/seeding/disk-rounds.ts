@@ -8,10 +8,10 @@
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { type Extent, nextData } from '../../hypervisor/libc.ts';
-import { isZero } from '../../hypervisor/ram.ts';
-import { imageBytes, type Storage } from '../../hypervisor/storage.ts';
-import type { WriteTracker } from '../../hypervisor/write-tracker.ts';
+import { type Extent, nextData } from '../../host/libc.ts';
+import { imageBytes, type Storage } from '../../hypervisor/disks/storage.ts';
+import type { WriteTracker } from '../../hypervisor/disks/write-tracker.ts';
+import { isZero } from '../../hypervisor/memory/ram.ts';
 import type { BulkStream } from './bulk.ts';
 import { type BlockDigests, blockBytesOf, digestOf } from './digests.ts';
 import type { Pace } from './pace.ts';

@@ -8,7 +8,7 @@
  *  3. `push` throws `resources` when the budget is used up.
  */
 import { limits } from '../../base/limits.ts';
-import { Spool, type SpoolOptions } from '../spool.ts';
+import { Spool, type SpoolOptions } from '../../restore/spool.ts';
 
 /** Who executes the log. */
 export interface LogTaker {

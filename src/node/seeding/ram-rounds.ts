@@ -7,7 +7,7 @@
  * what is right: the stopped comparison is exact, see `RamShadow`.
  */
 import { limits } from '../../base/limits.ts';
-import type { Change, RamShadow } from '../../hypervisor/ram-shadow.ts';
+import type { Change, RamShadow } from '../../hypervisor/memory/ram-shadow.ts';
 import type { BulkStream } from './bulk.ts';
 import { type BlockDigests, digestOf } from './digests.ts';
 import type { Pace } from './pace.ts';

@@ -13,9 +13,9 @@
 import { UnderstudyError } from '../../base/errors.ts';
 import { icount, type LogPosition, type Term } from '../../base/units.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
-import { RamShadow } from '../../hypervisor/ram-shadow.ts';
-import type { Frozen, Recorder } from '../../hypervisor/recorder.ts';
-import { imageBytes, type Storage } from '../../hypervisor/storage.ts';
+import { imageBytes, type Storage } from '../../hypervisor/disks/storage.ts';
+import { RamShadow } from '../../hypervisor/memory/ram-shadow.ts';
+import type { Frozen, Recorder } from '../../hypervisor/record/recorder.ts';
 import type { Control, Link, SeedBegin } from '../../ports/link.ts';
 import type { Reporter } from '../report.ts';
 import type { BackupHoldings } from './backup-holdings.ts';

@@ -13,11 +13,11 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { nextData, punchHole } from '../../hypervisor/libc.ts';
+import { nextData, punchHole } from '../../host/libc.ts';
+import { markImage, unmarkImage } from '../../hypervisor/disks/image-marker.ts';
 import type { BlobFrame, SeedBegin, SeedHave, SeedOffer } from '../../ports/link.ts';
 import { type BulkOptions, BulkStream, seedStreams } from './bulk.ts';
 import { digestBytes, digestFile } from './digests.ts';
-import { markImage, unmarkImage } from './image-marker.ts';
 import type { KeptRam, SeedRemains } from './remains.ts';
 
 interface Target {

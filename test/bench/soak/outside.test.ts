@@ -2,8 +2,8 @@
 // new, or not of this past.
 import { describe, expect, test } from 'vitest';
 import { type LedgerSight, Outside } from '../../../bench/soak/snapshots/outside.ts';
-import { guestChecksum } from '../../../src/demo/judge-ledger.ts';
-import type { AcknowledgedValue } from '../../../src/demo/load-record.ts';
+import { guestChecksum } from '../../../src/lab/judge-ledger.ts';
+import type { AcknowledgedValue } from '../../../src/lab/load-record.ts';
 
 /** Line N is written at N * 100 ms. */
 function ledgerOf(lines: number, more = ''): string {

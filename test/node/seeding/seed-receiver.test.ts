@@ -8,7 +8,7 @@ import { BulkStream, seedStreams } from '../../../src/node/seeding/bulk.ts';
 import { SeedRemains } from '../../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../../src/node/seeding/seed-receiver.ts';
 import type { BlobFrame, SeedBegin, SeedOffer } from '../../../src/ports/link.ts';
-import { memoryLinkPair } from '../../../src/wire/memory-pair.ts';
+import { memoryLinkPair } from '../../doubles/memory-pair.ts';
 import { scratchDir } from '../scratch.ts';
 
 const dir = scratchDir();

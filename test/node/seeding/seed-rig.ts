@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { icount, logPosition, term } from '../../../src/base/units.ts';
-import { RamShadow } from '../../../src/hypervisor/ram-shadow.ts';
+import { RamShadow } from '../../../src/hypervisor/memory/ram-shadow.ts';
 import { BackupHoldings } from '../../../src/node/seeding/backup-holdings.ts';
 import type { Bandwidth } from '../../../src/node/seeding/bandwidth.ts';
 import { BulkStream, seedStreams } from '../../../src/node/seeding/bulk.ts';
@@ -10,7 +10,7 @@ import { Pace } from '../../../src/node/seeding/pace.ts';
 import { SeedRemains } from '../../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../../src/node/seeding/seed-receiver.ts';
 import type { Control, SeedBegin } from '../../../src/ports/link.ts';
-import { type MemoryPair, memoryLinkPair } from '../../../src/wire/memory-pair.ts';
+import { type MemoryPair, memoryLinkPair } from '../../doubles/memory-pair.ts';
 
 export const kib = 1024;
 export const blockBytes = 64 * kib;

@@ -5,7 +5,7 @@
  */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { World, WorldChild } from '../../../src/demo/world.ts';
+import type { World, WorldChild } from '../../../src/lab/world.ts';
 
 /** Frames of the guest from one uplink, with none from another one in between. */
 export interface SpeakerRun {

@@ -11,13 +11,14 @@
  * The guest's own network is never impaired: what is tested is that its clients notice nothing of
  * what happens to the other one.
  */
-import { guestNet } from '../../../src/demo/guest-net.ts';
-import { ownerName } from '../../../src/demo/owner.ts';
-import type { World, WorldChild } from '../../../src/demo/world.ts';
-import { WorldChildren } from '../../../src/demo/world-children.ts';
-import { removeStaleNamespaces } from '../../../src/demo/world-netns.ts';
+
 import { runIp } from '../../../src/egress/ip-command.ts';
-import { parentDeathSignalWorks } from '../../../src/hypervisor/processes.ts';
+import { parentDeathSignalWorks } from '../../../src/host/processes.ts';
+import { guestNet } from '../../../src/lab/guest-net.ts';
+import { ownerName } from '../../../src/lab/owner.ts';
+import type { World, WorldChild } from '../../../src/lab/world.ts';
+import { WorldChildren } from '../../../src/lab/world-children.ts';
+import { removeStaleNamespaces } from '../../../src/lab/world-netns.ts';
 import { LinkEmulator } from './link-emulator.ts';
 
 export const hostNames = ['a', 'b'] as const;

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { endChild } from '../../../src/demo/child.ts';
+import { endChild } from '../../../src/lab/child.ts';
 import { type Impairment, unimpaired } from './network-path.ts';
 
 export interface EmulatorHost {

@@ -3,11 +3,11 @@
  * `end`, one long TCP connection among it, and the judgement over all of it.
  */
 import { expect } from 'vitest';
-import { judge, type OutsideReport } from '../../../src/demo/judge.ts';
-import { judgeCounter } from '../../../src/demo/judge-counter.ts';
-import { judgeLedger } from '../../../src/demo/judge-ledger.ts';
-import type { LoadProcess } from '../../../src/demo/load-process.ts';
-import type { LoadStats } from '../../../src/demo/load-record.ts';
+import { judge, type OutsideReport } from '../../../src/lab/judge.ts';
+import { judgeCounter } from '../../../src/lab/judge-counter.ts';
+import { judgeLedger } from '../../../src/lab/judge-ledger.ts';
+import type { LoadProcess } from '../../../src/lab/load-process.ts';
+import type { LoadStats } from '../../../src/lab/load-record.ts';
 import { bootMs, waitFor } from '../harness.ts';
 import type { HostName } from './hosts-world.ts';
 import type { PairOnHosts } from './pair-on-hosts.ts';

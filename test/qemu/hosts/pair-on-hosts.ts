@@ -3,10 +3,10 @@
  * a witness on a third host, all over the emulated network.
  */
 import path from 'node:path';
-import type { NodeProcess } from '../../../src/demo/node-process.ts';
-import { Stage } from '../../../src/demo/stage.ts';
 import { loadVmConfig } from '../../../src/hypervisor/config.ts';
-import { createSecretFile } from '../../../src/node/secret-file.ts';
+import type { NodeProcess } from '../../../src/lab/node-process.ts';
+import { Stage } from '../../../src/lab/stage.ts';
+import { createSecretFile } from '../../../src/node/pair-file/secret-file.ts';
 import { bootMs, PairUnderTest, waitFor } from '../harness.ts';
 import { GuestCapture } from './guest-capture.ts';
 import {

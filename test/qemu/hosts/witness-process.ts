@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { endChild } from '../../../src/demo/child.ts';
-import type { World, WorldChild } from '../../../src/demo/world.ts';
+import { endChild } from '../../../src/lab/child.ts';
+import type { World, WorldChild } from '../../../src/lab/world.ts';
 
 export interface WitnessProcessOptions {
   readonly host: string;

@@ -1,0 +1,251 @@
+/**
+ * A node's disks behind one `qemu-storage-daemon` (R10).
+ *
+ * The daemon is outside record/replay, so its block jobs work as documented. Each disk is a raw
+ * image, exported over NBD on one unix socket under the disk's id, to several QEMU processes at
+ * once: the replayer that works and the successor that waits.
+ *
+ * To copy a disk that is in use: track its writes (write-tracker.ts), read the image meanwhile, and
+ * take a point-in-time copy of what was written last (`prepareCopy`, `startCopies`, `hurryCopies`).
+ */
+import fs from 'node:fs';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import { Monitor } from '../qemu/monitor.ts';
+import { WriteTracker } from './write-tracker.ts';
+
+export interface StorageDisk {
+  readonly id: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export interface StorageOptions {
+  readonly disks: readonly StorageDisk[];
+  /** Directory of this daemon's sockets; created. */
+  readonly dir: string;
+  readonly pidDir: string;
+}
+
+/** A point-in-time copy that is to be made. */
+export interface DiskCopy {
+  /** The disk. */
+  readonly id: string;
+  /** What `prepareCopy` gave. */
+  readonly node: string;
+  /** Copies only what this tracker saw written since its last round; all of the disk without it. */
+  readonly tracker?: WriteTracker;
+  /** The tracker begins its next round at the instant of the copy. @default false: it ends */
+  readonly goesOn?: boolean;
+  /** Copies all of the disk all the same. @default false */
+  readonly whole?: boolean;
+}
+
+export class Storage {
+  readonly nbdSocket: string;
+  readonly #process: OwnedProcess;
+  readonly #monitor: Monitor;
+  #nextJob = 1;
+
+  private constructor(nbdSocket: string, child: OwnedProcess, monitor: Monitor) {
+    this.nbdSocket = nbdSocket;
+    this.#process = child;
+    this.#monitor = monitor;
+  }
+
+  static async start(options: StorageOptions): Promise<Storage> {
+    fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    const nbdSocket = `${options.dir}/nbd`;
+    const qmp = `${options.dir}/qmp`;
+    for (const path of [nbdSocket, qmp]) fs.rmSync(path, { force: true });
+    const child = spawnOwned({
+      name: 'storage',
+      command: 'qemu-storage-daemon',
+      args: storageArguments(options.disks, nbdSocket, qmp),
+      runDir: options.pidDir,
+    });
+    const died = child.exited.then((info) => {
+      throw new UnderstudyError('disk', `The storage daemon ended (${info.reason})`, {
+        cause: new Error(info.stderr.trim() || 'it printed nothing'),
+        hint: 'check the paths and the rights of the disk images, and that no other VM uses them',
+      });
+    });
+    died.catch(() => undefined);
+    try {
+      const connecting = Monitor.connect({ path: qmp, deadlineMs: limits.qemuStartMs });
+      return new Storage(nbdSocket, child, await Promise.race([connecting, died]));
+    } catch (error) {
+      await child.kill();
+      throw error;
+    }
+  }
+
+  /** Records which parts of a disk of `bytes` are written from now on. */
+  trackWrites(id: string, bytes: number): Promise<WriteTracker> {
+    const tracker = WriteTracker.begin({
+      monitor: this.#monitor,
+      nbdSocket: this.nbdSocket,
+      disk: id,
+      bytes,
+      name: `writes${this.#nextJob}`,
+    });
+    this.#nextJob += 1;
+    return tracker;
+  }
+
+  /** Prepares a point-in-time copy; nothing is copied before `startCopies`. */
+  async prepareCopy(id: string, path: string, bytes: number): Promise<string> {
+    createCopyFile(path, bytes);
+    const node = `copy${this.#nextJob}-${id}`;
+    this.#nextJob += 1;
+    await this.#monitor.execute('blockdev-add', {
+      driver: 'file',
+      'node-name': node,
+      filename: path,
+      discard: 'unmap',
+      'detect-zeroes': 'unmap',
+    });
+    return node;
+  }
+
+  /**
+   * The copies show the disks as they are at this call; writes after it are copied around. A copy
+   * with a tracker ends its round: what is written after this call is in the next one, or, when the
+   * tracker does not go on, in none.
+   *
+   * The copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it starts
+   * to copy at full speed, and the machine is stopped now.
+   */
+  async startCopies(copies: readonly DiskCopy[]): Promise<{ readonly done: Promise<void> }> {
+    const done = copies.map(({ node }) => this.#jobDone(node));
+    const actions = copies.flatMap(({ id, node, tracker, goesOn, whole }) => {
+      // 'never': the bitmap stays as it was frozen, so that it can be read afterwards.
+      const what =
+        tracker === undefined || whole === true
+          ? { sync: 'full' }
+          : { sync: 'bitmap', bitmap: tracker.bitmap, 'bitmap-mode': 'never' };
+      const end = goesOn === true ? tracker?.turnActions() : tracker && [tracker.freezeAction()];
+      return [
+        ...(end ?? []),
+        {
+          type: 'blockdev-backup',
+          data: {
+            'job-id': node,
+            device: id,
+            target: node,
+            ...what,
+            speed: 1,
+            'auto-dismiss': false,
+          },
+        },
+      ];
+    });
+    if (actions.length > 0) await this.#monitor.execute('transaction', { actions });
+    const all = Promise.all(done).then(() => undefined);
+    all.catch(() => undefined); // whoever needs the copies waits for them
+    // In an object: a promise that resolves to a promise would wait for it.
+    return { done: all };
+  }
+
+  /** Lets the copies run at full speed. A copy that is done already needs no hurry. */
+  async hurryCopies(copies: readonly { node: string }[]): Promise<void> {
+    for (const { node } of copies) {
+      await this.#monitor
+        .execute('block-job-set-speed', { device: node, speed: 0 })
+        .catch(() => undefined);
+    }
+  }
+
+  /** Ends a copy if it still runs and forgets its node, so that its file can be removed. */
+  async discardCopy(node: string): Promise<void> {
+    const jobs = await this.#monitor.execute<{ id: string }[]>('query-jobs');
+    if (jobs.some(({ id }) => id === node)) {
+      const done = this.#jobDone(node);
+      await this.#monitor.execute('job-cancel', { id: node });
+      await done.catch(() => undefined);
+    }
+    await this.#monitor.execute('blockdev-del', { 'node-name': node });
+  }
+
+  #jobDone(id: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = this.#monitor.onEvent((event) => {
+        if (event.event !== 'JOB_STATUS_CHANGE' || event.data?.id !== id) return;
+        if (event.data.status !== 'concluded') return;
+        stop();
+        this.#conclude(id).then(resolve, reject);
+      });
+      void this.#process.exited.then(() => {
+        stop();
+        reject(new UnderstudyError('disk', 'The storage daemon ended during a disk copy'));
+      });
+    });
+  }
+
+  async #conclude(id: string): Promise<void> {
+    const jobs = await this.#monitor.execute<{ id: string; error?: string }[]>('query-jobs');
+    await this.#monitor.execute('job-dismiss', { id });
+    const error = jobs.find((job) => job.id === id)?.error;
+    if (error !== undefined) {
+      throw new UnderstudyError('disk', `Copying a disk failed: ${error}`, {
+        hint: 'check the free space beside the disk image: a seed needs what the disk holds',
+      });
+    }
+  }
+
+  /** Ends the daemon after it has written everything out. */
+  async stop(): Promise<void> {
+    this.#monitor.close();
+    await this.#process.kill('SIGTERM');
+  }
+}
+
+/** Anew, and not what an earlier node left: that may have been readable for others. */
+function createCopyFile(path: string, bytes: number): void {
+  try {
+    fs.rmSync(path, { force: true });
+    const fd = fs.openSync(path, 'wx', 0o600);
+    try {
+      fs.ftruncateSync(fd, bytes);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (thrown) {
+    throw new UnderstudyError('resources', `Cannot create '${path}' for a seed`, {
+      cause: asError(thrown),
+      hint: 'check that the directory of the disk image is writable and has room',
+    });
+  }
+}
+
+function storageArguments(disks: readonly StorageDisk[], nbd: string, qmp: string): string[] {
+  const doubled = (value: string): string => value.replaceAll(',', ',,');
+  return [
+    ['--chardev', `socket,id=qmp,path=${doubled(qmp)},server=on,wait=off`],
+    ['--monitor', 'chardev=qmp'],
+    ...disks.flatMap(({ id, path, readOnly }) => [
+      [
+        '--blockdev',
+        `driver=file,node-name=${id},filename=${doubled(path)},discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
+      ],
+    ]),
+    ['--nbd-server', `addr.type=unix,addr.path=${doubled(nbd)},max-connections=0`],
+    ...disks.map(({ id, readOnly }) => [
+      '--export',
+      `type=nbd,id=export-${id},node-name=${id},name=${id},writable=${readOnly ? 'off' : 'on'}`,
+    ]),
+  ].flat();
+}
+
+/** Size of a raw image, bytes. */
+export function imageBytes(path: string): number {
+  try {
+    return fs.statSync(path).size;
+  } catch (thrown) {
+    throw new UnderstudyError('disk', `Cannot read disk image '${path}'`, {
+      cause: asError(thrown),
+      hint: 'create it, for example: truncate -s 1G disk.raw',
+    });
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Whether the QEMU on this host can do what lockstep needs, found out by doing it.
+ *
+ * Version numbers say little: distributions build with and without features. So a storage daemon
+ * and a small stopped machine are started, and every feature is used once, the way a node uses it.
+ * What goes wrong there is reported with what to do; nothing here throws.
+ */
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { findProgram, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import { parseDeviceState, replaySection } from '../device-state/device-state.ts';
+import { Monitor } from './monitor.ts';
+
+/** The outcome of one check. */
+export interface FeatureCheck {
+  /** Stable, for `--json`: `qemu-record`. */
+  readonly id: string;
+  /** What is checked, in a few words. */
+  readonly title: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  /** What was found. */
+  readonly detail: string;
+  /** What to do, when it is not ok. */
+  readonly hint?: string;
+}
+
+export interface QemuCheckOptions {
+  /** Path or name of the QEMU program. @default 'qemu-system-x86_64' */
+  readonly qemu?: string;
+  /** @default 'qemu-storage-daemon' */
+  readonly storageDaemon?: string;
+  /** Where sockets and a small log may be put for a moment. */
+  readonly scratchDir: string;
+}
+
+/** Releases with which lockstep was measured. */
+const triedReleases = ['7.2', '10.0'];
+const startMs = 20_000;
+const exportName = 'probe';
+const diskBytes = 1024 * 1024;
+
+/** What to do when a feature is missing; most are options of QEMU's build. */
+const anotherBuild =
+  'install the QEMU packages of your distribution, or build QEMU with this feature';
+
+interface Probe {
+  readonly dir: string;
+  readonly monitor: Monitor;
+}
+
+/** One feature: used once; what `use` returns is what was found, what it throws is the problem. */
+interface Feature {
+  readonly id: string;
+  readonly title: string;
+  readonly hint: string;
+  readonly use: (probe: Probe) => Promise<string>;
+}
+
+const features: readonly Feature[] = [
+  {
+    id: 'qemu-record',
+    title: 'record/replay',
+    hint: 'install a QEMU with TCG and record/replay (qemu-system-x86_64 has both by default)',
+    use: async ({ monitor }) => {
+      const { mode } = await monitor.execute<{ mode: string }>('query-replay');
+      if (mode !== 'record') throw new Error(`the machine is in mode '${mode}'`);
+      return 'a machine with -icount rr=record starts';
+    },
+  },
+  {
+    id: 'qemu-device-state',
+    title: 'device state',
+    hint: 'use QEMU 7.2 or 10.0, whose device states are known',
+    use: async ({ monitor, dir }) => {
+      const filename = path.join(dir, 'state');
+      await monitor.execute('xen-save-devices-state', { filename, live: false });
+      const state = parseDeviceState(readFileSync(filename));
+      replaySection(state);
+      return `saved and understood: ${state.sections.length} sections, ${state.bytes.length} bytes`;
+    },
+  },
+  {
+    id: 'qemu-netdev-stream',
+    title: 'stream network backend',
+    hint: 'use QEMU 7.2 or later',
+    use: async ({ monitor, dir }) => {
+      const addr = { type: 'unix', path: path.join(dir, 'pad') };
+      await monitor.execute('netdev_add', { type: 'stream', id: 'pad', server: true, addr });
+      return 'a backend on a unix socket can be added';
+    },
+  },
+  {
+    id: 'qemu-filter-replay',
+    title: 'network record/replay filter',
+    hint: anotherBuild,
+    use: async ({ monitor }) => {
+      const filter = { 'qom-type': 'filter-replay', id: 'padfilter', netdev: 'pad' };
+      await monitor.execute('object-add', filter);
+      return 'filter-replay can be added';
+    },
+  },
+  {
+    id: 'qemu-filter-buffer',
+    title: 'tick (network buffer filter)',
+    hint: anotherBuild,
+    use: async ({ monitor }) => {
+      const filter = { 'qom-type': 'filter-buffer', id: 'tick', netdev: 'pad', queue: 'rx' };
+      await monitor.execute('object-add', { ...filter, interval: 1000 });
+      await monitor.execute('object-del', { id: 'tick' });
+      return 'filter-buffer can be added and removed';
+    },
+  },
+  {
+    id: 'qemu-nbd',
+    title: 'disks over NBD',
+    hint: 'install a QEMU with the block driver nbd; if the storage daemon failed, repair that first',
+    use: async ({ monitor, dir }) => {
+      const server = { type: 'unix', path: path.join(dir, 'nbd') };
+      const node = { driver: 'nbd', 'node-name': 'image', server, export: exportName };
+      await monitor.execute('blockdev-add', node);
+      return 'an export of qemu-storage-daemon can be opened';
+    },
+  },
+  {
+    id: 'qemu-blkreplay',
+    title: 'disk record/replay',
+    hint: anotherBuild,
+    use: async ({ monitor }) => {
+      const node = { driver: 'blkreplay', 'node-name': 'disk', image: 'image' };
+      await monitor.execute('blockdev-add', node);
+      return 'blkreplay can be put on top of it';
+    },
+  },
+  {
+    id: 'qemu-incoming',
+    title: 'migration of device state',
+    hint: anotherBuild,
+    use: async ({ monitor }) => {
+      const commands = await monitor.execute<{ name: string }[]>('query-commands');
+      const missing = ['migrate-incoming', 'migrate-set-capabilities', 'object-del'].filter(
+        (name) => !commands.some((command) => command.name === name),
+      );
+      if (missing.length > 0) throw new Error(`QMP does not know ${missing.join(', ')}`);
+      return 'migrate-incoming is there';
+    },
+  },
+];
+
+/** Checks QEMU and its storage daemon by starting both for a moment. Never throws. */
+export async function checkQemu(options: QemuCheckOptions): Promise<FeatureCheck[]> {
+  const { qemu = 'qemu-system-x86_64', storageDaemon = 'qemu-storage-daemon' } = options;
+  const checks: FeatureCheck[] = [];
+  let dir: string | undefined;
+  const children: OwnedProcess[] = [];
+  try {
+    dir = mkdtempSync(path.join(options.scratchDir, 'understudy-doctor-'));
+    checks.push(await checkStorageDaemon(storageDaemon, dir, children));
+    checks.push(...(await checkMachine(qemu, dir, children)));
+  } catch (thrown) {
+    const detail = oneLine(thrown);
+    const hint = 'use a directory you may write to, with some free space';
+    checks.push({ id: 'scratch', title: 'scratch directory', status: 'fail', detail, hint });
+  } finally {
+    for (const child of children) await child.kill('SIGKILL');
+    if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
+  }
+  return checks;
+}
+
+async function checkStorageDaemon(
+  command: string,
+  dir: string,
+  children: OwnedProcess[],
+): Promise<FeatureCheck> {
+  const id = 'storage-daemon';
+  const title = 'storage daemon';
+  const hint = `install ${command} (Debian: qemu-utils)`;
+  const image = path.join(dir, 'disk.raw');
+  writeFileSync(image, '');
+  truncateSync(image, diskBytes);
+  const socket = path.join(dir, 'storage-qmp');
+  const args = [
+    ['--chardev', `socket,id=qmp,path=${socket},server=on,wait=off`],
+    ['--monitor', 'chardev=qmp'],
+    ['--blockdev', `driver=file,node-name=${exportName},filename=${image}`],
+    ['--nbd-server', `addr.type=unix,addr.path=${path.join(dir, 'nbd')},max-connections=0`],
+    ['--export', `type=nbd,id=export,node-name=${exportName},name=${exportName},writable=on`],
+  ].flat();
+  try {
+    const monitor = await startProbe({ name: 'storage', command, args, dir, socket }, children);
+    const { qemu } = await monitor.execute<{ qemu: QemuVersion }>('query-version');
+    monitor.close();
+    return { id, title, status: 'ok', detail: `${release(qemu)}, exports a disk over NBD` };
+  } catch (thrown) {
+    return { id, title, status: 'fail', detail: oneLine(thrown), hint };
+  }
+}
+
+interface QemuVersion {
+  readonly major: number;
+  readonly minor: number;
+  readonly micro: number;
+}
+
+const release = ({ major, minor, micro }: QemuVersion): string => `${major}.${minor}.${micro}`;
+
+async function checkMachine(
+  command: string,
+  dir: string,
+  children: OwnedProcess[],
+): Promise<FeatureCheck[]> {
+  const socket = path.join(dir, 'qmp');
+  const args = [
+    ['-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'pc', '-m', '32M', '-S'],
+    ['-icount', `shift=auto,rr=record,rrfile=${path.join(dir, 'log')}`],
+    ['-qmp', `unix:${socket},server=on,wait=off`],
+  ].flat();
+  let monitor: Monitor;
+  try {
+    monitor = await startProbe({ name: 'qemu', command, args, dir, socket }, children);
+  } catch (thrown) {
+    const hint = `install ${command} with TCG and record/replay (Debian: qemu-system-x86)`;
+    return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: oneLine(thrown), hint }];
+  }
+  const checks = [await checkVersion(monitor)];
+  for (const { id, title, hint, use } of features) {
+    try {
+      checks.push({ id, title, status: 'ok', detail: await use({ dir, monitor }) });
+    } catch (thrown) {
+      checks.push({ id, title, status: 'fail', detail: oneLine(thrown), hint });
+    }
+  }
+  monitor.close();
+  return checks;
+}
+
+async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
+  const base = { id: 'qemu', title: 'QEMU' };
+  try {
+    const { qemu, package: built } = await monitor.execute<{ qemu: QemuVersion; package: string }>(
+      'query-version',
+    );
+    const detail = `${release(qemu)}${built === '' ? '' : ` (${built})`}`;
+    if (triedReleases.includes(`${qemu.major}.${qemu.minor}`)) {
+      return { ...base, status: 'ok', detail };
+    }
+    const hint = `lockstep was tried with ${triedReleases.join(' and ')}: use one of them`;
+    return { ...base, status: 'warn', detail, hint };
+  } catch (thrown) {
+    return { ...base, status: 'fail', detail: oneLine(thrown), hint: anotherBuild };
+  }
+}
+
+interface ProbeStart {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly dir: string;
+  readonly socket: string;
+}
+
+/** Starts a process and connects to its monitor; if it ends instead, throws with its stderr. */
+async function startProbe(start: ProbeStart, children: OwnedProcess[]): Promise<Monitor> {
+  const { name, command, args, dir, socket } = start;
+  if (findProgram(command) === undefined) throw new Error(`there is no program '${command}'`);
+  const child = spawnOwned({ name, command, args, runDir: dir });
+  children.push(child);
+  const gone = new AbortController();
+  void child.exited.then(() => gone.abort());
+  try {
+    return await Monitor.connect({ path: socket, deadlineMs: startMs, signal: gone.signal });
+  } catch (thrown) {
+    if (!gone.signal.aborted) throw thrown;
+    const { stderr, reason } = await child.exited;
+    throw new Error(stderr.trim() || `it ended with ${reason}`);
+  }
+}
+
+/** An error in one line: the message and what is behind it. */
+function oneLine(thrown: unknown): string {
+  const text =
+    thrown instanceof UnderstudyError
+      ? [thrown.message, thrown.cause instanceof Error ? thrown.cause.message : ''].join(': ')
+      : asError(thrown).message;
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, '; ')
+    .replace(/: $/, '');
+}

@@ -1,0 +1,299 @@
+/**
+ * One QEMU process and its connections: monitor, pad, console, network cards, and a replayer's echo.
+ *
+ * Recorder, replayer and successor are the same process in different modes; this is what they
+ * share. It knows how to stop, save, load and go on; it does not know why.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import { encodeStreamFrame } from '../../base/stream-frames.ts';
+import { type ExitInfo, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import type { VmConfig } from '../config.ts';
+import {
+  type InstancePaths,
+  instancePaths,
+  nothingDrive,
+  qemuArguments,
+  tickObject,
+} from './command-line.ts';
+import { openConsolePipe } from './console-pipe.ts';
+import { Monitor } from './monitor.ts';
+
+export interface InstanceOptions {
+  readonly vm: VmConfig;
+  /** Directory of this instance alone, on tmpfs; created, and removed by `destroy`. */
+  readonly dir: string;
+  /** Where pid files are kept, so that the next start ends what this one left. */
+  readonly pidDir: string;
+  readonly name: string;
+  readonly ramFile: string;
+  readonly nbdSocket: string;
+  readonly mode: 'record' | 'replay';
+  readonly logFile: string;
+  readonly incoming: boolean;
+}
+
+/** As short as a frame may be. */
+const wakeFrame = encodeStreamFrame(Buffer.alloc(60));
+
+/** A duplex byte stream to QEMU. */
+export type Stream = net.Socket;
+
+export class QemuInstance {
+  readonly process: OwnedProcess;
+  readonly monitor: Monitor;
+  readonly pad: Stream;
+  readonly #wake: Stream;
+  /** Frames of the log that a replayer has executed. */
+  readonly echo: Stream | undefined;
+  readonly console: Duplex;
+  readonly nics: readonly Stream[];
+  readonly exited: Promise<ExitInfo>;
+  /** Of a recorder's vCPU, as the kernel numbers it. */
+  readonly vcpuThread: number | undefined;
+  readonly #dir: string;
+  #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
+  #traced = false;
+
+  private constructor(
+    options: InstanceOptions,
+    child: OwnedProcess,
+    monitor: Monitor,
+    streams: {
+      pad: Stream;
+      wake: Stream;
+      echo: Stream | undefined;
+      console: Duplex;
+      nics: Stream[];
+    },
+    vcpuThread: number | undefined,
+  ) {
+    this.#dir = options.dir;
+    this.vcpuThread = vcpuThread;
+    this.process = child;
+    this.monitor = monitor;
+    this.pad = streams.pad;
+    this.#wake = streams.wake;
+    this.echo = streams.echo;
+    this.console = streams.console;
+    this.nics = streams.nics;
+    this.exited = child.exited;
+  }
+
+  /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
+  static async start(options: InstanceOptions): Promise<QemuInstance> {
+    fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    const paths = instancePaths(options.dir);
+    const doors = await openDoors(paths, options);
+    const consolePipe = openConsolePipe(paths.console);
+    const child = spawnOwned({
+      name: options.name,
+      command: options.vm.qemu,
+      args: qemuArguments({ ...options, paths }),
+      runDir: options.pidDir,
+    });
+    try {
+      const died = child.exited.then((info) => {
+        throw new UnderstudyError('qemu', `QEMU ended while it was starting (${info.reason})`, {
+          cause: new Error(info.stderr.trim() || 'it printed nothing'),
+          hint: 'run `understudy doctor` and check the VM file',
+        });
+      });
+      const monitor = Monitor.connect({ path: paths.monitor, deadlineMs: limits.qemuStartMs });
+      const all = Promise.all([
+        monitor,
+        doors.pad,
+        doors.wake,
+        doors.echo,
+        Promise.all(doors.nics),
+      ]);
+      const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
+      died.catch(() => undefined);
+      const streams = { pad, wake, echo, console: consolePipe, nics };
+      // A replayer answers only while log flows (R1), and is never asked to wake.
+      const vcpu = options.mode === 'record' ? await vcpuThread(qmp) : undefined;
+      return new QemuInstance(options, child, qmp, streams, vcpu);
+    } catch (error) {
+      consolePipe.destroy();
+      await child.kill();
+      throw error;
+    } finally {
+      doors.close();
+    }
+  }
+
+  /** Makes QEMU's main loop turn once (R4); nothing of it is in the log but the turn. */
+  wake(): void {
+    if (this.#wake.writableLength === 0) this.#wake.write(wakeFrame);
+  }
+
+  /**
+   * Makes the vCPU's thread turn once although its guest is idle: frames are recorded there only.
+   * There is no command for that. Switching a trace event of a vCPU does it (`async_run_on_cpu`,
+   * trace/control-target.c); this one never occurs. A QEMU without it (8.1 and later) is only woken.
+   */
+  wakeVcpu(): void {
+    if (this.#wakesVcpu === 'busy') return;
+    if (this.#wakesVcpu === 'never') {
+      this.wake();
+      return;
+    }
+    this.#wakesVcpu = 'busy';
+    this.#traced = !this.#traced;
+    this.monitor
+      .execute('trace-event-set-state', { name: 'guest_cpu_enter', enable: this.#traced, vcpu: 0 })
+      .then(
+        () => {
+          this.#wakesVcpu = 'idle';
+        },
+        (thrown: unknown) => {
+          const isRefused = thrown instanceof UnderstudyError && thrown.code === 'qemu';
+          this.#wakesVcpu = isRefused ? 'never' : 'idle';
+        },
+      );
+  }
+
+  /** Stops the machine: a protocol event, see R5. */
+  async stop(): Promise<void> {
+    await this.monitor.execute('stop');
+  }
+
+  async cont(deadlineMs?: number): Promise<void> {
+    await this.monitor.execute('cont', {}, deadlineMs === undefined ? {} : { deadlineMs });
+  }
+
+  /** Every section but RAM (R6), while stopped. */
+  async saveDeviceState(): Promise<Buffer> {
+    const filename = `${this.#dir}/state`;
+    await this.monitor.execute('xen-save-devices-state', { filename, live: false });
+    // A machine stands still for this: 50 KB of tmpfs are read sooner than a thread is asked to.
+    const state = fs.readFileSync(filename);
+    fs.rmSync(filename);
+    return state;
+  }
+
+  /** Gives the tick a new phase, while stopped: it is not part of the device state (R3). */
+  async restartTick(): Promise<void> {
+    await Promise.all([
+      this.monitor.execute('object-del', { id: tickObject.id }),
+      this.monitor.execute('object-add', tickObject),
+    ]);
+  }
+
+  /** Loads a device state into an instance that was started with `incoming` (R7). */
+  async loadDeviceState(state: Buffer): Promise<void> {
+    const path = `${this.#dir}/incoming`;
+    await this.monitor.execute('migrate-set-capabilities', {
+      capabilities: [{ capability: 'events', state: true }],
+    });
+    const outcome = this.#migrationOutcome();
+    await this.monitor.execute('migrate-incoming', { uri: `unix:${path}` });
+    const socket = net.connect(path);
+    socket.on('error', () => undefined); // QEMU tells what went wrong, by its event.
+    socket.end(state);
+    const status = await outcome;
+    if (status !== 'completed') {
+      throw new UnderstudyError('qemu', `QEMU did not load the device state: ${status}`, {
+        cause: new Error(this.process.stderrTail()),
+        hint: 'both nodes need the same QEMU version and the same VM file',
+      });
+    }
+  }
+
+  /**
+   * Makes a request to a replayer's drive that has no device and no contents. It is done at once, and its
+   * completion is a bottom half that waits for its event in the log (`blk_aio_prwv`, block/block-backend.c).
+   */
+  async readNothing(deadlineMs?: number): Promise<void> {
+    const said = await this.monitor.execute<string>(
+      'human-monitor-command',
+      { 'command-line': `qemu-io ${nothingDrive} "aio_read -q 0 512"` },
+      deadlineMs === undefined ? {} : { deadlineMs },
+    );
+    if (said !== '') throw new UnderstudyError('qemu', `QEMU did not read: ${said.trim()}`);
+  }
+
+  #migrationOutcome(): Promise<string> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => finish('no answer'), limits.stateLoadMs);
+      const stopListening = this.monitor.onEvent((event) => {
+        const status = event.data?.status;
+        if (event.event !== 'MIGRATION' || (status !== 'completed' && status !== 'failed')) return;
+        finish(status);
+      });
+      void this.exited.then((info) => finish(`QEMU ended (${info.reason})`));
+      function finish(status: string): void {
+        clearTimeout(timer);
+        stopListening();
+        resolve(status);
+      }
+    });
+  }
+
+  /** Instructions executed so far; answers only while the log flows or cannot be consumed (R1). */
+  async queryIcount(deadlineMs?: number): Promise<number> {
+    const options = deadlineMs === undefined ? {} : { deadlineMs };
+    const reply = await this.monitor.execute<{ icount: number }>('query-replay', {}, options);
+    return reply.icount;
+  }
+
+  /** Ends QEMU at once and removes its directory. Safe to call more than once. */
+  async destroy(): Promise<void> {
+    for (const stream of [this.pad, this.#wake, this.echo, this.console, ...this.nics])
+      stream?.destroy();
+    this.monitor.close();
+    await this.process.kill('SIGKILL');
+    await fs.promises.rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** The thread that executes the guest; there is one vCPU. */
+async function vcpuThread(monitor: Monitor): Promise<number | undefined> {
+  const cpus = await monitor.execute<{ 'thread-id': number }[]>('query-cpus-fast');
+  return cpus[0]?.['thread-id'];
+}
+
+/** Sockets that QEMU connects to while it starts; each takes one connection. */
+async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
+  const servers: net.Server[] = [];
+  const door = async (path: string): Promise<{ connected: Promise<Stream> }> => {
+    const server = net.createServer();
+    servers.push(server);
+    const connected = new Promise<Stream>((resolve) => {
+      server.once('connection', (socket) => {
+        // QEMU's end resets when it is killed; its exit is what is reported.
+        socket.on('error', () => undefined);
+        resolve(socket);
+      });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) =>
+        reject(
+          new UnderstudyError('resources', `Cannot listen on '${path}'`, { cause: asError(error) }),
+        ),
+      );
+      server.listen(path, resolve);
+    });
+    fs.chmodSync(path, 0o600);
+    return { connected };
+  };
+  const pad = await door(paths.pad);
+  const wake = await door(paths.wake);
+  const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
+  const nics: Promise<Stream>[] = [];
+  for (let index = 0; index < vm.nics.length; index += 1) {
+    nics.push((await door(paths.nic(index))).connected);
+  }
+  return {
+    pad: pad.connected,
+    wake: wake.connected,
+    echo,
+    nics,
+    close: () => {
+      for (const server of servers) server.close();
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/** Which QEMU it is, and which layout its event log has. */
+import { execFile } from 'node:child_process';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+
+export interface QemuVersion {
+  /** As QEMU prints it, for people and for comparing two nodes: "7.2.22 (Debian ...)". */
+  readonly text: string;
+  readonly logLayout: '7.2' | '10.0';
+}
+
+export async function qemuVersion(program: string): Promise<QemuVersion> {
+  const output = await new Promise<string>((resolve, reject) => {
+    execFile(program, ['--version'], (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else {
+        reject(
+          new UnderstudyError('environment', `Cannot run '${program}'`, {
+            cause: asError(error),
+            hint: 'run scripts/setup, or set qemu in the VM file',
+          }),
+        );
+      }
+    });
+  });
+  const text = /version (.*)/.exec(output)?.[1] ?? output.trim();
+  const major = Number(/^(\d+)/.exec(text)?.[1]);
+  const minor = Number(/^\d+\.(\d+)/.exec(text)?.[1]);
+  if (Number.isNaN(major)) {
+    const said = JSON.stringify(output.trim().slice(0, 80));
+    throw new UnderstudyError('environment', `'${program}' is not QEMU: --version says ${said}`, {
+      hint: 'set qemu in the VM file to a qemu-system-x86_64',
+    });
+  }
+  if (major < 7 || (major === 7 && minor < 2)) {
+    throw new UnderstudyError(
+      'environment',
+      `'${program}' is QEMU ${text}: at least 7.2 is needed`,
+      { hint: 'install a newer one, or set qemu in the VM file' },
+    );
+  }
+  // The one difference in the log between the two came with 8.1 (multi-touch input).
+  return { text, logLayout: major > 8 || (major === 8 && minor >= 1) ? '10.0' : '7.2' };
+}

@@ -1,0 +1,34 @@
+/**
+ * The guest's console for people: what was released is kept a while and given to whoever attaches.
+ *
+ * It outlives a takeover, so an attached person stays attached when a node becomes primary.
+ */
+import { limits } from '../../base/limits.ts';
+
+export class ConsoleHub {
+  readonly #watchers = new Set<(bytes: Buffer) => void>();
+  #history: Buffer = Buffer.alloc(0);
+  #input: (bytes: Buffer) => void = () => undefined;
+
+  /** Sets where typed bytes go; the present machine's console. */
+  onInput(listener: (bytes: Buffer) => void): void {
+    this.#input = listener;
+  }
+
+  /** Bytes that the gate released. */
+  output(bytes: Buffer): void {
+    this.#history = Buffer.concat([this.#history, bytes]).subarray(-limits.consoleHistoryBytes);
+    for (const watcher of this.#watchers) watcher(bytes);
+  }
+
+  input(bytes: Buffer): void {
+    this.#input(bytes);
+  }
+
+  /** Calls `watcher` with the history and everything after it; returns how to stop. */
+  attach(watcher: (bytes: Buffer) => void): () => void {
+    if (this.#history.length > 0) watcher(this.#history);
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+}

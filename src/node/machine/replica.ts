@@ -1,0 +1,302 @@
+/**
+ * A backup's copy of the machine: RAM file, disks, a replayer that executes the log, and a successor
+ * that waits to take over.
+ *
+ * Contract
+ *  1. Segments are executed in the order given; those given during a compare wait for its end.
+ *  2. `compare` leaves an executing copy behind, equal to the one before it.
+ *  3. `takeOver` executes everything that was given, proves it, and returns a live recorder; after
+ *     that the copy is the machine, and `destroy` touches neither its RAM nor its disks.
+ */
+import path from 'node:path';
+import type { Epoch } from '../../base/units.ts';
+import { withResolvers } from '../../base/with-resolvers.ts';
+import type { VmConfig } from '../../hypervisor/config.ts';
+import {
+  compareDeviceStates,
+  describeDifferences,
+  parseDeviceState,
+  withJudgement,
+} from '../../hypervisor/device-state/device-state.ts';
+import { Storage } from '../../hypervisor/disks/storage.ts';
+import { differingBlocks, digestRam, type RamDigest } from '../../hypervisor/memory/ram.ts';
+import type { Recorder, RecorderOptions } from '../../hypervisor/record/recorder.ts';
+import { Successor } from '../../hypervisor/record/successor.ts';
+import type { Halted } from '../../hypervisor/replay/at-rest.ts';
+import { Replayer } from '../../hypervisor/replay/replayer.ts';
+import type { Layout } from '../../rrlog/layouts.ts';
+
+export interface ReplicaOptions {
+  readonly vm: VmConfig;
+  readonly layout: Layout;
+  /** Directory of this copy alone. */
+  readonly dir: string;
+  readonly pidDir: string;
+  readonly ramFile: string;
+  readonly diskImages: Readonly<Record<string, string>>;
+  readonly onFailure: (reason: string) => void;
+  /** All that is before the marker of this epoch was executed. */
+  readonly onEpoch: (epoch: Epoch) => void;
+}
+
+/** Where a copy is compared, and with what. */
+export interface ComparedCut {
+  readonly icount: number;
+  /** Of the primary's RAM; blocks that are `null` are not compared. */
+  readonly ram: RamDigest;
+  /** It may arrive later than the cut. */
+  readonly primaryState: Promise<Buffer>;
+  /**
+   * The primary's judgement of its clock (device-state/clock-judgement.ts), when the log shows that the judge
+   * was re-armed while it stood still (pause-filter.ts): the copy takes it.
+   */
+  readonly judgement: string | undefined;
+  /**
+   * Called while RAM and disks stand still at the cut; a takeover waits for it, and it must not reject. When it
+   * made a copy of RAM it returns its path: that is compared then, and the machine goes on sooner.
+   */
+  readonly whileStill?: (() => Promise<string | undefined>) | undefined;
+}
+
+export interface Compared {
+  /** What differs from the primary, a line each; empty if equal. */
+  readonly differences: readonly string[];
+  /** The copy took the primary's judgement of the clock (device-state/clock-judgement.ts). */
+  readonly clockTaken: boolean;
+}
+
+/** A copy that has become the machine. */
+export interface TakenOver {
+  readonly recorder: Recorder;
+  readonly storage: Storage;
+  readonly ramFile: string;
+  readonly halted: Halted;
+  readonly drainMs: number;
+  readonly loadMs: number;
+}
+
+export class Replica {
+  readonly #options: ReplicaOptions;
+  readonly #storage: Storage;
+  readonly #successor: Successor;
+  #replayer: Replayer;
+  #nextReplayer = 1;
+  #isComparing = false;
+  #comparing: Promise<unknown> = Promise.resolve();
+  /** Resolves when the copy is to take over. */
+  readonly #wanted = withResolvers<undefined>();
+  #gone = false;
+
+  private constructor(
+    options: ReplicaOptions,
+    storage: Storage,
+    successor: Successor,
+    replayer: Replayer,
+  ) {
+    this.#options = options;
+    this.#storage = storage;
+    this.#successor = successor;
+    this.#replayer = replayer;
+    this.#watch(replayer);
+    void successor.instance.exited.then((info) => {
+      if (!this.#gone) options.onFailure(`the waiting successor ended (${info.reason})`);
+    });
+  }
+
+  /** Starts what a copy needs, from files that a seed has filled; then feed the log, and `load`. */
+  static async start(options: ReplicaOptions): Promise<Replica> {
+    const { vm, dir, pidDir, diskImages } = options;
+    const storage = await Storage.start({
+      disks: vm.disks.map((disk) => ({ ...disk, path: diskImages[disk.id] ?? '' })),
+      dir: `${dir}/storage`,
+      pidDir,
+    });
+    const common = instanceOptions(options, storage);
+    const starting = [
+      startReplayer(options, storage, 0),
+      Successor.start({
+        instance: { ...common, dir: `${dir}/successor`, name: `${path.basename(dir)}-successor` },
+        layout: options.layout,
+        diskIds: vm.disks.map(({ id }) => id),
+      }),
+    ] as const;
+    try {
+      const [replayer, successor] = await Promise.all(starting);
+      return new Replica(options, storage, successor, replayer);
+    } catch (error) {
+      const settled = await Promise.allSettled(starting);
+      for (const part of settled) if (part.status === 'fulfilled') await part.value.destroy();
+      await storage.stop();
+      throw error;
+    }
+  }
+
+  /** Takes the state of the cut and executes; resolves when the first log after it has arrived. */
+  load(deviceState: Buffer): Promise<void> {
+    return this.#replayer.load(deviceState);
+  }
+
+  /** Bytes given and not yet read by QEMU. */
+  get pendingBytes(): number {
+    return this.#replayer.pendingBytes;
+  }
+
+  /** Bytes that QEMU has read. */
+  get readBytes(): number {
+    return this.#replayer.readBytes;
+  }
+
+  /** The disks, for who copies them while they are used. */
+  get storage(): Storage {
+    return this.#storage;
+  }
+
+  get comparing(): boolean {
+    return this.#isComparing;
+  }
+
+  feed(bytes: Buffer): void {
+    this.#replayer.feed(bytes);
+  }
+
+  /** It stands still although log waits. Invisible to what is executed. */
+  release(): void {
+    this.#replayer.release();
+  }
+
+  /** All that was fed is known to be executed. */
+  rest(): void {
+    this.#replayer.rest();
+  }
+
+  /** Why a copy that has stalled does not go on; it is of no use afterwards. */
+  diagnose(): Promise<string> {
+    return this.#replayer.diagnose();
+  }
+
+  /**
+   * Halts the copy after everything given so far, at the cut, compares it with the primary, and lets it
+   * go on (R9). A copy that differs does not go on.
+   */
+  async compare(cut: ComparedCut): Promise<Compared> {
+    const comparing = this.#compareAndGoOn(cut);
+    this.#comparing = comparing.catch(() => undefined);
+    const { state, clockTaken, verdict, digest } = await comparing;
+    const found = verdict ?? compareStates(await cut.primaryState, state);
+    const blocks = differingBlocks(cut.ram, await digest());
+    const differences = [
+      ...(found.length > 0 ? describeDifferences(found).split('\n') : []),
+      ...(blocks.length > 0 ? [`RAM differs in ${blocks.length} blocks: ${blocks.join(' ')}`] : []),
+    ];
+    return { differences, clockTaken: clockTaken && differences.length === 0 };
+  }
+
+  /** Without a verdict when the copy is to take over and the primary's state did not come. */
+  async #compareAndGoOn({ icount, ram, primaryState, judgement, whileStill }: ComparedCut) {
+    this.#isComparing = true;
+    const { deviceState: own } = await this.#replayer.standStill(icount);
+    const judged =
+      judgement === undefined ? undefined : withJudgement(parseDeviceState(own), judgement);
+    const state = judged ?? own;
+    const copy = await whileStill?.();
+    const isWanted = (block: number): boolean => ram[block] !== null;
+    const digested =
+      copy === undefined ? await digestRam(this.#options.ramFile, isWanted) : undefined;
+    const primary = await Promise.race([primaryState, this.#wanted.promise]);
+    const verdict = primary && compareStates(primary, state);
+    if (verdict === undefined || verdict.length === 0) {
+      if (judged === undefined) await this.#replayer.goOn();
+      else await this.#goOnWith(judged);
+      this.#isComparing = false;
+    }
+    const digest = async (): Promise<RamDigest> => digested ?? digestRam(copy ?? '', isWanted);
+    return { state, clockTaken: judged !== undefined, verdict, digest };
+  }
+
+  /** Lets a fresh replayer go on, with a state that differs from the present one's. */
+  async #goOnWith(deviceState: Buffer): Promise<void> {
+    const old = this.#replayer;
+    const next = await startReplayer(this.#options, this.#storage, this.#nextReplayer);
+    this.#nextReplayer += 1;
+    if (this.#gone) {
+      await next.destroy();
+      return;
+    }
+    this.#replayer = next;
+    this.#watch(next);
+    await old.replaceBy(next, deviceState);
+    next.letGo();
+  }
+
+  /** Executes all that was given, proves it, and lets the successor go on from there (R8). */
+  async takeOver(
+    icount: number,
+    uncompleted: () => Iterable<number>,
+    handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
+  ): Promise<TakenOver> {
+    this.#wanted.resolve(undefined);
+    await this.#comparing;
+    const begun = performance.now();
+    const halted = await this.#replayer.halt(icount, uncompleted);
+    const drained = performance.now();
+    this.#gone = true;
+    const recorder = await this.#successor.takeOver(halted.deviceState, icount, handlers);
+    const loaded = performance.now();
+    void this.#replayer.destroy();
+    return {
+      recorder,
+      storage: this.#storage,
+      ramFile: this.#options.ramFile,
+      halted,
+      drainMs: drained - begun,
+      loadMs: loaded - drained,
+    };
+  }
+
+  /** Resolves when the replayer has ended by itself, as it does when the guest powers off. */
+  async ended(deadlineMs: number): Promise<boolean> {
+    const deadline = new Promise<false>((resolve) => setTimeout(resolve, deadlineMs, false));
+    return Promise.race([this.#replayer.instance.exited.then(() => true), deadline]);
+  }
+
+  async destroy(): Promise<void> {
+    if (this.#gone) return;
+    this.#gone = true;
+    await Promise.all([this.#replayer.destroy(), this.#successor.destroy()]);
+    await this.#storage.stop();
+  }
+
+  #watch(replayer: Replayer): void {
+    void replayer.instance.exited.then((info) => {
+      if (this.#gone || this.#replayer !== replayer) return;
+      this.#options.onFailure(`the replayer ended (${info.reason}): ${info.stderr.trim()}`);
+    });
+  }
+}
+
+const compareStates = (primary: Buffer, own: Buffer) =>
+  compareDeviceStates(parseDeviceState(primary), parseDeviceState(own));
+
+function instanceOptions({ vm, pidDir, ramFile }: ReplicaOptions, storage: Storage) {
+  return { vm, pidDir, ramFile, nbdSocket: storage.nbdSocket };
+}
+
+function startReplayer(
+  options: ReplicaOptions,
+  storage: Storage,
+  number: number,
+): Promise<Replayer> {
+  const { dir, layout, vm } = options;
+  return Replayer.start({
+    instance: {
+      ...instanceOptions(options, storage),
+      dir: `${dir}/replayer${number}`,
+      name: `${path.basename(dir)}-replayer${number}`,
+      incoming: true,
+    },
+    layout,
+    diskIds: vm.disks.map(({ id }) => id),
+    onError: (error) => options.onFailure(`feeding the replayer failed: ${error.message}`),
+    onEpoch: options.onEpoch,
+  });
+}

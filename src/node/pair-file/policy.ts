@@ -1,0 +1,76 @@
+/** What the pair file says about snapshots: where, how often, and which of them stay. */
+import { z } from 'zod';
+import { snapshotLimits } from '../../restore/limits.ts';
+import type { Keep } from '../../store/retention.ts';
+import { spoolSizeField } from './pair-amounts.ts';
+
+export interface SnapshotPolicy {
+  /** Directory of the store. */
+  readonly store: string;
+  /** `undefined`: a cut is kept only when somebody asks for it. */
+  readonly everyMs: number | undefined;
+  /** `undefined`: all stay. */
+  readonly keep: Keep | undefined;
+  /** What a machine that neither node has any more is started from: its disks, or the newest snapshot. */
+  readonly restart: Restarting;
+  /** How long a node leaves it to a peer that has more of the log to go on, milliseconds. */
+  readonly restartWaitMs: number;
+}
+
+const restarting = ['boot', 'newest'] as const;
+export type Restarting = (typeof restarting)[number];
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
+
+function duration(text: string): number {
+  const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)$/.exec(text) ?? [];
+  return Number(digits) * (unitMs[unit ?? ''] ?? Number.NaN);
+}
+
+const { everyMsMin, everyMsMax, restartWaitMs, restartWaitMsMax } = snapshotLimits;
+const everyWords = `must be a time such as 4s, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h`;
+const waitWords = `must be a time such as 60s, up to ${restartWaitMsMax / 3600e3}h`;
+const countWords = 'must be a whole number from 0 to 100000';
+const count = z.int(countWords).min(0, countWords).max(100_000, countWords).exactOptional();
+
+export const keepSchema = z
+  .strictObject({
+    last: count,
+    hourly: count,
+    daily: count,
+    budget: spoolSizeField.exactOptional(),
+  })
+  .refine(
+    ({ last, hourly, daily, budget }) =>
+      budget !== undefined || [last, hourly, daily].some((some) => some !== undefined && some > 0),
+    'would keep nothing: give last, hourly, daily or budget',
+  )
+  .transform(({ budget, ...counts }) => ({
+    ...counts,
+    ...(budget === undefined ? {} : { budgetBytes: budget }),
+  }));
+
+export const snapshotsSchema = z.strictObject({
+  store: z
+    .string('must be the directory of the store')
+    .min(1, 'must be the directory of the store'),
+  every: z
+    .string(everyWords)
+    .refine((text) => {
+      const ms = duration(text);
+      return ms >= everyMsMin && ms <= everyMsMax;
+    }, everyWords)
+    .transform(duration)
+    .optional(),
+  keep: keepSchema.optional(),
+  restart: z.enum(restarting, 'must be boot or newest').default('boot'),
+  restartWait: z
+    .string(waitWords)
+    .refine((text) => duration(text) <= restartWaitMsMax, waitWords)
+    .transform(duration)
+    .default(restartWaitMs),
+});
+
+/** The keys of `snapshots` in a pair file, and of `keep` in it, for what was mistyped. */
+export const snapshotKeys = Object.keys(snapshotsSchema.shape);
+export const keepKeys: readonly string[] = ['last', 'hourly', 'daily', 'budget'];

@@ -1,0 +1,188 @@
+/**
+ * Prepares a machine from the store: a snapshot as it is, or executed further to an exact instant.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UnderstudyError } from '../base/errors.ts';
+import { parseVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
+import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
+import { findFirmware } from '../hypervisor/qemu/firmware.ts';
+import type { QemuInstance } from '../hypervisor/qemu/instance.ts';
+import { qemuVersion } from '../hypervisor/qemu/version.ts';
+import {
+  diskImage,
+  type LogPiece,
+  ramImage,
+  type Snapshot,
+  type SnapshotManifest,
+  type SnapshotStore,
+} from '../ports/snapshot-store.ts';
+import { layoutFor } from '../rrlog/layouts.ts';
+import { describeInstant, type Instant } from './instant.ts';
+import { fillNewDirectory } from './new-directory.ts';
+import { PreparedMachine, preparedPaths } from './prepared.ts';
+import { type RolledForward, rollForward } from './roll-forward.ts';
+
+export interface PrepareOptions {
+  readonly store: SnapshotStore;
+  readonly snapshot: SnapshotManifest;
+  /** `undefined`: the cut itself. */
+  readonly until: Instant | undefined;
+  /** Directory to prepare; created, and must be empty. */
+  readonly dir: string;
+  /** Of the past machines that it takes: a directory on a tmpfs, with a short path. */
+  readonly runDir: string;
+  /** Where pid files of those are kept. @default runDir */
+  readonly pidDir?: string;
+  readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
+  /** The log behind the snapshot. @default what the store has of it */
+  readonly pieces?: AsyncIterable<LogPiece>;
+}
+
+export interface Prepared {
+  readonly machine: PreparedMachine;
+  readonly vm: VmConfig;
+  readonly icount: number;
+  /** Disk requests in flight at the instant whose completion was made certain. */
+  readonly completions: number;
+}
+
+/**
+ * The snapshot to begin at for an instant: `id` when it is given, else the newest one of the machine that
+ * is not later. Throws `store` when there is none, `config` when it must be said which machine.
+ */
+export async function findSnapshot(
+  store: SnapshotStore,
+  wanted: { readonly id?: string; readonly vm?: string; readonly until?: Instant },
+): Promise<SnapshotManifest> {
+  const { id, vm, until } = wanted;
+  const all = await store.list(vm === undefined ? {} : { vm });
+  const named = id === undefined ? all : all.filter((manifest) => manifest.id === id);
+  const start = named.at(-1);
+  if (start === undefined) {
+    const what = id === undefined ? 'There is no snapshot' : `There is no snapshot '${id}'`;
+    throw new UnderstudyError('store', `${what}${vm === undefined ? '' : ` of '${vm}'`}`, {
+      hint: 'list them with `understudy snapshot ls`',
+    });
+  }
+  if (until === undefined || until.kind === 'end') return start;
+  // Icounts and epochs of two recordings have nothing to do with each other.
+  const run = all.filter(
+    (manifest) => manifest.vm === start.vm && (until.kind === 'time' || manifest.run === start.run),
+  );
+  const found = run.filter((manifest) => !isLater(manifest, until)).at(-1);
+  if (found !== undefined) return found;
+  const first = run[0] as SnapshotManifest;
+  throw new UnderstudyError(
+    'store',
+    `${describeInstant(until)} is before the first snapshot, ${first.id}: icount ${first.icount}, epoch ${first.epoch}, ${new Date(first.takenAtMs).toISOString()}`,
+    { hint: 'name a later instant' },
+  );
+}
+
+function isLater({ icount, epoch, takenAtMs }: SnapshotManifest, until: Instant): boolean {
+  if (until.kind === 'icount') return icount > until.icount;
+  if (until.kind === 'epoch') return epoch >= until.epoch;
+  return until.kind === 'time' && takenAtMs > until.ms;
+}
+
+/**
+ * Throws `store` when something of the snapshot or the log is missing or damaged, `config` when this
+ * host cannot run it, `stall` and `takeover` when it cannot be executed to the instant. The directory
+ * is empty then.
+ */
+export async function prepareMachine(options: PrepareOptions): Promise<Prepared> {
+  const { snapshot, until, dir } = options;
+  const vm = await machineAt(snapshot, until);
+  return fillNewDirectory(dir, () => fill(options, vm));
+}
+
+async function fill(options: PrepareOptions, vm: VmConfig): Promise<Prepared> {
+  const { store, snapshot: manifest, until, dir } = options;
+  const paths = preparedPaths(dir);
+  await fs.promises.writeFile(paths.vmFile, manifest.vmFile, { mode: 0o600 });
+  const snapshot = await store.open(manifest.id);
+  const diskImages = Object.fromEntries(vm.disks.map(({ id }) => [id, paths.disk(id)]));
+  for (const { id } of vm.disks) await snapshot.materialize(diskImage(id), paths.disk(id));
+  const stands =
+    until === undefined
+      ? await asItIs(snapshot, paths.ram)
+      : await executed(options, { vm, snapshot, until, diskImages });
+  const { deviceState, icount, completions } = stands;
+  await fs.promises.writeFile(paths.state, deviceState, { mode: 0o600 });
+  const machine = await PreparedMachine.finish(dir, {
+    snapshot: manifest.id,
+    vmFingerprint: manifest.vmFingerprint,
+    qemuVersion: manifest.qemuVersion,
+    icount,
+    memoryBytes: vm.memoryBytes,
+    disks: vm.disks.map(({ id }) => id),
+  });
+  return { machine, vm, icount, completions };
+}
+
+async function asItIs(snapshot: Snapshot, ramFile: string): Promise<RolledForward> {
+  await snapshot.materialize(ramImage, ramFile);
+  const { icount } = snapshot.manifest;
+  return { deviceState: await snapshot.deviceState(), icount, completions: 0 };
+}
+
+async function executed(
+  options: PrepareOptions,
+  work: {
+    readonly vm: VmConfig;
+    readonly snapshot: Snapshot;
+    readonly until: Instant;
+    readonly diskImages: Readonly<Record<string, string>>;
+  },
+): Promise<RolledForward> {
+  const { runDir, pidDir = runDir, dir, onReplayer } = options;
+  const { vm, snapshot, until, diskImages } = work;
+  const { manifest } = snapshot;
+  const ramFile = path.join(runDir, 'ram');
+  await snapshot.materialize(ramImage, ramFile);
+  const rolled = await rollForward({
+    ...{ vm, ramFile, diskImages, until, pidDir },
+    layout: layoutFor(manifest.layout),
+    deviceState: await snapshot.deviceState(),
+    cut: manifest,
+    pieces: options.pieces ?? options.store.log.follow(manifest),
+    dir: path.join(runDir, 'past'),
+    ...(onReplayer === undefined ? {} : { onReplayer }),
+  });
+  await copySparse(ramFile, preparedPaths(dir).ram);
+  return rolled;
+}
+
+/** The machine of a snapshot on this host. Throws `config` when it is not the same here, or the instant is before it. */
+export async function machineAt(
+  manifest: SnapshotManifest,
+  until: Instant | undefined,
+): Promise<VmConfig> {
+  if (until !== undefined && isLater(manifest, until)) {
+    throw new UnderstudyError(
+      'config',
+      `${describeInstant(until)} is before snapshot ${manifest.id}: icount ${manifest.icount}, epoch ${manifest.epoch}`,
+      { hint: 'name an earlier snapshot, or none' },
+    );
+  }
+  const file = `VM file of snapshot ${manifest.id}`;
+  const described = parseVmConfig(manifest.vmFile, { file, baseDir: '/' });
+  const { text } = await qemuVersion(described.qemu);
+  if (text !== manifest.qemuVersion) {
+    throw new UnderstudyError(
+      'config',
+      `Snapshot ${manifest.id} was recorded by QEMU ${manifest.qemuVersion}, this is ${text}`,
+      { hint: 'install the version that recorded it: a device state belongs to one' },
+    );
+  }
+  const vm = { ...described, firmware: await findFirmware(described.qemu) };
+  if ((await vmFingerprint(vm)) !== manifest.vmFingerprint) {
+    throw new UnderstudyError(
+      'config',
+      `The kernel, the initial RAM disk or the firmware of snapshot ${manifest.id} has changed`,
+      { hint: 'put those of that time where its VM file says: `understudy snapshot show`' },
+    );
+  }
+  return vm;
+}
