@@ -20,7 +20,7 @@ export const limits = {
    * one is forgotten: its outputs then wait for the next one.
    */
   markersWaitingMax: 256,
-  /** Outputs held, above which the guest stands still; it goes on at half of it. */
+  /** Outputs held, above which the guest is slowed down; it runs freely again at half of it. */
   heldOutputsMax: 4096,
   /**
    * A step this late means that this process was away. The quickest takeover measured took 48 ms:
@@ -39,6 +39,11 @@ export const limits = {
   seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */
   drillMs: 5_000,
+  /** Between two attempts to let a guest go on, and how many there are: one that stands is no machine. */
+  continueRetryMs: 500,
+  continueTriesMax: 4,
+  /** Snapshots that a backup has asked its primary for at once: people and scripts ask for one. */
+  snapshotRequestsMax: 8,
   /** A node that is told to stop ends its machine and its storage daemons first. */
   nodeStopMs: 10_000,
   /** Between two attempts to reach an arbiter that did not answer. */

@@ -34,6 +34,19 @@ export function throttleShare(lagMs: number): number {
   return Math.min(throttleShareMax, share * throttleShareMax);
 }
 
+/**
+ * The same for what waits at a backup that is seeded, so that the log since the cut fits into its spool.
+ * Half a spool is no reason to slow anybody down; when even the most does not do, the backup gives the
+ * seed up.
+ */
+export function spoolShare(usedBytes: number, budgetBytes: number): number {
+  const { spoolSoftShare, spoolHardShare, throttleShareMax } = limits;
+  const used = usedBytes / budgetBytes;
+  if (!(used > spoolSoftShare)) return 0;
+  const share = (used - spoolSoftShare) / (spoolHardShare - spoolSoftShare);
+  return Math.min(throttleShareMax, share * throttleShareMax);
+}
+
 export type FlowEvent =
   /** `bytes` of log were given to the link; `marker`: where the last marker in them is, if there is one. */
   | { readonly type: 'shipped'; readonly bytes: number; readonly marker: Icount | undefined }

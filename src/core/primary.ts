@@ -28,109 +28,22 @@
  *     won one lets the guest go on here. A guest that cannot be stopped stays protected.
  * 13. A backup that works but is given up learns of it only when the new term is won: one that lost its
  *     link would claim the same term, and might win it although it is seconds behind.
- * 14. The guest stands still while more than `heldOutputsMax` outputs are held: memory is bounded.
+ * 14. While more than `heldOutputsMax` outputs are held, until half of them are, the guest is slowed down
+ *     (`heldShare`): memory is bounded. It creeps where a marker could release some, and stands where
+ *     only a term or a backup can. To stop it would have to be mirrored by its copy (lockstep.md, R5).
+ * 15. A machine that runs in a term that is not remembered yet (`remembering`) says nothing, whatever it
+ *     does meanwhile.
  */
 import { limits } from '../base/limits.ts';
-import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
-import { epoch as toEpoch } from '../base/units.ts';
+import type { LogPosition, Millis, Term } from '../base/units.ts';
+import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
-
-export type PrimaryEvent =
-  /** Outputs of the guest reached the gate, over all channels. */
-  | { readonly type: 'outputs'; readonly count: number }
-  /** A marker came back at this position; everything before it has been given to the link. */
-  | {
-      readonly type: 'markerSeen';
-      readonly epoch: Epoch;
-      readonly position: LogPosition;
-      readonly icount: Icount;
-    }
-  | { readonly type: 'backupJoined'; readonly backup: string }
-  /** The backup holds the state of a cut and the log after it, and executes. */
-  | { readonly type: 'backupReady' }
-  | { readonly type: 'ack'; readonly position: LogPosition }
-  /** The link broke, was silent for too long, or the seed failed. */
-  | { readonly type: 'backupLost'; readonly reason: string }
-  /** It works, and flow control gave it up. */
-  | { readonly type: 'backupTooSlow'; readonly reason: string }
-  | { readonly type: 'termWon'; readonly term: Term }
-  | { readonly type: 'termLost'; readonly holder: string }
-  | { readonly type: 'arbiterUnreachable'; readonly reason: string }
-  /** A message or hello spoke of this term. */
-  | { readonly type: 'termHeard'; readonly term: Term }
-  /** An operator wants the backup to take over. */
-  | { readonly type: 'drill' }
-  /** After `stopGuest` of a drill: the guest stands, and all its log was given to the link. */
-  | { readonly type: 'guestStopped'; readonly logEnd: LogPosition }
-  /** After `stopGuest` of a drill: it could not be stopped with its whole log. */
-  | { readonly type: 'guestNotStopped'; readonly reason: string }
-  /** The guest powered itself off: not a failure. */
-  | { readonly type: 'guestPoweredOff'; readonly logEnd: LogPosition }
-  | { readonly type: 'machineFailed'; readonly reason: string }
-  | { readonly type: 'timer' };
-
-export type PrimaryEffect =
-  /** `isAwaited`: an output or the grant waits for it. */
-  | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
-  /** All outputs up to and including this number may leave. */
-  | { readonly type: 'release'; readonly through: number }
-  | { readonly type: 'seed'; readonly backup: string }
-  | { readonly type: 'refuseBackup'; readonly backup: string; readonly reason: string }
-  /** Tells the backup that it may take over from here on. */
-  | { readonly type: 'grant' }
-  /** Tells the backup to take over now; everything it needs was acknowledged. */
-  | { readonly type: 'handOver' }
-  | { readonly type: 'dropBackup'; readonly reason: string }
-  /** Asks the arbiter for the term after `expected`. */
-  | { readonly type: 'claimTerm'; readonly expected: Term }
-  /** The guest executes nothing until `continueGuest`. */
-  | { readonly type: 'stopGuest'; readonly purpose: 'drill' | 'heldOutputs' }
-  | { readonly type: 'continueGuest' }
-  | { readonly type: 'changed'; readonly from: PrimaryState; readonly to: PrimaryState }
-  | { readonly type: 'destroyMachine'; readonly reason: string }
-  | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'termLost' | 'failed' };
-
-export type PrimaryState =
-  | { readonly kind: 'alone' }
-  /** `silent`: the gate is closed meanwhile, because the policy is to hold. */
-  | { readonly kind: 'seeding'; readonly backup: string; readonly silent: boolean }
-  /** The backup is ready; the grant waits for this marker. */
-  | {
-      readonly kind: 'granting';
-      readonly backup: string;
-      readonly silent: boolean;
-      readonly marker: Epoch | undefined;
-    }
-  | { readonly kind: 'protected'; readonly backup: string }
-  /** A granted backup is gone or a newer term was heard of; nothing leaves until a term is won. */
-  | {
-      readonly kind: 'claiming';
-      readonly retryAt: Millis | undefined;
-      readonly then: 'alone' | 'holding';
-      /** Why the backup, which knows nothing of the claim, is dropped by a won one. */
-      readonly dropping: string | undefined;
-    }
-  /** The term is won, and by policy nothing leaves without a backup. */
-  | { readonly kind: 'holding' }
-  /** A drill: `logEnd` once the guest stands, `told` once the backup was told. */
-  | {
-      readonly kind: 'handingOver';
-      readonly backup: string;
-      readonly since: Millis;
-      readonly logEnd: LogPosition | undefined;
-      readonly told: boolean;
-    }
-  /** The guest is off; its last outputs wait for their acknowledgement. */
-  | { readonly kind: 'poweringOff'; readonly since: Millis; readonly logEnd: LogPosition }
-  | { readonly kind: 'ended' };
-
-export interface PrimaryOptions {
-  /** The term this node holds when it starts. */
-  readonly term: Term;
-  readonly epochMs: number;
-  /** What happens when a granted backup is lost and the term is won: go on, or stay silent. */
-  readonly onBackupLost: 'runAlone' | 'hold';
-}
+import type {
+  PrimaryEffect,
+  PrimaryEvent,
+  PrimaryOptions,
+  PrimaryState,
+} from './primary-events.ts';
 
 /** States in which a backup executes the log and could acknowledge a marker. */
 const marking: readonly PrimaryState['kind'][] = ['seeding', 'granting', 'protected'];
@@ -146,23 +59,24 @@ const acknowledging: readonly PrimaryState['kind'][] = [
 export class PrimaryCore {
   readonly #options: PrimaryOptions;
   readonly #gate = new OutputGate();
+  readonly #pace: MarkerPace;
   #state: PrimaryState = { kind: 'alone' };
   #term: Term;
-  #nextEpoch = 1;
-  #lastMarkerAt = Number.NEGATIVE_INFINITY;
-  /** When the last marker came back, and the guest's instructions up to it. */
-  #lastSeen = { at: 0, icount: 0 };
-  /** Neither outputs nor many instructions between the last two markers. */
-  #isIdle = false;
-  #outputsSeen = 0;
   #lastStepAt = Number.POSITIVE_INFINITY;
   #releasedBefore = 0;
-  #guestStands: 'drill' | 'heldOutputs' | undefined;
+  /** Outputs that wait are too many, until half of them are left. */
+  #isFull = false;
+  /** For a drill. */
+  #guestStands = false;
   #effects: PrimaryEffect[] = [];
 
   constructor(options: PrimaryOptions) {
     this.#options = options;
     this.#term = options.term;
+    this.#pace = new MarkerPace(options.epochMs);
+    if (options.isRemembered !== false) return;
+    this.#state = { kind: 'remembering' };
+    this.#gate.setMode('holding');
   }
 
   get state(): PrimaryState {
@@ -176,6 +90,13 @@ export class PrimaryCore {
   /** Outputs that wait for an acknowledgement. */
   get held(): number {
     return this.#gate.held;
+  }
+
+  /** Share of the time, 0 to 1, that the guest is to stand still for the outputs that wait. */
+  get heldShare(): number {
+    if (!this.#isFull) return 0;
+    const isCreeping = [...marking, ...acknowledging].includes(this.#state.kind);
+    return isCreeping ? limits.throttleShareMax : 1;
   }
 
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
@@ -196,13 +117,13 @@ export class PrimaryCore {
     switch (event.type) {
       case 'outputs':
         this.#gate.outputsArrived(event.count);
-        this.#isIdle = false;
+        this.#pace.outputsArrived();
         // The guest stands or is off; what led to its last outputs is in the log, too.
         if ('logEnd' in state && state.logEnd !== undefined) this.#gate.logEnded(state.logEnd);
         return;
       case 'markerSeen':
         this.#gate.markerSeen(event.epoch, event.position);
-        this.#judgeIdle(now, event.icount);
+        this.#pace.seen(event.icount, now);
         if (state.kind === 'granting' && event.epoch === state.marker) {
           this.#become({ kind: 'protected', backup: state.backup });
           this.#effects.push({ type: 'grant' });
@@ -229,6 +150,11 @@ export class PrimaryCore {
         if (state.kind === 'protected') this.#claim(this.#afterLoss, event.reason);
         else this.#backupLost(event.reason);
         return;
+      case 'remembered':
+        if (state.kind === 'remembering') this.#become({ kind: 'alone' });
+        if (state.kind === 'remembering' || state.kind === 'poweringOff')
+          this.#gate.setMode('open');
+        return;
       case 'termWon':
         this.#termWon(event.term);
         return;
@@ -251,7 +177,8 @@ export class PrimaryCore {
           logEnd: undefined,
           told: false,
         });
-        this.#stopGuest('drill');
+        this.#guestStands = true;
+        this.#effects.push({ type: 'stopGuest' });
         return;
       case 'guestStopped':
         if (state.kind !== 'handingOver') return;
@@ -261,8 +188,8 @@ export class PrimaryCore {
         return;
       case 'guestNotStopped':
         if (state.kind !== 'handingOver') return;
+        this.#guestStands = false;
         this.#become({ kind: 'protected', backup: state.backup });
-        this.#continueGuest();
         return;
       case 'guestPoweredOff':
         this.#guestPoweredOff(event.logEnd, now);
@@ -328,7 +255,7 @@ export class PrimaryCore {
 
   #termHeard(term: Term): void {
     const state = this.#state;
-    if (state.kind === 'claiming' || state.kind === 'poweringOff') return;
+    if (['claiming', 'poweringOff', 'remembering'].includes(state.kind)) return;
     const silent = state.kind === 'holding' || ('silent' in state && state.silent);
     const hadGranted = state.kind === 'protected' || state.kind === 'handingOver';
     if ('backup' in state) {
@@ -377,6 +304,7 @@ export class PrimaryCore {
         this.#dropGivenUp(state.dropping);
         this.#become({ ...state, dropping: undefined });
         return;
+      case 'remembering':
       case 'alone':
       case 'holding':
       case 'ended':
@@ -410,7 +338,9 @@ export class PrimaryCore {
     this.#gate.forgetAcknowledgements();
     this.#gate.setMode(silent ? 'holding' : 'open');
     this.#become({ kind: silent ? 'holding' : 'alone' });
-    if (this.#guestStands === 'drill') this.#continueGuest();
+    if (!this.#guestStands) return;
+    this.#guestStands = false;
+    this.#effects.push({ type: 'continueGuest' });
   }
 
   #end(outcome: 'poweredOff' | 'termLost' | 'failed', reason: string): void {
@@ -423,27 +353,14 @@ export class PrimaryCore {
     const state = this.#state;
     if (!marking.includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
-    const { epochMs } = this.#options;
-    const isIdle = this.#isIdle && state.kind === 'protected';
-    const due =
-      now - this.#lastMarkerAt >= (isIdle ? Math.max(epochMs, limits.idleEpochMs) : epochMs);
+    const due = this.#pace.isDue(state.kind === 'protected', now);
     const room = this.#gate.markersUnseen < limits.markersInFlightMax;
     const held = this.#gate.mode === 'holding' && this.#gate.needsMarker;
     if (!(wantsGrant || (room && (due || held)))) return;
-    const epoch = toEpoch(this.#nextEpoch);
-    this.#nextEpoch += 1;
-    this.#lastMarkerAt = now;
+    const epoch = this.#pace.take(now);
     this.#gate.markerSent(epoch);
     this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
     if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
-  }
-
-  #judgeIdle(now: Millis, icount: number): void {
-    const { at, icount: before } = this.#lastSeen;
-    this.#lastSeen = { at: now, icount };
-    const outputs = this.#gate.arrived !== this.#outputsSeen;
-    this.#outputsSeen = this.#gate.arrived;
-    this.#isIdle = !outputs && icount - before < (now - at) * limits.idleInstructionsPerMs;
   }
 
   #emitRelease(): void {
@@ -454,21 +371,9 @@ export class PrimaryCore {
 
   #boundHeld(): void {
     const { held } = this.#gate;
-    if (this.#guestStands === undefined && held > limits.heldOutputsMax) {
-      this.#stopGuest('heldOutputs');
-    } else if (this.#guestStands === 'heldOutputs' && held <= limits.heldOutputsMax / 2) {
-      this.#continueGuest();
-    }
-  }
-
-  #stopGuest(purpose: 'drill' | 'heldOutputs'): void {
-    this.#guestStands = purpose;
-    this.#effects.push({ type: 'stopGuest', purpose });
-  }
-
-  #continueGuest(): void {
-    this.#guestStands = undefined;
-    this.#effects.push({ type: 'continueGuest' });
+    const max = this.#options.heldOutputsMax ?? limits.heldOutputsMax;
+    if (held > max) this.#isFull = true;
+    else if (held <= max / 2) this.#isFull = false;
   }
 
   #become(to: PrimaryState): void {

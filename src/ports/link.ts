@@ -71,7 +71,6 @@ export interface AckFrame {
   /** The log is held up to here (in memory or on disk, by policy). */
   readonly received: LogPosition;
   readonly appliedIcount: Icount;
-  readonly applied: LogPosition;
 }
 
 export interface ControlFrame {
@@ -89,11 +88,8 @@ export interface DiskOffer {
 
 /** Digests of a state, to be compared at a cut. */
 export interface StateDigest {
-  readonly deviceState: string;
   /** One 32-bit checksum a block of RAM, so that a difference can be named; `null`: not compared. */
   readonly ram: readonly (number | null)[];
-  /** By disk id. */
-  readonly disks?: Readonly<Record<string, string>>;
 }
 
 /** Everything the nodes say to each other that is neither log, ack nor bulk. */
@@ -119,9 +115,7 @@ export type Control =
   /** Take over now, on purpose. */
   | { readonly type: 'drill' }
   /** A frame of an older term was refused: this is the current one. */
-  | { readonly type: 'staleTerm'; readonly refused: Term; readonly current: Term }
-  /** The sender leaves on purpose: this is not a failure. */
-  | { readonly type: 'bye'; readonly reason: string };
+  | { readonly type: 'staleTerm'; readonly refused: Term; readonly current: Term };
 
 /** A seed begins: RAM and disks follow as blobs, in rounds, while the machine runs. */
 export interface SeedBegin {

@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 5;
+export const protocolVersion = 6;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -93,11 +93,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     position,
     icount: instructions,
     deviceStateBytes: natural,
-    digest: z.strictObject({
-      deviceState: nameOf,
-      ram: checksums,
-      disks: z.record(nameOf, nameOf).exactOptional(),
-    }),
+    digest: z.strictObject({ ram: checksums }),
     judgement: judged.exactOptional(),
     keep: z.strictObject({ takenAtMs: clockMs, label: sentence.exactOptional() }).exactOptional(),
   }),
@@ -133,7 +129,6 @@ const peerControlSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('powerOff'), reason: sentence, position }),
   z.strictObject({ type: z.literal('drill') }),
   z.strictObject({ type: z.literal('staleTerm'), refused: termOf, current: termOf }),
-  z.strictObject({ type: z.literal('bye'), reason: sentence }),
 ]) satisfies z.ZodType<Control>;
 
 /** 32 bytes in hexadecimal. */

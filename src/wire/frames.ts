@@ -25,11 +25,11 @@
  *        u8       u8      u48         u64                   zeroBytes: 0, or there is no payload
  *
  *  4 ack
- *      16         24               32        40
- *      +----------+----------------+---------+
- *      | received | appliedIcount  | applied |
- *      +----------+----------------+---------+
- *        u64        u64              u64
+ *      16         24               32
+ *      +----------+----------------+
+ *      | received | appliedIcount  |
+ *      +----------+----------------+
+ *        u64        u64
  *
  * All numbers are big-endian, as in the event log. A u64 holds at most 2^53-1. The length of a frame
  * is known from its message, so no length is stored. Decoding copies nothing: a payload is a view.
@@ -66,7 +66,7 @@ const headCrcs = [0, 1, 2, 3, 4].map((type) => {
 const headBytes = 16;
 const logHeadBytes = 48;
 const blobHeadBytes = 32;
-const ackBytes = 40;
+const ackBytes = 32;
 const lastFlag = 0x01;
 const zeroBytesMax = 0xffff_ffff_ffff;
 
@@ -185,7 +185,6 @@ function encodeAck(frame: AckFrame): Buffer {
   const bytes = begin(types.ack, frame.term, ackBytes, undefined);
   writeU64(bytes, frame.received, 16);
   writeU64(bytes, frame.appliedIcount, 24);
-  writeU64(bytes, frame.applied, 32);
   return seal(bytes);
 }
 
@@ -195,7 +194,6 @@ function decodeAck(bytes: Buffer, term: Term): AckFrame {
     term,
     received: readU64(bytes, 16, 'received') as LogPosition,
     appliedIcount: readU64(bytes, 24, 'appliedIcount') as Icount,
-    applied: readU64(bytes, 32, 'applied') as LogPosition,
   };
 }
 

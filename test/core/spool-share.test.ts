@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
-import { spoolShare } from '../../src/core/spool-share.ts';
+import { spoolShare } from '../../src/core/flow-control.ts';
 
 describe('the share of time that a spool asks for', () => {
   it('is nothing up to a half, and the most that may be before the spool is full', () => {

@@ -91,7 +91,7 @@ function randomValue(random: Random, depth: number): unknown {
     case 5:
       return random.text(40);
     case 6:
-      return random.pick(['cut', 'hello', 'bye', 'credit', 'proof', 'heartbeat']);
+      return random.pick(['cut', 'hello', 'seedFailed', 'credit', 'proof', 'heartbeat']);
     case 7:
       return Array.from({ length: random.upTo(5) }, () => randomValue(random, depth + 1));
     default: {
@@ -100,7 +100,7 @@ function randomValue(random: Random, depth: number): unknown {
         randomValue(random, depth + 1),
       ]);
       return {
-        type: random.pick(['bye', 'cut', 'credit', 'hello']),
+        type: random.pick(['seedFailed', 'cut', 'credit', 'hello']),
         ...Object.fromEntries(entries),
       };
     }

@@ -46,7 +46,6 @@ export function someControl(random: Random): Control {
         icount: icount(random.natural()),
         deviceStateBytes: random.natural(),
         digest: {
-          deviceState: 'abc',
           ram: Array.from({ length: random.upTo(50) }, () => random.u32()),
         },
         keep: { takenAtMs: random.natural(), label: random.text() },
@@ -62,7 +61,7 @@ export function someControl(random: Random): Control {
     case 9:
       return { type: 'staleTerm', refused: someTerm(random), current: someTerm(random) };
     default:
-      return { type: 'bye', reason: random.text() };
+      return { type: 'seedFailed', seedId: '1', reason: random.text() };
   }
 }
 
@@ -120,7 +119,6 @@ export function someMessage(random: Random): LinkMessage {
         kind: 'ack',
         received: logPosition(random.natural()),
         appliedIcount: icount(random.natural()),
-        applied: logPosition(random.natural()),
       };
     default:
       return { ...common, kind: 'control', control: someControl(random) };
@@ -180,7 +178,7 @@ export function bomb(random: Random, bytesMax: number): Buffer {
       return pack(
         random.pick([
           JSON.parse('{"type":"grant","__proto__":{"polluted":true}}') as unknown,
-          { type: 'bye', reason: 'x', constructor: 1 },
+          { type: 'seedFailed', seedId: '1', reason: 'x', constructor: 1 },
           { type: '__proto__' },
           { type: 'toString' },
         ]),

@@ -184,7 +184,7 @@ export class KeptPair {
         ...{ type: 'cut', cutId: '1', position, icount: at },
         ...(judgement === undefined ? {} : { judgement }),
         deviceStateBytes: deviceState.length,
-        digest: { deviceState: '', ram },
+        digest: { ram },
         ...(keep ? { keep: { takenAtMs: Date.now() } } : {}),
       },
       tell,

@@ -43,7 +43,7 @@ describe('control messages', () => {
       position: 1,
       icount: 2,
       deviceStateBytes: 3,
-      digest: { deviceState: 'd', ram },
+      digest: { ram },
     } as unknown as WireControl;
     const packed = packControl(cut);
     expect(packed.length).toBeLessThanOrEqual(wireLimits.controlPayloadBytes);
@@ -61,7 +61,7 @@ describe('control messages', () => {
       [{ type: 'powerOff', reason: '', position: -1 }, "'powerOff': 'position' must be a whole"],
       [{ type: 'powerOff', reason: '', position: 2 ** 53 }, "'powerOff': 'position'"],
       [{ type: 'heartbeat', sentAtMs: Number.NaN }, "'heartbeat': 'sentAtMs'"],
-      [{ type: 'bye', reason: ['x'] }, "'bye': 'reason'"],
+      [{ type: 'seedFailed', seedId: '1', reason: ['x'] }, "'seedFailed': 'reason'"],
       [{ ...cut, judgement: 'f'.repeat(50) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
       [{ ...cut, judgement: 'F'.repeat(52) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
       [{ type: 'credit', log: 1.5, bulk: 0 }, "'credit': 'log'"],
@@ -77,8 +77,12 @@ describe('control messages', () => {
 
   it('are cut, not refused, where words for people are too many', () => {
     const long = 'x'.repeat(5000);
-    const bye = unpackControl(packControl({ type: 'bye', reason: long }));
-    expect(bye).toEqual({ type: 'bye', reason: long.slice(0, wireLimits.sentenceChars) });
+    const failed = unpackControl(packControl({ type: 'seedFailed', seedId: '1', reason: long }));
+    expect(failed).toEqual({
+      type: 'seedFailed',
+      seedId: '1',
+      reason: long.slice(0, wireLimits.sentenceChars),
+    });
     const differences = Array.from({ length: 1000 }, (_, i) => `block ${i}`);
     const result = { type: 'cutResult', cutId: 'c', equal: false, differences } as const;
     const cut = { ...result, differences: differences.slice(0, wireLimits.differences) };
@@ -86,8 +90,10 @@ describe('control messages', () => {
   });
 
   it('are checked before they are sent, too', () => {
-    const wrong = { type: 'bye', reason: 7 } as unknown as WireControl;
-    expect(refusalOf(() => packControl(wrong))).toContain("Cannot send control message 'bye'");
+    const wrong = { type: 'seedFailed', seedId: '1', reason: 7 } as unknown as WireControl;
+    expect(refusalOf(() => packControl(wrong))).toContain(
+      "Cannot send control message 'seedFailed'",
+    );
   });
 
   it('cannot ask for memory that they do not bring', () => {
@@ -143,7 +149,7 @@ describe('control messages', () => {
 
   it('tell the protocol of a hello from another version, whatever else is in it', () => {
     expect(protocolOf(packr.pack({ type: 'hello', protocol: 99, shoes: 'red' }))).toBe(99);
-    expect(protocolOf(packr.pack({ type: 'bye', protocol: 99 }))).toBeUndefined();
+    expect(protocolOf(packr.pack({ type: 'seedFailed', protocol: 99 }))).toBeUndefined();
     expect(protocolOf(packr.pack('hello'))).toBeUndefined();
   });
 });

@@ -17,7 +17,6 @@ const ack: AckFrame = {
   term: term(1),
   received: logPosition(2),
   appliedIcount: icount(3),
-  applied: logPosition(4),
 };
 
 const log: LogFrame = {

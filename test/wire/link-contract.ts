@@ -49,7 +49,6 @@ export const ackFrame = (position: number): AckFrame => ({
   term: term(3),
   received: logPosition(position),
   appliedIcount: icount(0),
-  applied: logPosition(0),
 });
 
 export const controlFrame = (control: Control): ControlFrame => ({
@@ -58,7 +57,8 @@ export const controlFrame = (control: Control): ControlFrame => ({
   control,
 });
 
-const sayBye = (reason: string): ControlFrame => controlFrame({ type: 'bye', reason });
+const sayFailed = (reason: string): ControlFrame =>
+  controlFrame({ type: 'seedFailed', seedId: '1', reason });
 
 /** Collects what arrives and lets a test wait for a number of messages. */
 export class Collector {
@@ -159,7 +159,7 @@ export function describeLinkContract(
       const collector = new Collector(b);
       const sent: LinkMessage[] = [];
       for (let i = 0; i < 3000; i += 1) {
-        const message = i % 7 === 0 ? sayBye(`${i}`) : logFrame(i, Buffer.alloc(i % 900, i));
+        const message = i % 7 === 0 ? sayFailed(`${i}`) : logFrame(i, Buffer.alloc(i % 900, i));
         sent.push(message);
         a.send(message);
       }
@@ -192,28 +192,33 @@ export function describeLinkContract(
       await creditArrived(a, b);
       for (let i = 0; i < 40; i += 1) {
         a.send(logFrame(i, Buffer.alloc(200_000)));
-        if (i % 10 === 0) a.send(sayBye(`${i}`));
+        if (i % 10 === 0) a.send(sayFailed(`${i}`));
         if (i % 10 === 1) a.send(blobFrame(i, Buffer.alloc(1000)));
       }
       await collector.untilMessages(48);
-      for (const bye of [0, 10, 20, 30]) {
+      for (const number of [0, 10, 20, 30]) {
         const control = collector.messages.findIndex(
-          (m) => m.kind === 'control' && m.control.type === 'bye' && m.control.reason === `${bye}`,
+          (m) =>
+            m.kind === 'control' &&
+            m.control.type === 'seedFailed' &&
+            m.control.reason === `${number}`,
         );
-        const blob = collector.messages.findIndex((m) => m.kind === 'blob' && m.offset === bye + 1);
+        const blob = collector.messages.findIndex(
+          (m) => m.kind === 'blob' && m.offset === number + 1,
+        );
         expect(control).toBeLessThan(blob);
       }
     });
 
     it('hands over what arrived before there was a handler', async () => {
       const { a, b } = await connect();
-      a.send(sayBye('first'));
+      a.send(sayFailed('first'));
       a.send(logFrame(0));
-      a.send(sayBye('second'));
+      a.send(sayFailed('second'));
       await turns(20);
       const collector = new Collector(b);
       await collector.untilMessages(3);
-      expect(collector.messages).toEqual([sayBye('first'), logFrame(0), sayBye('second')]);
+      expect(collector.messages).toEqual([sayFailed('first'), logFrame(0), sayFailed('second')]);
     });
 
     it('sends no log or bulk before the receiver listens, and tells how much waits', async () => {
@@ -316,7 +321,7 @@ export function describeLinkContract(
       const { a, b } = await connect();
       a.send(logFrame(0)); // has no credit yet, so that what follows waits
       for (let i = 1; i <= 100; i += 1) a.send(ackFrame(i));
-      a.send(sayBye('between'));
+      a.send(sayFailed('between'));
       a.send(ackFrame(101));
       const collector = new Collector(b);
       await collector.untilMessages(4);
@@ -331,10 +336,10 @@ export function describeLinkContract(
       a.send(logFrame(0));
       await collectorB.untilMessages(1);
       a.send(logFrame(3));
-      a.send(sayBye('drained'));
+      a.send(sayFailed('drained'));
       a.close('the operator said so');
       await Promise.all([collectorA.untilClosed(), collectorB.untilClosed()]);
-      expect(collectorB.messages).toEqual([logFrame(0), logFrame(3), sayBye('drained')]);
+      expect(collectorB.messages).toEqual([logFrame(0), logFrame(3), sayFailed('drained')]);
       const reason = { code: 'closed', message: 'the operator said so' };
       expect(collectorA.closed).toEqual([{ by: 'us', ...reason }]);
       expect(collectorB.closed).toEqual([{ by: 'peer', ...reason }]);
@@ -346,10 +351,10 @@ export function describeLinkContract(
       const collectorA = new Collector(a);
       const collectorB = new Collector(b);
       await turns(5);
-      b.send(sayBye('too late'));
+      b.send(sayFailed('too late'));
       a.close('leaving');
       a.close('twice');
-      a.send(sayBye('nobody hears'));
+      a.send(sayFailed('nobody hears'));
       await Promise.all([collectorA.untilClosed(), collectorB.untilClosed()]);
       await turns(10);
       expect(collectorA.messages).toEqual([]);
@@ -404,7 +409,7 @@ export function describeLinkContract(
         const { a, b, cleanUp } = await connect();
         const collectorA = new Collector(a);
         const collectorB = new Collector(b, fail);
-        a.send(sayBye('x'));
+        a.send(sayFailed('x'));
         await Promise.all([collectorA.untilClosed(), collectorB.untilClosed()]);
         expect(collectorB.closed[0]).toMatchObject({ by: 'us', code: 'handler' });
         expect(collectorB.closed[0]?.error?.describe()).toContain('disk full');
@@ -430,7 +435,7 @@ export function describeLinkContract(
       const collector = new Collector(b);
       const before = b.status().lastReceivedAt;
       await turns(3);
-      a.send(sayBye('now'));
+      a.send(sayFailed('now'));
       await collector.untilMessages(1);
       expect(b.status().lastReceivedAt).toBeGreaterThan(before);
       expect(b.status().receivedBytes).toBeGreaterThan(0);

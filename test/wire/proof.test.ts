@@ -185,7 +185,7 @@ describe('somebody without the secret gets no link', () => {
     dialer.pass(await listener.hear('hello'));
     dialer.pass(await listener.hear('proof'));
     expect(await refusedBy(dialer)).toContain("both nodes are named 'a'");
-    listener.say({ type: 'bye', reason: 'over' });
+    listener.say({ type: 'seedFailed', seedId: '1', reason: 'over' });
     await refusedBy(listener);
   });
 

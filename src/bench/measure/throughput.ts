@@ -155,6 +155,5 @@ const ackOf = (position: number) =>
     kind: 'ack',
     term: term(1),
     received: logPosition(position),
-    applied: logPosition(position),
     appliedIcount: icount(position),
   }) as const;

@@ -1,0 +1,69 @@
+/**
+ * One claim of a term: read the arbiter, then one compare-and-set from what was read (terms.ts, 3).
+ *
+ * Contract
+ *  1. There is one outcome. A claim without an answer is `unreachable`: it may have been won, and is
+ *     recognised as won when it is repeated (terms.ts, 4).
+ *  2. An answer to another ask than the last one changes nothing.
+ */
+import type { Term } from '../base/units.ts';
+import type { Emit, NodeEvent } from './effects.ts';
+import { type ClaimStep, judgeLoss, planClaim } from './terms.ts';
+
+export type ClaimOutcome =
+  | { readonly type: 'termWon'; readonly term: Term }
+  | { readonly type: 'termLost'; readonly holder: string }
+  | { readonly type: 'arbiterUnreachable'; readonly reason: string; readonly mayPass: boolean };
+
+export interface ClaimOptions {
+  readonly expected: Term;
+  /** One life of this node. */
+  readonly holder: string;
+  /** Gives each question a number of its own. */
+  readonly nextAsk: () => number;
+  readonly emit: Emit;
+}
+
+export class Claim {
+  readonly #options: ClaimOptions;
+  #ask: number;
+  #next: Term | undefined;
+
+  constructor(options: ClaimOptions) {
+    this.#options = options;
+    this.#ask = options.nextAsk();
+    options.emit({ type: 'readArbiter', ask: this.#ask });
+  }
+
+  /** The outcome, once there is one. */
+  step(event: NodeEvent): ClaimOutcome | undefined {
+    if (!('ask' in event) || event.ask !== this.#ask) return undefined;
+    const { expected, holder, nextAsk, emit } = this.#options;
+    if (event.type === 'arbiterFailed') {
+      const { reason, mayPass } = event;
+      return { type: 'arbiterUnreachable', reason, mayPass };
+    }
+    if (event.type === 'arbiterRead' && this.#next === undefined) {
+      const plan = planClaim(event.state, expected, holder);
+      if (plan.type !== 'compareAndSet') return outcomeOf(plan);
+      this.#next = plan.next.term;
+      this.#ask = nextAsk();
+      emit({
+        ...{ type: 'compareAndSet', ask: this.#ask },
+        ...{ expected: plan.expected, next: plan.next },
+      });
+      return undefined;
+    }
+    if (event.type !== 'arbiterSet' || this.#next === undefined) return undefined;
+    if (event.result.won) return { type: 'termWon', term: this.#next };
+    return outcomeOf(judgeLoss(event.result.current, expected, holder));
+  }
+}
+
+function outcomeOf(step: Exclude<ClaimStep, { type: 'compareAndSet' }>): ClaimOutcome {
+  if (step.type === 'won') return { type: 'termWon', term: step.term };
+  return { type: 'termLost', holder: step.holder };
+}
+
+/** The node in a holder's name. */
+export const nodeOf = (holder: string): string => holder.split(':')[0] ?? holder;

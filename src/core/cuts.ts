@@ -1,0 +1,219 @@
+/**
+ * The cuts of a protected machine: compares, and cuts that are kept as snapshots.
+ *
+ * Intuition: a cut is a conversation. The machine is frozen for a moment, its copy is told what it must
+ * find there, the log behind the cut confirms it, and the copy answers what it found; a kept one is
+ * answered once more, when it is in the store. Whoever asked waits for all of that, and any of it may
+ * end with a backup that is lost.
+ *
+ * Contract
+ *  1. One cut at a time, in the order in which they were asked for.
+ *  2. A cut that is to be kept waits until the one before it is stored; a compare need not.
+ *  3. Everybody who asked gets one answer. A cut that was not confirmed is no answer but a refusal,
+ *     whatever the copy said.
+ *  4. By policy a cut is kept every `everyMs` while the machine is protected; one that is due while the
+ *     one before is not stored is left out.
+ *  5. Each cut has a number of its own, whatever became of the ones before: what is said late of an
+ *     older one changes nothing.
+ */
+import { limits } from '../base/limits.ts';
+import type { Millis, Term } from '../base/units.ts';
+import type { Control, CutResult, Kept, SnapshotResult } from '../ports/link.ts';
+import type { CutOrder } from '../ports/machine.ts';
+import type { Answer, LinkId } from './effects.ts';
+
+/** Who wants a cut. */
+export type CutOrigin =
+  | { readonly by: 'operator'; readonly ask: number }
+  | { readonly by: 'backup'; readonly link: LinkId; readonly requestId: string }
+  | { readonly by: 'policy' };
+
+export interface WantedCut {
+  readonly origin: CutOrigin;
+  /** It is to be kept, not only compared. */
+  readonly keep?: { readonly label?: string } | undefined;
+}
+
+export interface AnsweredCut {
+  readonly origin: CutOrigin;
+  readonly answer: Answer;
+}
+
+interface Making {
+  readonly wanted: WantedCut;
+  readonly cutId: string;
+  isConfirmed: boolean;
+  found: Pick<CutResult, 'equal' | 'differences'> | undefined;
+}
+
+export class Cuts {
+  readonly #everyMs: number | undefined;
+  readonly #waiting: WantedCut[] = [];
+  #making: Making | undefined;
+  /** A cut that the copy stores, which may take longer than its compare. */
+  #storing: { readonly cutId: string; readonly origin: CutOrigin } | undefined;
+  #dueAt: number | undefined;
+  #number = 0;
+
+  constructor(everyMs: number | undefined) {
+    this.#everyMs = everyMs;
+  }
+
+  want(wanted: WantedCut): void {
+    this.#waiting.push(wanted);
+  }
+
+  timer(now: Millis, isProtected: boolean): void {
+    if (this.#everyMs === undefined) return;
+    this.#dueAt ??= now + this.#everyMs;
+    if (now < this.#dueAt) return;
+    this.#dueAt = now + this.#everyMs;
+    const isOnItsWay = [this.#making?.wanted, ...this.#waiting].some(
+      (wanted) => wanted?.origin.by === 'policy',
+    );
+    if (!isProtected || this.#storing !== undefined || isOnItsWay) return;
+    this.want({ origin: { by: 'policy' }, keep: {} });
+  }
+
+  /** The cut to be made now, if there is one. */
+  next(term: Term): CutOrder | undefined {
+    const wanted = this.#waiting[0];
+    if (wanted === undefined || this.#making !== undefined) return undefined;
+    if (wanted.keep !== undefined && this.#storing !== undefined) return undefined;
+    this.#waiting.shift();
+    this.#number += 1;
+    const cutId = `${term}.${this.#number}`;
+    this.#making = { wanted, cutId, isConfirmed: false, found: undefined };
+    if (wanted.keep !== undefined) this.#storing = { cutId, origin: wanted.origin };
+    return { cutId, number: this.#number, keep: wanted.keep };
+  }
+
+  /** The machine has made the cut, and the log behind it was looked at. */
+  ended(cutId: string, problem: string | undefined): AnsweredCut[] {
+    const making = this.#making;
+    if (making?.cutId !== cutId) return [];
+    making.isConfirmed = true;
+    if (problem === undefined) return this.#finishIfDone(making);
+    this.#making = undefined;
+    if (this.#storing?.cutId === cutId) this.#storing = undefined;
+    return [{ origin: making.wanted.origin, answer: refusal('cut', problem) }];
+  }
+
+  /** What the copy found. */
+  result({ cutId, equal, differences }: CutResult): AnsweredCut[] {
+    const making = this.#making;
+    if (making?.cutId !== cutId) return [];
+    making.found = { equal, differences };
+    return this.#finishIfDone(making);
+  }
+
+  /** What became of a cut that was to be kept. */
+  kept({ cutId, snapshot, problem }: Kept): AnsweredCut[] {
+    const storing = this.#storing;
+    if (storing?.cutId !== cutId) return [];
+    this.#storing = undefined;
+    const answer: Answer =
+      snapshot === undefined
+        ? refusal('store', problem ?? 'The backup kept no snapshot')
+        : { type: 'kept', snapshot };
+    return [{ origin: storing.origin, answer }];
+  }
+
+  /** There is no copy any more: nothing that was asked will come to anything. */
+  lost(reason: string): AnsweredCut[] {
+    const answer = refusal('cut', reason);
+    const origins = [
+      ...(this.#storing === undefined ? [] : [this.#storing.origin]),
+      ...(this.#making === undefined || this.#making.wanted.keep !== undefined
+        ? []
+        : [this.#making.wanted.origin]),
+      ...this.#waiting.map(({ origin }) => origin),
+    ];
+    this.#waiting.length = 0;
+    this.#making = undefined;
+    this.#storing = undefined;
+    return origins.map((origin) => ({ origin, answer }));
+  }
+
+  #finishIfDone(making: Making): AnsweredCut[] {
+    const { wanted, isConfirmed, found } = making;
+    if (!isConfirmed || found === undefined) return [];
+    this.#making = undefined;
+    // Of one that is kept the store has the last word.
+    if (wanted.keep !== undefined) return [];
+    return [{ origin: wanted.origin, answer: { type: 'compared', ...found } }];
+  }
+}
+
+/**
+ * Snapshots that a backup was asked for: it asks its primary, which makes the cut and says what became of it.
+ *
+ *   backup                              primary
+ *     snapshotRequest {requestId, label?}  ->
+ *                                       <-     cut {.., keep}, as for any snapshot
+ *     kept                              ->
+ *                                       <-     snapshotResult {requestId, snapshot? | problem?}
+ */
+export class SnapshotRequests {
+  readonly #waiting = new Map<string, number>();
+  #next = 1;
+
+  /** The request to send, or why there is none. */
+  ask(ask: number, label: string | undefined): Control | Extract<Answer, { type: 'refused' }> {
+    const { size } = this.#waiting;
+    if (size >= limits.snapshotRequestsMax) {
+      return {
+        ...refusal(
+          'resources',
+          `${size} snapshots were asked for already, and wait for the primary`,
+        ),
+        ...{ mayPass: true, hint: 'wait for them: each is a cut of its own' },
+      };
+    }
+    const requestId = String(this.#next);
+    this.#next += 1;
+    this.#waiting.set(requestId, ask);
+    const named = label === undefined ? {} : { label };
+    return { type: 'snapshotRequest', requestId, ...named };
+  }
+
+  /** The primary's answer, and who waits for it. One that nobody waits for is passed over. */
+  take({ requestId, snapshot, problem }: SnapshotResult): { ask: number; answer: Answer }[] {
+    const ask = this.#waiting.get(requestId);
+    this.#waiting.delete(requestId);
+    if (ask === undefined) return [];
+    if (snapshot !== undefined) return [{ ask, answer: { type: 'kept', snapshot } }];
+    return [{ ask, answer: refusal('store', problem ?? 'The primary kept no snapshot') }];
+  }
+
+  /** The link is over: no answer will come. */
+  lost(reason: string): { ask: number; answer: Answer }[] {
+    const asks = [...this.#waiting.values()];
+    this.#waiting.clear();
+    return asks.map((ask) => ({ ask, answer: linkEnded(reason) }));
+  }
+}
+
+/** What whoever asks a backup is told when its primary is gone. */
+export const linkEnded = (reason: string): Answer => ({
+  ...refusal(
+    'link',
+    `The link to the primary ended before it said that a snapshot was kept: ${reason}`,
+  ),
+  ...{ mayPass: true, hint: '`understudy snapshot ls` tells whether it was kept all the same' },
+});
+
+/** What the backup is told that asked for a snapshot. */
+export function resultOf(requestId: string, answer: Answer): SnapshotResult {
+  const type = 'snapshotResult';
+  if (answer.type === 'kept') return { type, requestId, snapshot: answer.snapshot };
+  const problem = answer.type === 'refused' ? answer.problem : 'The primary kept no snapshot';
+  return { type, requestId, problem };
+}
+
+function refusal(
+  code: Extract<Answer, { type: 'refused' }>['code'],
+  problem: string,
+): Extract<Answer, { type: 'refused' }> {
+  return { type: 'refused', code, problem };
+}

@@ -1,0 +1,144 @@
+/**
+ * What a node is told, and what it is to do: the two alphabets of src/core/node.ts.
+ *
+ * Links are named by numbers, which the driver gives. An `ask` is a question that somebody waits for the
+ * answer of; its number is its asker's.
+ */
+import type { Epoch, Term } from '../base/units.ts';
+import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
+import type { Cut, Hello, LinkMessage } from '../ports/link.ts';
+import type { CopyReport, CutOrder, MachineReport, RecordedRun } from '../ports/machine.ts';
+import type { DetectorEffect } from './failure-detector.ts';
+
+export type LinkId = number;
+
+/** What a core may be told of the peer by its hello. */
+export type PeerHello = Pick<Hello, 'node' | 'term' | 'standing'>;
+
+/** What this node has on its disks, as far as it matters for what it may do without a machine. */
+export interface DisksSeen {
+  /** The machine of the term asked for was kept here, to go on from. */
+  readonly canRestart: boolean;
+  /** The last term of which all acknowledged log is here; 0: none. */
+  readonly logged: Term;
+  /** Why this node must not boot what it has. */
+  readonly problem?: string | undefined;
+}
+
+export type NodeEvent =
+  | { readonly type: 'timer' }
+  // the arbiter, each by the number it was asked with
+  | { readonly type: 'arbiterRead'; readonly ask: number; readonly state: ArbiterState | undefined }
+  | { readonly type: 'arbiterSet'; readonly ask: number; readonly result: CompareAndSetResult }
+  /** `mayPass`: it only does not answer now. */
+  | {
+      readonly type: 'arbiterFailed';
+      readonly ask: number;
+      readonly reason: string;
+      readonly mayPass: boolean;
+    }
+  // the peer; without a link it does not answer
+  | { readonly type: 'dialled'; readonly link?: LinkId; readonly hello?: PeerHello }
+  | { readonly type: 'linkOpened'; readonly link: LinkId; readonly hello: PeerHello }
+  | { readonly type: 'linkClosed'; readonly link: LinkId; readonly reason: string }
+  | { readonly type: 'message'; readonly link: LinkId; readonly message: LinkMessage }
+  // this node's disks
+  | ({ readonly type: 'disksSeen' } & DisksSeen)
+  | { readonly type: 'remembered'; readonly term: Term }
+  | { readonly type: 'notRemembered'; readonly term: Term; readonly reason: string }
+  // the machine
+  | { readonly type: 'booted' }
+  | { readonly type: 'notBooted'; readonly reason: string }
+  | Exclude<MachineReport, { type: 'gone' }>
+  | Exclude<CopyReport, { type: 'gone' }>
+  /** Nothing is left of the machine, or of the copy. */
+  | { readonly type: 'gone' }
+  // people and programs
+  | { readonly type: 'asked'; readonly ask: number; readonly for: Wish };
+
+export type Wish =
+  | { readonly wish: 'compare' }
+  | { readonly wish: 'snapshot'; readonly label?: string | undefined }
+  | { readonly wish: 'drill' };
+
+export type Answer =
+  | { readonly type: 'compared'; readonly equal: boolean; readonly differences: readonly string[] }
+  | { readonly type: 'kept'; readonly snapshot: string }
+  | { readonly type: 'begun' }
+  | {
+      readonly type: 'refused';
+      readonly code: 'cut' | 'store' | 'link' | 'takeover' | 'resources';
+      readonly problem: string;
+      readonly hint?: string;
+      readonly mayPass?: boolean;
+    };
+
+export type NodeEffect =
+  // the arbiter
+  | { readonly type: 'readArbiter'; readonly ask: number }
+  | {
+      readonly type: 'compareAndSet';
+      readonly ask: number;
+      readonly expected: ArbiterState | undefined;
+      readonly next: ArbiterState;
+    }
+  // the peer
+  | { readonly type: 'dialPeer' }
+  | { readonly type: 'send'; readonly link: LinkId; readonly message: LinkMessage }
+  | { readonly type: 'closeLink'; readonly link: LinkId; readonly reason: string }
+  // this node's disks; `term`: the last one that the arbiter gave
+  | { readonly type: 'lookAtDisks'; readonly term: Term }
+  /** Durably: the machine is going to speak in this term. */
+  | { readonly type: 'remember'; readonly term: Term }
+  // the machine
+  | { readonly type: 'boot'; readonly term: Term }
+  | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
+  /** All outputs up to and including this number may leave. */
+  | { readonly type: 'release'; readonly through: number }
+  | { readonly type: 'slowDown'; readonly share: number }
+  | { readonly type: 'stop' }
+  | { readonly type: 'go' }
+  | { readonly type: 'seed'; readonly seedId: string; readonly link: LinkId }
+  | { readonly type: 'ship'; readonly link: LinkId; readonly term: Term; readonly run: RecordedRun }
+  | ({ readonly type: 'cut' } & CutOrder)
+  | { readonly type: 'sendCut'; readonly link: LinkId; readonly cutId: string }
+  /** A word of the backup for the seed that is on its way. */
+  | { readonly type: 'tellSeed'; readonly message: LinkMessage }
+  | { readonly type: 'destroyMachine'; readonly reason: string }
+  // the copy
+  | { readonly type: 'makeCopy'; readonly link: LinkId; readonly term: Term }
+  | { readonly type: 'feed'; readonly message: LinkMessage }
+  | { readonly type: 'compare'; readonly cut: Cut }
+  | { readonly type: 'copyGranted' }
+  | { readonly type: 'takeOver'; readonly term: Term }
+  | { readonly type: 'followPowerOff' }
+  | { readonly type: 'discardCopy'; readonly reason: string }
+  // what people see
+  | { readonly type: 'answer'; readonly ask: number; readonly answer: Answer }
+  | { readonly type: 'became'; readonly role: 'primary' | 'backup' | 'none'; readonly term: Term }
+  | { readonly type: 'changed'; readonly from: string; readonly to: string }
+  /** `undefined`: nothing is waited for any more. */
+  | { readonly type: 'waiting'; readonly reason: string | undefined }
+  | { readonly type: 'noted'; readonly what: Note }
+  /** The node is done: the guest is off. */
+  | { readonly type: 'leave' }
+  /** The node cannot go on: a person has to look. */
+  | { readonly type: 'fail'; readonly reason: string };
+
+/** What is worth a line for people, and decides nothing. */
+export type Note =
+  | Exclude<DetectorEffect, { type: 'sendHeartbeat' | 'suspect' }>
+  | { readonly type: 'backupLost'; readonly reason: string }
+  | { readonly type: 'primaryLost'; readonly reason: string }
+  | {
+      readonly type: 'cutCompared';
+      readonly equal: boolean;
+      readonly differences: readonly string[];
+    }
+  | { readonly type: 'notKept'; readonly reason: string }
+  | { readonly type: 'notRemembered'; readonly term: Term; readonly reason: string }
+  | { readonly type: 'guestStands'; readonly reason: string }
+  | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number };
+
+/** Where effects are put. */
+export type Emit = (effect: NodeEffect) => void;

@@ -1,0 +1,370 @@
+/**
+ * A node: one process that looks for its place, and is primary or backup of a pair as the arbiter decides,
+ * until its guest switches itself off.
+ *
+ * This is all of the protocol that a node has: what it is told goes in, what it is to do comes out. A driver
+ * does it, and says what became of it; it decides nothing. src/node drives it with real machines, sim/ with
+ * simulated ones.
+ *
+ * Contract
+ *  1. Effects are performed in their order, before the next event is stepped. Whoever dies between two of
+ *     them has kept every promise.
+ *  2. A term that was won is remembered before the machine speaks in it: before it boots, and before its
+ *     gate opens after a takeover or a claim. A disk that does not take it is asked again until it does.
+ *  3. One machine or copy at a time: the next begins when nothing is left of the one before (`gone`).
+ *  4. From the claim of a term, or a grant, until its machine speaks a node tells its peer that it may come
+ *     (`standing`, membership.ts).
+ *  5. Whoever asks gets one answer.
+ *  6. After `leave` or `fail` nothing is emitted any more.
+ */
+import { limits } from '../base/limits.ts';
+import { type Millis, type Term, term as toTerm } from '../base/units.ts';
+import type { Standing } from '../ports/link.ts';
+import { type BackupEnd, BackupNode } from './backup-node.ts';
+import { Claim, type ClaimOutcome } from './claim.ts';
+import type { Answer, NodeEffect, NodeEvent, Wish } from './effects.ts';
+import type { DetectorOptions } from './failure-detector.ts';
+import { nothing, type Place, PlaceSearch } from './place.ts';
+import { type PrimaryEnd, PrimaryNode } from './primary-node.ts';
+import { type Rules, rules as soundRules } from './rules.ts';
+
+export interface NodeOptions {
+  readonly node: string;
+  /** One life of this node: its name and something that differs at each start. */
+  readonly holder: string;
+  /** The last term in which its machine spoke, as it is on its disk; 0: none. */
+  readonly spoken: Term;
+  /** The operator's word that the other node is gone; for the first machine only. */
+  readonly startAnew: boolean;
+  /** The first machine was prepared: it must not join another one. */
+  readonly isPrepared: boolean;
+  readonly ack: 'received' | 'durable';
+  readonly onBackupLost: 'runAlone' | 'hold';
+  readonly epochMs: number;
+  readonly detector: DetectorOptions;
+  /** A cut is kept so often; `undefined`: when asked only. */
+  readonly snapshotEveryMs?: number | undefined;
+  /** How long this node leaves it to a peer with all of the log to go on. */
+  readonly restartWaitMs: number;
+  /** @default limits.heldOutputsMax */
+  readonly heldOutputsMax?: number;
+  /** Other ones are for the simulator. */
+  readonly rules?: Rules;
+}
+
+type Role =
+  | { readonly kind: 'seeking'; readonly search: PlaceSearch }
+  /** A won term is being remembered, or its machine is being started. */
+  | { readonly kind: 'booting'; readonly term: Term }
+  | { readonly kind: 'primary'; readonly primary: PrimaryNode }
+  | { readonly kind: 'backup'; readonly backup: BackupNode }
+  /** Nothing is to be left of what was here. */
+  | { readonly kind: 'clearing'; readonly then: 'seek' | 'leave'; readonly pauseMs: number }
+  | { readonly kind: 'pausing'; readonly until: Millis }
+  | { readonly kind: 'left' };
+
+/** A term that is to be on the disk before anything is said in it. */
+interface Remembering {
+  readonly term: Term;
+  readonly then: (now: Millis) => void;
+  /** When a disk that refused is asked again. */
+  againAt: number;
+}
+
+export class NodeCore {
+  readonly #options: NodeOptions;
+  readonly #rules: Rules;
+  #role: Role;
+  #effects: NodeEffect[] = [];
+  #spoken: Term;
+  #knownTerm: Term = toTerm(0);
+  #isFirst = true;
+  #asks = 0;
+  #claim:
+    | { readonly claim: Claim; readonly done: (outcome: ClaimOutcome, now: Millis) => void }
+    | undefined;
+  #remembering: Remembering | undefined;
+  /** The machine, or the copy, that was here is gone. */
+  #isGone = true;
+
+  /** Begins to look for its place at the first step. */
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.#rules = options.rules ?? soundRules;
+    this.#spoken = options.spoken;
+    this.#role = { kind: 'pausing', until: 0 as Millis };
+  }
+
+  get role(): 'primary' | 'backup' | 'none' {
+    const { kind } = this.#role;
+    return kind === 'primary' || kind === 'backup' ? kind : 'none';
+  }
+
+  /** Of its half of the protocol; a node without one seeks, boots, or is done. */
+  get state(): string {
+    const role = this.#role;
+    if (role.kind === 'primary') return role.primary.state;
+    return role.kind === 'backup' ? role.backup.state : role.kind;
+  }
+
+  /** As a primary the term that it speaks in, otherwise the last one that it knows of. */
+  get term(): Term {
+    const role = this.#role;
+    return role.kind === 'primary' ? role.primary.term : this.#knownTerm;
+  }
+
+  get spoken(): Term {
+    return this.#spoken;
+  }
+
+  /** What the peer is told by a hello; what is logged only the disk knows. */
+  get standing(): Omit<Standing, 'logged'> {
+    const role = this.#role;
+    const spoken = this.#spoken;
+    if (role.kind === 'primary') return { role: 'primary', isGranted: false, spoken };
+    if (role.kind === 'backup') {
+      return { role: 'backup', isGranted: role.backup.isGranted, spoken };
+    }
+    const isComing = role.kind === 'booting' || (role.kind === 'seeking' && role.search.isClaiming);
+    return { role: nothing.role, isGranted: isComing, spoken };
+  }
+
+  step(event: NodeEvent, now: Millis): NodeEffect[] {
+    this.#effects = [];
+    if (this.#role.kind !== 'left') this.#take(event, now);
+    this.#goOnIfCleared(now);
+    return this.#effects;
+  }
+
+  #take(event: NodeEvent, now: Millis): void {
+    const role = this.#role;
+    if (event.type === 'gone') this.#isGone = true;
+    if (event.type === 'timer') this.#rememberAgain(now);
+    if (event.type === 'remembered' || event.type === 'notRemembered') {
+      this.#tookNote(event, now);
+      return;
+    }
+    const outcome = this.#claim?.claim.step(event);
+    if (outcome !== undefined) this.#claimed(outcome, now);
+    if (this.#role !== role) return;
+    switch (role.kind) {
+      case 'seeking': {
+        this.#refuse(event);
+        const place = role.search.step(event, now);
+        this.#knownTerm = role.search.knownTerm;
+        if (place !== undefined) this.#settle(place, now);
+        return;
+      }
+      case 'booting':
+        this.#refuse(event);
+        if (event.type === 'booted') this.#becomePrimary(role.term, true);
+        if (event.type === 'notBooted') this.#fail(event.reason);
+        return;
+      case 'primary':
+        role.primary.step(event, now);
+        return;
+      case 'backup':
+        this.#refuseLink(event);
+        if (event.type === 'tookOver') this.#tookOver(role.backup);
+        else role.backup.step(event, now);
+        return;
+      case 'pausing':
+        this.#refuse(event);
+        if (event.type === 'timer' && now >= role.until) this.#seek();
+        return;
+      case 'clearing':
+        this.#refuse(event);
+        return;
+      case 'left':
+        return;
+    }
+  }
+
+  #seek(): void {
+    const { node, holder, startAnew, restartWaitMs } = this.#options;
+    const search = new PlaceSearch({
+      ...{ node, holder, restartWaitMs, spoken: this.#spoken },
+      startAnew: startAnew && this.#isFirst,
+      choose: this.#rules.choose,
+      nextAsk: this.#nextAsk,
+      emit: this.#emit,
+    });
+    this.#become({ kind: 'seeking', search }, this.#knownTerm);
+  }
+
+  #settle(place: Place, now: Millis): void {
+    if (place.type === 'fail') {
+      this.#fail(place.reason);
+      return;
+    }
+    if (place.type === 'boot') {
+      const { term } = place;
+      this.#become({ kind: 'booting', term }, term);
+      // Known after a loss of power, before the machine speaks in it.
+      this.#remember(term, () => this.#emit({ type: 'boot', term }));
+      return;
+    }
+    const { link, hello } = place;
+    if (this.#options.isPrepared && this.#isFirst) {
+      this.#emit({ type: 'closeLink', link, reason: 'it was to go on from a snapshot' });
+      this.#fail('The pair has a primary: no other can be started');
+      return;
+    }
+    const { ack, detector } = this.#options;
+    this.#isGone = false;
+    this.#emit({ type: 'became', role: 'backup', term: hello.term });
+    const backup = new BackupNode(
+      {
+        ...{ link, hello, ack, detector, rules: this.#rules, emit: this.#emit },
+        claim: (expected) =>
+          this.#claimTerm(expected, (outcome, at) => backup.claimed(outcome, at)),
+        onEnd: (outcome, pauseMs) => this.#backupEnded(outcome, pauseMs),
+      },
+      now,
+    );
+    this.#knownTerm = hello.term;
+    this.#role = { kind: 'backup', backup };
+  }
+
+  #becomePrimary(term: Term, isRemembered: boolean): PrimaryNode {
+    const { epochMs, onBackupLost, detector, snapshotEveryMs, heldOutputsMax } = this.#options;
+    const primary: PrimaryNode = new PrimaryNode({
+      ...{ term, isRemembered, epochMs, onBackupLost, detector, snapshotEveryMs },
+      ...(heldOutputsMax === undefined ? {} : { heldOutputsMax }),
+      ...{ rules: this.#rules, emit: this.#emit },
+      claim: (expected) =>
+        this.#claimTerm(expected, (outcome, now) => this.#claimedAsPrimary(primary, outcome, now)),
+      onEnd: (outcome) => this.#primaryEnded(outcome),
+    });
+    this.#isFirst = false;
+    this.#isGone = false;
+    this.#become({ kind: 'primary', primary }, term);
+    return primary;
+  }
+
+  /** The copy was proven: from here on these are the newest disks. */
+  #tookOver(backup: BackupNode): void {
+    const { wonTerm } = backup;
+    if (wonTerm === undefined) throw new Error('a takeover without a term');
+    backup.tookOver();
+    const primary = this.#becomePrimary(wonTerm, false);
+    this.#remember(wonTerm, (now) => primary.remembered(now));
+  }
+
+  #claimedAsPrimary(primary: PrimaryNode, outcome: ClaimOutcome, now: Millis): void {
+    if (outcome.type === 'termWon') {
+      this.#remember(outcome.term, (at) => primary.claimed(outcome, at));
+    } else primary.claimed(outcome, now);
+  }
+
+  #claimTerm(expected: Term, done: (outcome: ClaimOutcome, now: Millis) => void): void {
+    const { holder } = this.#options;
+    const claim = new Claim({ expected, holder, nextAsk: this.#nextAsk, emit: this.#emit });
+    this.#claim = { claim, done };
+  }
+
+  #claimed(outcome: ClaimOutcome, now: Millis): void {
+    const done = this.#claim?.done;
+    this.#claim = undefined;
+    done?.(outcome, now);
+  }
+
+  #remember(term: Term, then: (now: Millis) => void): void {
+    this.#remembering = { term, then, againAt: Number.POSITIVE_INFINITY };
+    this.#emit({ type: 'remember', term });
+  }
+
+  #rememberAgain(now: Millis): void {
+    const remembering = this.#remembering;
+    if (remembering === undefined || now < remembering.againAt) return;
+    remembering.againAt = Number.POSITIVE_INFINITY;
+    this.#emit({ type: 'remember', term: remembering.term });
+  }
+
+  #tookNote(
+    event: Extract<NodeEvent, { type: 'remembered' | 'notRemembered' }>,
+    now: Millis,
+  ): void {
+    const remembering = this.#remembering;
+    if (event.type === 'remembered') this.#spoken = event.term;
+    if (remembering?.term !== event.term) return;
+    if (event.type === 'notRemembered') {
+      remembering.againAt = now + limits.rememberRetryMs;
+      const { type, term, reason } = event;
+      this.#emit({ type: 'noted', what: { type, term, reason } });
+      return;
+    }
+    this.#remembering = undefined;
+    remembering.then(now);
+  }
+
+  #primaryEnded(outcome: PrimaryEnd): void {
+    this.#clear(outcome === 'poweredOff' ? 'leave' : 'seek', 0);
+  }
+
+  #backupEnded(outcome: BackupEnd, pauseMs: number): void {
+    if (outcome === 'poweredOff') this.#clear('leave', 0);
+    else this.#clear('seek', Math.max(limits.dialRetryMs, pauseMs));
+  }
+
+  /** What was here ends; a copy that was discarded before may be gone already. */
+  #clear(then: 'seek' | 'leave', pauseMs: number): void {
+    const { term } = this;
+    this.#claim = undefined;
+    this.#remembering = undefined;
+    this.#become({ kind: 'clearing', then, pauseMs }, term);
+  }
+
+  #goOnIfCleared(now: Millis): void {
+    const role = this.#role;
+    if (role.kind !== 'clearing' || !this.#isGone) return;
+    if (role.then === 'leave') {
+      this.#emit({ type: 'leave' });
+      this.#role = { kind: 'left' };
+    } else this.#role = { kind: 'pausing', until: (now + role.pauseMs) as Millis };
+  }
+
+  /** Who has no primary here to join or to ask is told so. */
+  #refuse(event: NodeEvent): void {
+    this.#refuseLink(event);
+    if (event.type !== 'asked') return;
+    this.#emit({
+      type: 'answer',
+      ask: event.ask,
+      answer: refusalOf(event.for, this.#options.node),
+    });
+  }
+
+  #refuseLink(event: NodeEvent): void {
+    if (event.type !== 'linkOpened') return;
+    this.#emit({ type: 'closeLink', link: event.link, reason: 'this node is not primary' });
+  }
+
+  #fail(reason: string): void {
+    this.#emit({ type: 'fail', reason });
+    this.#role = { kind: 'left' };
+  }
+
+  #become(role: Role, term: Term): void {
+    const before = this.role;
+    this.#knownTerm = term;
+    this.#role = role;
+    if (this.role !== before) this.#emit({ type: 'became', role: this.role, term });
+  }
+
+  readonly #emit = (effect: NodeEffect): void => {
+    this.#effects.push(effect);
+  };
+
+  readonly #nextAsk = (): number => {
+    this.#asks += 1;
+    return this.#asks;
+  };
+}
+
+function refusalOf({ wish }: Wish, node: string): Answer {
+  const type = 'refused';
+  if (wish === 'drill') return { type, code: 'takeover', problem: 'This node is not primary' };
+  if (wish === 'compare') return { type, code: 'cut', problem: 'This node is not primary' };
+  return { type, code: 'cut', problem: `Node '${node}' has no primary to ask for a snapshot` };
+}

@@ -1,0 +1,107 @@
+/** What the primary's half of the protocol (primary.ts) is told, what it answers, and its states. */
+import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
+
+export type PrimaryEvent =
+  /** Outputs of the guest reached the gate, over all channels. */
+  | { readonly type: 'outputs'; readonly count: number }
+  /** A marker came back at this position; everything before it has been given to the link. */
+  | {
+      readonly type: 'markerSeen';
+      readonly epoch: Epoch;
+      readonly position: LogPosition;
+      readonly icount: Icount;
+    }
+  | { readonly type: 'backupJoined'; readonly backup: string }
+  /** The backup holds the state of a cut and the log after it, and executes. */
+  | { readonly type: 'backupReady' }
+  | { readonly type: 'ack'; readonly position: LogPosition }
+  /** The link broke, was silent for too long, or the seed failed. */
+  | { readonly type: 'backupLost'; readonly reason: string }
+  /** It works, and flow control gave it up. */
+  | { readonly type: 'backupTooSlow'; readonly reason: string }
+  /** The term that it began in is on this node's disk. */
+  | { readonly type: 'remembered' }
+  | { readonly type: 'termWon'; readonly term: Term }
+  | { readonly type: 'termLost'; readonly holder: string }
+  | { readonly type: 'arbiterUnreachable'; readonly reason: string }
+  /** A message or hello spoke of this term. */
+  | { readonly type: 'termHeard'; readonly term: Term }
+  /** An operator wants the backup to take over. */
+  | { readonly type: 'drill' }
+  /** After `stopGuest`: the guest stands, and all its log was given to the link. */
+  | { readonly type: 'guestStopped'; readonly logEnd: LogPosition }
+  /** After `stopGuest`: it could not be stopped with its whole log, and runs. */
+  | { readonly type: 'guestNotStopped'; readonly reason: string }
+  /** The guest powered itself off: not a failure. */
+  | { readonly type: 'guestPoweredOff'; readonly logEnd: LogPosition }
+  | { readonly type: 'machineFailed'; readonly reason: string }
+  | { readonly type: 'timer' };
+
+export type PrimaryEffect =
+  /** `isAwaited`: an output or the grant waits for it. */
+  | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
+  /** All outputs up to and including this number may leave. */
+  | { readonly type: 'release'; readonly through: number }
+  | { readonly type: 'seed'; readonly backup: string }
+  | { readonly type: 'refuseBackup'; readonly backup: string; readonly reason: string }
+  /** Tells the backup that it may take over from here on. */
+  | { readonly type: 'grant' }
+  /** Tells the backup to take over now; everything it needs was acknowledged. */
+  | { readonly type: 'handOver' }
+  | { readonly type: 'dropBackup'; readonly reason: string }
+  /** Asks the arbiter for the term after `expected`. */
+  | { readonly type: 'claimTerm'; readonly expected: Term }
+  /** The guest executes nothing until `continueGuest`. */
+  | { readonly type: 'stopGuest' }
+  | { readonly type: 'continueGuest' }
+  | { readonly type: 'changed'; readonly from: PrimaryState; readonly to: PrimaryState }
+  | { readonly type: 'destroyMachine'; readonly reason: string }
+  | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'termLost' | 'failed' };
+
+export type PrimaryState =
+  /** The machine runs, and its term is not on the disk yet. */
+  | { readonly kind: 'remembering' }
+  | { readonly kind: 'alone' }
+  /** `silent`: the gate is closed meanwhile, because the policy is to hold. */
+  | { readonly kind: 'seeding'; readonly backup: string; readonly silent: boolean }
+  /** The backup is ready; the grant waits for this marker. */
+  | {
+      readonly kind: 'granting';
+      readonly backup: string;
+      readonly silent: boolean;
+      readonly marker: Epoch | undefined;
+    }
+  | { readonly kind: 'protected'; readonly backup: string }
+  /** A granted backup is gone or a newer term was heard of; nothing leaves until a term is won. */
+  | {
+      readonly kind: 'claiming';
+      readonly retryAt: Millis | undefined;
+      readonly then: 'alone' | 'holding';
+      /** Why the backup, which knows nothing of the claim, is dropped by a won one. */
+      readonly dropping: string | undefined;
+    }
+  /** The term is won, and by policy nothing leaves without a backup. */
+  | { readonly kind: 'holding' }
+  /** A drill: `logEnd` once the guest stands, `told` once the backup was told. */
+  | {
+      readonly kind: 'handingOver';
+      readonly backup: string;
+      readonly since: Millis;
+      readonly logEnd: LogPosition | undefined;
+      readonly told: boolean;
+    }
+  /** The guest is off; its last outputs wait for their acknowledgement. */
+  | { readonly kind: 'poweringOff'; readonly since: Millis; readonly logEnd: LogPosition }
+  | { readonly kind: 'ended' };
+
+export interface PrimaryOptions {
+  /** The term this node holds when it starts. */
+  readonly term: Term;
+  /** Whether that is on this node's disk already. @default true */
+  readonly isRemembered?: boolean;
+  readonly epochMs: number;
+  /** @default limits.heldOutputsMax */
+  readonly heldOutputsMax?: number;
+  /** What happens when a granted backup is lost and the term is won: go on, or stay silent. */
+  readonly onBackupLost: 'runAlone' | 'hold';
+}

@@ -1,0 +1,420 @@
+/**
+ * A node as primary: the primary's half of the protocol (primary.ts) with its one backup, the flow
+ * control of that, the cuts, and the machine's work, put together.
+ *
+ * Contract
+ *  1. A backup that is dropped is told so by the end of its link, and so is everybody who waited for it.
+ *  2. The guest is slowed down by what most asks for it: the backup's spool, its lag, outputs that wait.
+ *  3. A guest that does not go on is tried again; one that still does not is no machine.
+ */
+import { limits } from '../base/limits.ts';
+import { type LogPosition, logPosition, type Millis, type Term } from '../base/units.ts';
+import type { Control, LinkMessage } from '../ports/link.ts';
+import type { RecordedRun } from '../ports/machine.ts';
+import type { ClaimOutcome } from './claim.ts';
+import { type AnsweredCut, type CutOrigin, type Cuts, resultOf } from './cuts.ts';
+import type { Answer, Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
+import type { DetectorOptions } from './failure-detector.ts';
+import { MachineWork } from './machine-work.ts';
+import type { PrimaryCore } from './primary.ts';
+import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
+import type { Rules } from './rules.ts';
+import { ServedBackup } from './served-backup.ts';
+
+export interface PrimaryNodeOptions extends PrimaryOptions {
+  readonly detector: DetectorOptions;
+  /** A cut is kept so often; `undefined`: when asked only. */
+  readonly snapshotEveryMs: number | undefined;
+  readonly rules: Rules;
+  readonly emit: Emit;
+  readonly claim: (expected: Term) => void;
+  readonly onEnd: (outcome: PrimaryEnd, now: Millis) => void;
+}
+
+export type PrimaryEnd = Extract<PrimaryEffect, { type: 'end' }>['outcome'];
+
+export class PrimaryNode {
+  readonly #options: PrimaryNodeOptions;
+  readonly #core: PrimaryCore;
+  readonly #cuts: Cuts;
+  readonly #work: MachineWork;
+  #backup: ServedBackup | undefined;
+  #recordedTo = logPosition(0);
+  #nextSeed = 1;
+  #share = 0;
+  /** A guest that did not go on is told to once more then. */
+  #goAgain: { readonly at: number; readonly tries: number } | undefined;
+  #whyNotKept = '';
+
+  constructor(options: PrimaryNodeOptions) {
+    this.#options = options;
+    this.#core = options.rules.primary(options);
+    this.#cuts = options.rules.cuts(options.snapshotEveryMs);
+    this.#work = new MachineWork(options.emit);
+  }
+
+  get state(): string {
+    return this.#core.state.kind;
+  }
+
+  get term(): Term {
+    return this.#core.term;
+  }
+
+  step(event: NodeEvent, now: Millis): void {
+    this.#take(event, now);
+    this.#slowDown();
+    this.#cutNext();
+  }
+
+  /** The term that it began in is on the disk. */
+  remembered(now: Millis): void {
+    this.#step({ type: 'remembered' }, now);
+  }
+
+  /** A claim was answered; a won term is on the disk. */
+  claimed(outcome: ClaimOutcome, now: Millis): void {
+    this.#step(outcome, now);
+  }
+
+  #take(event: NodeEvent, now: Millis): void {
+    switch (event.type) {
+      case 'timer':
+        this.#timer(now);
+        return;
+      case 'linkOpened':
+        this.#join(event.link, event.hello, now);
+        return;
+      case 'linkClosed':
+        if (this.#backup?.peer.link !== event.link) return;
+        this.#step({ type: 'backupLost', reason: event.reason }, now);
+        return;
+      case 'message':
+        this.#takeMessage(event.link, event.message, now);
+        return;
+      case 'outputs':
+      case 'machineFailed':
+        this.#step(event, now);
+        return;
+      case 'recorded':
+        this.#recorded(event.run, now);
+        return;
+      case 'poweredOff':
+        this.#step({ type: 'guestPoweredOff', logEnd: event.logEnd }, now);
+        return;
+      case 'stopped':
+        this.#work.done('stop');
+        this.#step({ type: 'guestStopped', logEnd: event.logEnd }, now);
+        return;
+      case 'notStopped':
+        this.#work.done('stop');
+        this.#note(`it could not be stopped: ${event.reason}`);
+        this.#step({ type: 'guestNotStopped', reason: event.reason }, now);
+        return;
+      case 'continued':
+        this.#goAgain = undefined;
+        this.#work.done('go');
+        return;
+      case 'notContinued':
+        this.#notContinued(event.reason, now);
+        return;
+      case 'wentOn':
+        this.#wentOn(event.position);
+        return;
+      case 'seedCut':
+        if (this.#isSeeding) this.#backup?.shipFrom(event.position);
+        return;
+      case 'seedEnded':
+        this.#seedEnded(event.problem, now);
+        return;
+      case 'cutMade':
+        this.#cutMade(event.cutId, event.position);
+        return;
+      case 'cutEnded':
+        this.#work.done('cut');
+        this.#answer(this.#cuts.ended(event.cutId, event.problem));
+        return;
+      case 'asked':
+        this.#asked(event.ask, event.for, now);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #timer(now: Millis): void {
+    this.#step({ type: 'timer' }, now);
+    const reason = this.#backup?.timer(now);
+    if (reason !== undefined) this.#step({ type: 'backupTooSlow', reason }, now);
+    this.#cuts.timer(now, this.state === 'protected');
+    if (this.#goAgain !== undefined && now >= this.#goAgain.at) {
+      this.#goAgain = { ...this.#goAgain, at: Number.POSITIVE_INFINITY };
+      this.#work.want({ type: 'go' });
+    }
+  }
+
+  #join(link: LinkId, hello: PeerHello, now: Millis): void {
+    const { rules, detector, onBackupLost, emit } = this.#options;
+    this.#step({ type: 'termHeard', term: hello.term }, now);
+    for (const effect of this.#core.step({ type: 'backupJoined', backup: hello.node }, now)) {
+      if (effect.type === 'refuseBackup') {
+        emit({ type: 'closeLink', link, reason: effect.reason });
+        continue;
+      }
+      if (effect.type === 'seed') {
+        this.#backup = new ServedBackup(
+          {
+            ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+            flow: rules.flow(onBackupLost),
+            onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
+            onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),
+          },
+          now,
+        );
+      }
+      this.#perform(effect, now);
+    }
+  }
+
+  #takeMessage(link: LinkId, message: LinkMessage, now: Millis): void {
+    const backup = this.#backup;
+    if (backup?.peer.link !== link || !backup.peer.admit(message, now)) return;
+    switch (message.kind) {
+      case 'ack':
+        backup.executed(message.appliedIcount, now);
+        this.#step({ type: 'ack', position: message.received }, now);
+        return;
+      case 'control':
+        this.#takeControl(backup, message.control, message, now);
+        return;
+      case 'blob':
+        this.#options.emit({ type: 'tellSeed', message });
+        return;
+      case 'log':
+        this.#step({ type: 'backupLost', reason: 'only a primary sends log' }, now);
+        return;
+    }
+  }
+
+  #takeControl(backup: ServedBackup, control: Control, message: LinkMessage, now: Millis): void {
+    switch (control.type) {
+      case 'seedHave':
+        this.#options.emit({ type: 'tellSeed', message });
+        return;
+      case 'seedSpool':
+        backup.spooled(control.usedBytes, control.budgetBytes);
+        return;
+      case 'seedReady':
+        backup.seeded();
+        this.#step({ type: 'backupReady' }, now);
+        return;
+      case 'seedFailed':
+        this.#step({ type: 'backupLost', reason: control.reason }, now);
+        return;
+      case 'cutResult': {
+        const { equal, differences } = control;
+        this.#options.emit({ type: 'noted', what: { type: 'cutCompared', equal, differences } });
+        this.#answer(this.#cuts.result(control));
+        return;
+      }
+      case 'kept':
+        this.#answer(this.#cuts.kept(control));
+        return;
+      case 'snapshotRequest': {
+        const { requestId, label } = control;
+        this.#wantCut({ by: 'backup', link: backup.peer.link, requestId }, keeping(label));
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  #recorded(run: RecordedRun, now: Millis): void {
+    this.#recordedTo = run.to;
+    this.#backup?.ship(run, this.term, now);
+    for (const { epoch, position, icount } of run.markers) {
+      this.#step({ type: 'markerSeen', epoch, position, icount }, now);
+    }
+  }
+
+  #wentOn(position: LogPosition): void {
+    const backup = this.#backup;
+    backup?.at(position, () => backup.peer.tell({ type: 'resumed', position }));
+  }
+
+  #cutMade(cutId: string, position: LogPosition): void {
+    const backup = this.#backup;
+    backup?.at(position, () =>
+      this.#options.emit({ type: 'sendCut', link: backup.peer.link, cutId }),
+    );
+  }
+
+  /** The backup that is here, and not one that has left. */
+  get #isSeeding(): boolean {
+    const { present } = this.#work;
+    return present?.type === 'seed' && present.link === this.#backup?.peer.link;
+  }
+
+  #seedEnded(problem: string | undefined, now: Millis): void {
+    const isPresent = this.#isSeeding;
+    this.#work.done('seed');
+    if (problem === undefined || !isPresent) return;
+    this.#step({ type: 'backupLost', reason: `seeding failed: ${problem}` }, now);
+  }
+
+  #notContinued(reason: string, now: Millis): void {
+    this.#work.done('go');
+    this.#note(`it does not go on: ${reason}`);
+    const tries = (this.#goAgain?.tries ?? 0) + 1;
+    if (tries < limits.continueTriesMax) {
+      this.#goAgain = { at: now + limits.continueRetryMs, tries };
+      return;
+    }
+    this.#goAgain = undefined;
+    this.#step({ type: 'machineFailed', reason: `the guest does not go on: ${reason}` }, now);
+  }
+
+  #asked(ask: number, wish: Wish, now: Millis): void {
+    switch (wish.wish) {
+      case 'compare':
+        this.#wantCut({ by: 'operator', ask }, undefined);
+        return;
+      case 'snapshot':
+        this.#wantCut({ by: 'operator', ask }, keeping(wish.label));
+        return;
+      case 'drill': {
+        const { state } = this;
+        const problem = `There is no backup to hand over to: ${state}`;
+        const answer: Answer =
+          state === 'protected'
+            ? { type: 'begun' }
+            : { type: 'refused', code: 'takeover', problem };
+        this.#options.emit({ type: 'answer', ask, answer });
+        this.#step({ type: 'drill' }, now);
+        return;
+      }
+    }
+  }
+
+  #wantCut(origin: CutOrigin, keep: { readonly label?: string } | undefined): void {
+    if (this.state === 'protected') {
+      this.#cuts.want({ origin, keep });
+      return;
+    }
+    const problem = `There is nothing to compare: state is ${this.state}`;
+    this.#answer([{ origin, answer: { type: 'refused', code: 'cut', problem } }]);
+  }
+
+  #cutNext(): void {
+    if (this.state !== 'protected' || !this.#work.isIdle) return;
+    const order = this.#cuts.next(this.term);
+    if (order !== undefined) this.#work.want({ type: 'cut', ...order });
+  }
+
+  #answer(answered: readonly AnsweredCut[]): void {
+    const { emit } = this.#options;
+    for (const { origin, answer } of answered) {
+      if (origin.by === 'operator') emit({ type: 'answer', ask: origin.ask, answer });
+      else if (origin.by === 'backup') {
+        const control = resultOf(origin.requestId, answer);
+        const message = { kind: 'control', term: this.term, control } as const;
+        emit({ type: 'send', link: origin.link, message });
+      } else {
+        const reason = answer.type === 'refused' ? answer.problem : '';
+        // It is due again soon: the same reason is said once.
+        if (reason !== '' && reason !== this.#whyNotKept) {
+          emit({ type: 'noted', what: { type: 'notKept', reason } });
+        }
+        this.#whyNotKept = reason;
+      }
+    }
+  }
+
+  #slowDown(): void {
+    const share = Math.max(this.#backup?.share ?? 0, this.#core.heldShare);
+    if (share === this.#share) return;
+    this.#share = share;
+    this.#options.emit({ type: 'slowDown', share });
+  }
+
+  #note(reason: string): void {
+    this.#options.emit({ type: 'noted', what: { type: 'guestStands', reason } });
+  }
+
+  #step(event: PrimaryEvent, now: Millis): void {
+    for (const effect of this.#core.step(event, now)) this.#perform(effect, now);
+  }
+
+  #perform(effect: PrimaryEffect, now: Millis): void {
+    const { emit, claim, onEnd } = this.#options;
+    const backup = this.#backup;
+    switch (effect.type) {
+      case 'sendMarker':
+      case 'release':
+      case 'destroyMachine':
+        emit(effect);
+        return;
+      case 'seed': {
+        if (backup === undefined) return;
+        const seedId = `${this.term}.${this.#nextSeed}`;
+        this.#nextSeed += 1;
+        this.#work.want({ type: 'seed', seedId, link: backup.peer.link });
+        return;
+      }
+      case 'refuseBackup':
+        return;
+      case 'grant':
+        backup?.granted(now);
+        return;
+      case 'handOver':
+        backup?.peer.tell({ type: 'drill' });
+        return;
+      case 'stopGuest':
+        this.#work.want({ type: 'stop' });
+        return;
+      case 'continueGuest':
+        this.#work.want({ type: 'go' });
+        return;
+      case 'dropBackup':
+        this.#dropBackup(effect.reason);
+        return;
+      case 'claimTerm':
+        claim(effect.expected);
+        return;
+      case 'changed':
+        emit({ type: 'changed', from: effect.from.kind, to: effect.to.kind });
+        return;
+      case 'end':
+        this.#endLink(effect.outcome);
+        onEnd(effect.outcome, now);
+        return;
+    }
+  }
+
+  #dropBackup(reason: string): void {
+    const { emit } = this.#options;
+    emit({ type: 'noted', what: { type: 'backupLost', reason } });
+    this.#letGo(`The backup was lost: ${reason}`, reason);
+  }
+
+  #endLink(outcome: PrimaryEnd): void {
+    if (outcome === 'poweredOff') {
+      const position = this.#recordedTo;
+      this.#backup?.peer.tell({ type: 'powerOff', reason: 'by the guest', position });
+    }
+    this.#letGo(`This node ended: ${outcome}`, outcome);
+  }
+
+  /** Whoever waits for the backup is told `why`, and it itself that its link is over. */
+  #letGo(why: string, reason: string): void {
+    const link = this.#backup?.peer.link;
+    this.#backup = undefined;
+    this.#work.withdraw(({ type }) => type === 'cut' || type === 'seed');
+    this.#answer(this.#cuts.lost(why));
+    if (link !== undefined) this.#options.emit({ type: 'closeLink', link, reason });
+  }
+}
+
+const keeping = (label: string | undefined): { readonly label?: string } =>
+  label === undefined ? {} : { label };

@@ -1,0 +1,29 @@
+/**
+ * The rules that a node is made of. They are in one place so that the simulator can break one at a time,
+ * and see that it is noticed (sim/mutants.ts); nothing else ever gives other ones.
+ */
+import { BackupCore, type BackupOptions } from './backup.ts';
+import { Cuts } from './cuts.ts';
+import { FlowControl } from './flow-control.ts';
+import { choose } from './membership.ts';
+import { PrimaryCore } from './primary.ts';
+import type { PrimaryOptions } from './primary-events.ts';
+import { judgeTerm } from './terms.ts';
+
+export interface Rules {
+  readonly primary: (options: PrimaryOptions) => PrimaryCore;
+  readonly backup: (options: BackupOptions) => BackupCore;
+  readonly flow: (onBackupLag: 'hold' | 'runAlone') => FlowControl;
+  readonly cuts: (everyMs: number | undefined) => Cuts;
+  readonly choose: typeof choose;
+  readonly judgeTerm: typeof judgeTerm;
+}
+
+export const rules: Rules = {
+  primary: (options) => new PrimaryCore(options),
+  backup: (options) => new BackupCore(options),
+  flow: (onBackupLag) => new FlowControl(onBackupLag),
+  cuts: (everyMs) => new Cuts(everyMs),
+  choose,
+  judgeTerm,
+};
