@@ -3,11 +3,9 @@
  *
  * `strike` returns how long the fault lasts, or nothing when it is over at once; `heal` undoes it.
  */
-import { BackupLife } from './backup-life.ts';
 import { calmPath, type Path } from './network.ts';
 import type { Pair } from './pair.ts';
-import { PrimaryLife } from './primary-life.ts';
-import { calmCondition } from './settings.ts';
+import { type Condition, calmCondition } from './settings.ts';
 
 export interface Fault {
   readonly name: string;
@@ -19,10 +17,6 @@ export interface Fault {
 
 const anyNode = (pair: Pair) => pair.world.prng.pick([pair.a, pair.b]);
 
-const primaryOf = (pair: Pair) => [pair.a, pair.b].find(({ role }) => role instanceof PrimaryLife);
-
-const backupOf = (pair: Pair) => [pair.a, pair.b].find(({ role }) => role instanceof BackupLife);
-
 /** A node that was struck down is started again after a while. */
 function restartLater(pair: Pair, node: Pair['a']): void {
   pair.world.after(pair.world.prng.between(30, 700), () => pair.startIfDown(node));
@@ -30,7 +24,7 @@ function restartLater(pair: Pair, node: Pair['a']): void {
 
 function crash(pair: Pair, kind: 'process' | 'power'): boolean {
   // Most failures of interest are those of a primary.
-  const node = pair.world.prng.chance(700) ? primaryOf(pair) : anyNode(pair);
+  const node = pair.world.prng.chance(700) ? pair.primary : anyNode(pair);
   if (node?.isUp !== true) return false;
   node.crash(kind);
   restartLater(pair, node);
@@ -45,6 +39,14 @@ function forAWhile(pair: Pair, maxMs: number, change: () => () => void): true {
     if (pair.undo.delete(undo)) undo();
   });
   return true;
+}
+
+/** A host is in another condition for a while. */
+function change(pair: Pair, { condition }: Pair['a'], to: Partial<Condition>): true {
+  return forAWhile(pair, 2000, () => {
+    Object.assign(condition, to);
+    return () => Object.assign(condition, calmCondition(pair.world.prng));
+  });
 }
 
 function cutOne(pair: Pair, from: string, to: string): () => void {
@@ -80,9 +82,9 @@ export const faults: readonly Fault[] = [
     name: 'torn log',
     weight: 4,
     strike: (pair) => {
-      const node = primaryOf(pair);
-      if (!(node?.role instanceof PrimaryLife)) return false;
-      node.role.tearLog();
+      const node = pair.primary;
+      if (node === undefined) return false;
+      node.tearLog();
       node.crash('process');
       restartLater(pair, node);
       return true;
@@ -213,31 +215,25 @@ export const faults: readonly Fault[] = [
   {
     name: 'slow disk',
     weight: 3,
-    strike: (pair) =>
-      forAWhile(pair, 1500, () => {
-        const { condition } = anyNode(pair);
-        condition.diskMs = () => pair.world.prng.between(20, 300);
-        condition.spoolMs = () => pair.world.prng.between(20, 300);
-        return () => Object.assign(condition, calmCondition(pair.world.prng));
-      }),
+    strike: (pair) => {
+      const slowly = (): number => pair.world.prng.between(20, 300);
+      return change(pair, anyNode(pair), {
+        ...{ diskMs: slowly, spoolMs: slowly, rememberMs: slowly },
+      });
+    },
   },
   {
     name: 'full spool',
     weight: 2,
-    strike: (pair) =>
-      forAWhile(pair, 800, () => {
-        const { condition } = anyNode(pair);
-        condition.spoolMs = () => undefined;
-        return () => Object.assign(condition, calmCondition(pair.world.prng));
-      }),
+    strike: (pair) => change(pair, anyNode(pair), { spoolMs: () => undefined }),
   },
   {
     name: 'stalled backup',
     weight: 2,
     strike: (pair) => {
-      const role = backupOf(pair)?.role;
-      if (!(role instanceof BackupLife) || role.replica === undefined) return false;
-      role.replica.isStalled = true;
+      const copy = pair.backup?.copy;
+      if (copy === undefined) return false;
+      copy.isStalled = true;
       return true;
     },
   },
@@ -245,9 +241,49 @@ export const faults: readonly Fault[] = [
     name: 'diverged backup',
     weight: 3,
     strike: (pair) => {
-      const role = backupOf(pair)?.role;
-      if (!(role instanceof BackupLife) || role.replica === undefined) return false;
-      role.replica.diverge();
+      const copy = pair.backup?.copy;
+      if (copy?.history === undefined) return false;
+      copy.diverge();
+      return true;
+    },
+  },
+  {
+    name: 'slow copy',
+    weight: 4,
+    strike: (pair) => {
+      // Of a pair that is protected: others have no lag.
+      const node = pair.backup;
+      if (node === undefined) return false;
+      let ticks = 0;
+      return change(pair, node, {
+        copySpeed: () => {
+          ticks += 1;
+          return ticks % 2;
+        },
+      });
+    },
+  },
+  {
+    name: 'full disk',
+    weight: 3,
+    strike: (pair) =>
+      change(pair, anyNode(pair), { rememberMs: () => undefined, spoolMs: () => undefined }),
+  },
+  {
+    name: 'monitor does not answer',
+    weight: 4,
+    strike: (pair) => {
+      const fails = (): boolean => pair.world.prng.chance(600);
+      return change(pair, anyNode(pair), { stopFails: fails, goFails: fails, cutFails: fails });
+    },
+  },
+  {
+    name: 'QEMU ends',
+    weight: 3,
+    strike: (pair) => {
+      const machine = pair.primary?.machine;
+      if (machine === undefined) return false;
+      machine.fail();
       return true;
     },
   },
@@ -259,20 +295,27 @@ export const deeds: readonly Fault[] = [
     name: 'drill',
     weight: 6,
     strike: (pair) => {
-      const role = primaryOf(pair)?.role;
-      if (!(role instanceof PrimaryLife) || role.state !== 'protected') return false;
-      primaryOf(pair)?.enter(() => role.drill());
+      const node = pair.primary;
+      if (node?.state !== 'protected') return false;
+      node.ask({ wish: 'drill' });
       return true;
     },
   },
   {
     name: 'compare',
+    weight: 4,
+    strike: (pair) => {
+      pair.primary?.ask({ wish: 'compare' });
+      return pair.primary !== undefined;
+    },
+  },
+  {
+    name: 'snapshot',
     weight: 6,
     strike: (pair) => {
-      const node = primaryOf(pair);
-      const role = node?.role;
-      if (!(role instanceof PrimaryLife) || node?.isPaused === true) return false;
-      role.compare();
+      const node = anyNode(pair);
+      if (!node.isUp) return false;
+      node.ask({ wish: 'snapshot' });
       return true;
     },
   },
@@ -280,12 +323,11 @@ export const deeds: readonly Fault[] = [
     name: 'guest shuts down',
     weight: 1,
     strike: (pair) => {
-      const role = primaryOf(pair)?.role;
-      if (!(role instanceof PrimaryLife)) return false;
-      role.machine.shutDown();
+      const node = pair.primary;
+      if (node?.machine === undefined) return false;
+      node.machine.shutDown();
       // Sometimes its node dies on the heels of it.
-      const node = primaryOf(pair);
-      if (pair.world.prng.chance(500) && node !== undefined) node.crashIn = 2;
+      if (pair.world.prng.chance(500)) node.crashIn = 2;
       return true;
     },
   },

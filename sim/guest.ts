@@ -60,6 +60,11 @@ export function cloneGuest(state: GuestState): GuestState {
   return { ...state, pending: [...state.pending] };
 }
 
+/** The guest was stopped and goes on: devices do what is in no log. */
+export function goOn(state: GuestState): void {
+  state.hash = mix(state.hash, 0x5eed);
+}
+
 export interface Reaction {
   readonly output: GuestOutput | undefined;
   readonly write: DiskWrite | undefined;

@@ -23,6 +23,8 @@ export class History {
   /** Positions in the present recording, and the state's digest there. */
   readonly #positions: number[] = [0];
   readonly #digests: number[] = [];
+  /** Of the same guest at a position where it was stopped, once it has gone on from there. */
+  readonly #goneOn = new Map<number, number[]>();
   readonly outputs: RecordedOutput[];
   /** Completed requests, in order, over all recordings since the boot. */
   readonly completions: DiskWrite[];
@@ -74,8 +76,20 @@ export class History {
     if (event.kind === 'shutdown') this.shutdownAt = position;
   }
 
-  /** The state's digest at a position of this recording, or `undefined` inside of an event. */
-  digestAt(position: number): number | undefined {
+  /** The guest was stopped at the end of what was recorded, and goes on with this state. */
+  wentOn(position: number, state: GuestState): void {
+    const after = this.#goneOn.get(position) ?? [];
+    after.push(digestOf(state));
+    this.#goneOn.set(position, after);
+  }
+
+  /** The digests that the state had at a position, in their order; none inside of an event. */
+  digestsAt(position: number): readonly number[] {
+    const first = this.#digestAt(position);
+    return first === undefined ? [] : [first, ...(this.#goneOn.get(position) ?? [])];
+  }
+
+  #digestAt(position: number): number | undefined {
     let [low, high] = [0, this.#positions.length - 1];
     while (low <= high) {
       const middle = (low + high) >> 1;

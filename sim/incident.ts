@@ -2,7 +2,6 @@
 import { Violation } from './checkers/facts.ts';
 import { deeds, type Fault, faults } from './faults.ts';
 import { Pair } from './pair.ts';
-import { PrimaryLife } from './primary-life.ts';
 import { type Seams, soundSeams } from './seams.ts';
 import type { PairSettings } from './settings.ts';
 import { World } from './world.ts';
@@ -14,6 +13,9 @@ const troubleMs = 9_000;
  * `stallMs`, then a peer that is waited for during `ownTermWaitMs`, then a seed.
  */
 export const protectedAgainMs = 15_000;
+
+/** Of the last question nobody can have an answer yet. */
+const mayWait = 2;
 
 export interface IncidentOptions {
   readonly seed: number;
@@ -49,11 +51,15 @@ export function runIncident({ seed, seams = soundSeams }: IncidentOptions): Inci
     world.run(troubleMs + protectedAgainMs, () => pair.isProtected);
     healedMs = world.now - troubleMs;
     if (!pair.isProtected) {
-      const states = [pair.a, pair.b].map(({ name, role }) => `${name}: ${role?.state ?? 'none'}`);
+      const states = [pair.a, pair.b].map(({ name, state }) => `${name}: ${state}`);
       throw new Violation(
         'protected-again',
         `not protected ${protectedAgainMs} ms after the faults ended (${states.join(', ')})`,
       );
+    }
+    if (pair.judge.answers.waiting > mayWait) {
+      const { waiting } = pair.judge.answers;
+      throw new Violation('answers', `${waiting} questions were never answered`);
     }
     // Protection must last, and the world must hear something.
     const heard = pair.judge.onlooker.words;
@@ -87,13 +93,15 @@ function drawSettings({ prng }: World): PairSettings {
     onBackupLost: prng.chance(250) ? 'hold' : 'runAlone',
     epochMs: 20,
     silenceMs: prng.pick([100, 300]),
+    heldOutputsMax: prng.pick([16, 64]),
+    snapshotEveryMs: prng.pick([undefined, 150, 1000]),
   };
 }
 
 /** Finds a copy out that has diverged without a sign, and starts nodes whose guest went off. */
 function care(pair: Pair): void {
   for (const node of [pair.a, pair.b]) {
-    if (node.role instanceof PrimaryLife) node.role.compare();
+    if (node.state === 'protected') node.ask({ wish: 'compare' });
     node.start();
   }
   pair.world.after(300, () => care(pair));

@@ -1,44 +1,22 @@
 /** What simulated nodes say to each other: the messages of src/ports/link.ts, with values for bytes. */
-
-import type { Term } from '../src/base/units.ts';
-import type { PeerStanding } from '../src/core/membership.ts';
-import type { Heartbeat } from '../src/ports/link.ts';
+import type { AckFrame, BlobFrame, ControlFrame, Hello, LogFrame } from '../src/ports/link.ts';
 import type { GuestEvent } from './guest.ts';
 import type { MachineImage } from './machine.ts';
 
-export interface SimLog {
-  readonly kind: 'log';
-  readonly term: Term;
-  readonly from: number;
-  readonly to: number;
+export interface SimLog extends LogFrame {
   readonly events: readonly GuestEvent[];
   /** The sender died while it wrote: the end is not a whole event. */
   readonly torn?: boolean;
 }
 
-export interface SimAck {
-  readonly kind: 'ack';
-  readonly term: Term;
-  readonly received: number;
+/** All of a seed in one piece. */
+export interface SimBlob extends BlobFrame {
+  readonly image: MachineImage;
 }
 
-export type SimControl =
-  | { readonly type: 'seed'; readonly image: MachineImage }
-  | { readonly type: 'seedReady' }
-  | { readonly type: 'grant' }
-  | { readonly type: 'handOver' }
-  | { readonly type: 'compare'; readonly position: number; readonly digest: number }
-  | { readonly type: 'powerOff' }
-  | { readonly type: 'staleTerm'; readonly refused: Term; readonly current: Term }
-  | Heartbeat;
+export type SimMessage = SimLog | SimBlob | AckFrame | ControlFrame;
 
-export type SimMessage =
-  | SimLog
-  | SimAck
-  | { readonly kind: 'control'; readonly term: Term; readonly control: SimControl };
+export type SimHello = Pick<Hello, 'node' | 'term' | 'standing'>;
 
-export interface SimHello {
-  readonly node: string;
-  readonly term: Term;
-  readonly standing: PeerStanding;
-}
+/** Nothing that is shipped here is bytes. */
+export const noBytes = new Uint8Array(0);

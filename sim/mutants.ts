@@ -3,10 +3,19 @@
  * of no use. They live here and only here; the code that runs in earnest has no switch for them.
  */
 import { limits } from '../src/base/limits.ts';
-import { type Millis, term as toTerm } from '../src/base/units.ts';
+import { icount, logPosition, type Millis, term as toTerm } from '../src/base/units.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../src/core/backup.ts';
-import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../src/core/primary.ts';
-import { type Seams, soundSeams } from './seams.ts';
+import type { AnsweredCut } from '../src/core/cuts.ts';
+import { Cuts } from '../src/core/cuts.ts';
+import type { NodeEffect, NodeEvent } from '../src/core/effects.ts';
+import { FlowControl, type FlowEffect } from '../src/core/flow-control.ts';
+import { NodeCore, type NodeOptions } from '../src/core/node.ts';
+import { PrimaryCore } from '../src/core/primary.ts';
+import type { PrimaryEffect, PrimaryEvent } from '../src/core/primary-events.ts';
+import { type Rules, rules } from '../src/core/rules.ts';
+import type { Kept } from '../src/ports/link.ts';
+import type { CutOrder } from '../src/ports/machine.ts';
+import type { Seams } from './seams.ts';
 
 export interface Mutant {
   readonly rule: string;
@@ -129,41 +138,139 @@ class RevivingBackup extends BackupCore {
   }
 }
 
+/** Never slows its primary down, and never gives its backup up. */
+class PatientFlow extends FlowControl {
+  override step(...told: Parameters<FlowControl['step']>): FlowEffect[] {
+    super.step(...told);
+    return [];
+  }
+}
+
+/** Orders a cut again that was kept. */
+class RepeatingCuts extends Cuts {
+  #last: CutOrder | undefined;
+  #again: CutOrder | undefined;
+
+  override next(...told: Parameters<Cuts['next']>): CutOrder | undefined {
+    const again = this.#again;
+    this.#again = undefined;
+    if (again !== undefined) return again;
+    const order = super.next(...told);
+    if (order?.keep !== undefined) this.#last = order;
+    return order;
+  }
+
+  override kept(kept: Kept): AnsweredCut[] {
+    this.#again = this.#last;
+    this.#last = undefined;
+    return super.kept(kept);
+  }
+}
+
+/** Speaks before its disk has the term. */
+class RashNode extends NodeCore {
+  override step(event: NodeEvent, now: Millis): NodeEffect[] {
+    const effects = super.step(event, now);
+    return effects.flatMap((effect) =>
+      effect.type === 'remember'
+        ? [effect, ...super.step({ type: 'remembered', term: effect.term }, now)]
+        : [effect],
+    );
+  }
+}
+
+/** Looks like a node without a machine until its machine speaks. */
+class SecretiveNode extends NodeCore {
+  override get standing(): NodeCore['standing'] {
+    const standing = super.standing;
+    return standing.role === 'none' ? { ...standing, isGranted: false } : standing;
+  }
+}
+
+/** A node that is told other things than happened, or does others than it decided. */
+class EditedNode extends NodeCore {
+  readonly #edit: Edit;
+
+  constructor(options: NodeOptions, edit: Edit) {
+    super(options);
+    this.#edit = edit;
+  }
+
+  override step(event: NodeEvent, now: Millis): NodeEffect[] {
+    const heard = this.#edit.hear?.(event) ?? event;
+    const effects = super.step(heard, now);
+    return this.#edit.act?.(effects, heard) ?? effects;
+  }
+}
+
+interface Edit {
+  readonly hear?: (event: NodeEvent) => NodeEvent;
+  readonly act?: (effects: NodeEffect[], event: NodeEvent) => NodeEffect[];
+}
+
+const editing = (edit: Edit): Partial<Seams> => ({
+  core: (options) => new EditedNode(options, edit),
+});
+
+const breaking = (broken: Partial<Rules>): Partial<Seams> => ({
+  core: (options) => new NodeCore({ ...options, rules: { ...rules, ...broken } }),
+});
+
+const isControl = (effect: NodeEffect, type: string): boolean =>
+  effect.type === 'send' &&
+  effect.message.kind === 'control' &&
+  effect.message.control.type === type;
+
+const without =
+  (isLeftOut: (effect: NodeEffect) => boolean) =>
+  (effects: NodeEffect[]): NodeEffect[] =>
+    effects.filter((effect) => !isLeftOut(effect));
+
+const hearsEqual = (event: NodeEvent): NodeEvent =>
+  event.type === 'compared' ? { ...event, differences: [] } : event;
+
 export const mutants: readonly Mutant[] = [
   {
     rule: 'release-before-ack',
     what: 'outputs leave as soon as they reach the gate',
-    seams: { primaryCore: (options) => new ReleasingPrimary(options) },
+    seams: breaking({ primary: (options) => new ReleasingPrimary(options) }),
   },
   {
     rule: 'ack-before-receipt',
     what: 'a backup acknowledges log that it does not have yet',
-    seams: { ackPosition: (position) => position + 9 },
+    seams: editing({
+      act: (effects) =>
+        effects.map((effect) => {
+          if (effect.type !== 'send' || effect.message.kind !== 'ack') return effect;
+          const received = logPosition(effect.message.received + 9);
+          return { ...effect, message: { ...effect.message, received } };
+        }),
+    }),
   },
   {
     rule: 'ack-before-durable',
     what: 'with `ack: durable`, log in memory is acknowledged',
-    seams: { backupCore: () => new ForgetfulBackup() },
+    seams: breaking({ backup: () => new ForgetfulBackup() }),
   },
   {
     rule: 'takeover-without-term',
     what: 'a backup takes over without asking the arbiter',
-    seams: { backupCore: (options) => new UsurpingBackup(options) },
+    seams: breaking({ backup: (options) => new UsurpingBackup(options) }),
   },
   {
     rule: 'takeover-without-grant',
     what: 'a backup takes over although it was never granted',
-    seams: { backupCore: (options) => new UngrantedBackup(options) },
+    seams: breaking({ backup: (options) => new UngrantedBackup(options) }),
   },
   {
     rule: 'run-alone-without-term',
     what: 'a primary that lost its backup speaks without a term',
-    seams: { primaryCore: (options) => new HastyPrimary(options) },
+    seams: breaking({ primary: (options) => new HastyPrimary(options) }),
   },
   {
     rule: 'keep-speaking-after-losing-term',
     what: 'a primary takes a lost claim for a won one',
-    seams: { primaryCore: (options) => new DeafPrimary(options) },
+    seams: breaking({ primary: (options) => new DeafPrimary(options) }),
   },
   {
     rule: 'skip-last-event',
@@ -178,37 +285,33 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'grant-before-marker',
     what: 'a grant is sent while the gate is still open',
-    seams: { primaryCore: (options) => new GenerousPrimary(options) },
+    seams: breaking({ primary: (options) => new GenerousPrimary(options) }),
   },
   {
     rule: 'discard-nothing-on-divergence',
     what: 'a copy that differs is kept',
-    seams: { noticesDivergence: false },
+    seams: { provesTakeover: false, ...editing({ hear: hearsEqual }) },
   },
   {
     rule: 'accept-stale-term',
     what: 'messages of older terms are obeyed',
-    seams: { judgeTerm: () => ({ type: 'accept' }) },
+    seams: breaking({ judgeTerm: () => ({ type: 'accept' }) }),
   },
   {
     rule: 'boot-stale-disk',
     what: 'a node boots when its peer does not answer, whoever spoke last',
-    seams: {
+    seams: breaking({
       choose: (facts) =>
-        facts.peer === undefined
-          ? { type: 'claim', expected: facts.term }
-          : soundSeams.choose(facts),
-    },
+        facts.peer === undefined ? { type: 'claim', expected: facts.term } : rules.choose(facts),
+    }),
   },
   {
     rule: 'boot-whoever-spoke-last',
     what: 'when both nodes are without a machine, either boots',
-    seams: {
+    seams: breaking({
       choose: (facts) =>
-        facts.peer?.role === 'none'
-          ? { type: 'claim', expected: facts.term }
-          : soundSeams.choose(facts),
-    },
+        facts.peer?.role === 'none' ? { type: 'claim', expected: facts.term } : rules.choose(facts),
+    }),
   },
   {
     rule: 'forget-having-spoken',
@@ -218,34 +321,120 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'silent-about-a-won-term',
     what: 'a node that has won a term looks like one without a machine until it speaks',
-    seams: { tellsWonTerm: false },
+    seams: { core: (options) => new SecretiveNode(options) },
   },
   {
     rule: 'trust-acks-of-before-a-pause',
     what: 'a primary that stood still obeys what waited in its socket',
-    seams: { primaryCore: (options) => new TrustingPrimary(options) },
+    seams: breaking({ primary: (options) => new TrustingPrimary(options) }),
   },
   {
     rule: 'drill-before-all-is-acknowledged',
     what: 'a drill hands over while the guest runs on',
-    seams: { primaryCore: (options) => new ImpatientPrimary(options) },
+    seams: breaking({ primary: (options) => new ImpatientPrimary(options) }),
   },
   {
     rule: 'hold-means-nothing',
     what: 'a primary speaks alone although its policy is to hold',
-    seams: {
-      primaryCore: (options) => new PrimaryCore({ ...options, onBackupLost: 'runAlone' }),
-    },
+    seams: breaking({
+      primary: (options) => new PrimaryCore({ ...options, onBackupLost: 'runAlone' }),
+    }),
   },
   {
     rule: 'revive-a-guest-that-is-off',
     what: 'a guest that switched itself off is taken over',
-    seams: { backupCore: (options) => new RevivingBackup(options) },
+    seams: breaking({ backup: (options) => new RevivingBackup(options) }),
   },
   {
     rule: 'accept-torn-log',
     what: 'a torn event at the end of the log is taken for a whole one',
     seams: { refusesTornLog: false },
+  },
+  {
+    rule: 'release-without-the-gate',
+    what: 'outputs leave with the log, whatever is acknowledged',
+    seams: {
+      core: (options) => {
+        let arrived = 0;
+        return new EditedNode(options, {
+          act: (effects, event) => {
+            if (event.type === 'booted' || event.type === 'tookOver') arrived = 0;
+            if (event.type === 'outputs') arrived += event.count;
+            const kept = effects.filter(({ type }) => type !== 'release');
+            if (event.type !== 'recorded' || arrived === 0) return kept;
+            return [...kept, { type: 'release', through: arrived }];
+          },
+        });
+      },
+    },
+  },
+  {
+    rule: 'ship-nothing',
+    what: 'a primary ships no log',
+    seams: editing({ act: without(({ type }) => type === 'ship') }),
+  },
+  {
+    rule: 'never-grant',
+    what: 'a primary never says that its backup may take over',
+    seams: editing({ act: without((effect) => isControl(effect, 'grant')) }),
+  },
+  {
+    rule: 'compare-always-equal',
+    what: 'a backup calls every compare equal',
+    seams: editing({ hear: hearsEqual }),
+  },
+  {
+    rule: 'acknowledge-without-feeding',
+    what: 'a backup acknowledges log that its copy never gets',
+    seams: editing({
+      act: (effects, event) => {
+        if (event.type !== 'message' || event.message.kind !== 'log') return effects;
+        const { link, message } = event;
+        const { term, to: received } = message;
+        const ack = { kind: 'ack', term, received, appliedIcount: icount(0) } as const;
+        const kept = effects.filter(({ type }) => type !== 'feed');
+        return kept.length === effects.length
+          ? effects
+          : [...kept, { type: 'send', link, message: ack }];
+      },
+    }),
+  },
+  {
+    rule: 'never-slow-down',
+    what: 'flow control lets a primary run away from its backup',
+    seams: breaking({ flow: (onBackupLag) => new PatientFlow(onBackupLag) }),
+  },
+  {
+    rule: 'keep-a-cut-twice',
+    what: 'a cut that was kept is made and kept again',
+    seams: breaking({ cuts: (everyMs) => new RepeatingCuts(everyMs) }),
+  },
+  {
+    rule: 'speak-before-remembering',
+    what: 'a node speaks in a term that its disk does not have yet',
+    seams: { core: (options) => new RashNode(options) },
+  },
+  {
+    rule: 'pause-without-a-word',
+    what: 'a machine that stood and went on does not tell its copy',
+    seams: editing({ act: without((effect) => isControl(effect, 'resumed')) }),
+  },
+  {
+    rule: 'believe-that-it-runs',
+    what: 'a guest that could not be let go on is taken for one that runs',
+    seams: editing({
+      hear: (event) => (event.type === 'notContinued' ? { type: 'continued' } : event),
+    }),
+  },
+  {
+    rule: 'hold-without-bound',
+    what: 'a guest runs freely however many of its outputs wait',
+    seams: editing({ act: without(({ type }) => type === 'slowDown') }),
+  },
+  {
+    rule: 'answer-nobody',
+    what: 'whoever asks for something waits for ever',
+    seams: editing({ act: without(({ type }) => type === 'answer') }),
   },
 ];
 

@@ -12,7 +12,8 @@
  *  3. A process that dies lets its kernel say so. A host that dies says nothing.
  *  4. A packet for a connection that its receiver has ended is answered with a reset.
  */
-import type { SimAck, SimHello, SimMessage } from './messages.ts';
+import type { AckFrame } from '../src/ports/link.ts';
+import type { SimHello, SimMessage } from './messages.ts';
 import type { World } from './world.ts';
 
 /** One direction between two hosts. */
@@ -230,7 +231,7 @@ export class Network {
   readonly #hosts = new Map<string, Host>();
   #connections: Connection[] = [];
   /** The greatest acknowledgement of each term, for one that strays. */
-  readonly oldAcks: SimAck[] = [];
+  readonly oldAcks: AckFrame[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -245,7 +246,7 @@ export class Network {
     return host;
   }
 
-  remember(ack: SimAck): void {
+  remember(ack: AckFrame): void {
     const last = this.oldAcks.at(-1);
     if (last?.term === ack.term) this.oldAcks.pop();
     this.oldAcks.push(ack);

@@ -1,5 +1,6 @@
 /**
- * A simulated node: the life of a process around the protocol core, as src/node is in earnest.
+ * A simulated node: a process that drives the core of src/core/node.ts, as src/node does in earnest, with
+ * simulated links, machines and disks. It decides nothing.
  *
  * Contract
  *  1. What a process does happens in `enter`: nothing of a dead life runs, a paused process runs
@@ -8,24 +9,28 @@
  */
 import { limits } from '../src/base/limits.ts';
 import { type Millis, type Term, term as toTerm } from '../src/base/units.ts';
-import type { PeerStanding } from '../src/core/membership.ts';
-import { judgeLoss, planClaim } from '../src/core/terms.ts';
-import type { ArbiterState } from '../src/ports/arbiter.ts';
-import { BackupLife } from './backup-life.ts';
+import type { LinkId, NodeEffect, NodeEvent } from '../src/core/effects.ts';
+import type { NodeCore } from '../src/core/node.ts';
+import type { Standing } from '../src/ports/link.ts';
+import { SimCopy } from './copy.ts';
 import { SimDisk } from './disk.ts';
 import { bootGuest } from './guest.ts';
 import { History } from './history.ts';
-import { Machine, type MachineHandlers } from './machine.ts';
-import type { SimHello } from './messages.ts';
+import { SimMachine, type SimReport, type SimRun } from './machine.ts';
+import { noBytes, type SimHello, type SimLog, type SimMessage } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
-import { PrimaryLife } from './primary-life.ts';
-import type { ClaimOutcome, SimProcess, Surroundings } from './process.ts';
 import { type Condition, calmCondition } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Thrown inside of a process that dies at this very step. */
 class CrashSignal extends Error {}
 
-export class SimNode implements SimProcess {
+/** How long a report of QEMU takes to this process. One delay for all of a kind keeps their order. */
+const reportMs: Readonly<Record<string, number>> = { outputs: 0.2, recorded: 0.4 };
+/** Behind the log that came before it. */
+const otherReportMs = 0.5;
+
+export class SimNode {
   readonly name: string;
   readonly peerName: string;
   readonly around: Surroundings;
@@ -33,22 +38,31 @@ export class SimNode implements SimProcess {
   readonly condition: Condition;
   /** The last term in which the machine spoke from this disk. Durable. */
   spoken: Term = toTerm(0);
-  role: PrimaryLife | BackupLife | undefined;
   /** The guest switched itself off: this process has ended in order. */
   hasLeft = false;
   /** Effects until it dies at that very step. */
   crashIn: number | undefined;
+  core: NodeCore | undefined;
+  machine: SimMachine | undefined;
+  copy: SimCopy | undefined;
   #life = 0;
   #isUp = false;
   #isPaused = false;
   #inbox: (() => void)[] = [];
   /** Clock jumps seen by this node. */
   #clockOffset = 0;
-  #seekingSince: Millis = 0 as Millis;
-  #knownTerm: Term = toTerm(0);
-  #startAnew = false;
-  /** A term is being claimed, or was won, and nothing speaks in it yet. */
-  #isComing = false;
+  #links = new Map<LinkId, ConnectionEnd>();
+  #nextLink = 1;
+  #seeding: { take(message: SimMessage): void } | undefined;
+  /** Indices of outputs that wait at the gate, in order. */
+  #outputs: number[] = [];
+  #released = 0;
+  #hadGranted = false;
+  #isDrill = false;
+  /** When the acknowledgement that is being handled reached this host. */
+  #ackArrivedAt: number | undefined;
+  #events: NodeEvent[] = [];
+  #isStepping = false;
 
   constructor(name: string, peerName: string, around: Surroundings) {
     this.name = name;
@@ -69,22 +83,17 @@ export class SimNode implements SimProcess {
     return `${this.name}:${this.#life}`;
   }
 
+  get role(): Standing['role'] {
+    return this.core?.role ?? 'none';
+  }
+
+  get state(): string {
+    return this.core?.state ?? 'down';
+  }
+
   /** On this node's own monotonic clock. */
   get now(): Millis {
     return (this.around.world.now + this.#clockOffset) as Millis;
-  }
-
-  get standing(): PeerStanding {
-    const { role, spoken } = this;
-    const logged = toTerm(0); // no snapshots here that a machine could go on from
-    const term = role instanceof PrimaryLife ? role.term : this.#knownTerm;
-    if (role instanceof PrimaryLife)
-      return { role: 'primary', term, isGranted: false, spoken, logged };
-    if (this.#isComing && !this.around.seams.tellsWonTerm) {
-      return { role: 'none', term, isGranted: false, spoken, logged };
-    }
-    const isGranted = this.#isComing || role?.isGranted === true;
-    return { role: role === undefined ? 'none' : 'backup', term, isGranted, spoken, logged };
   }
 
   start(startAnew = false): void {
@@ -92,14 +101,19 @@ export class SimNode implements SimProcess {
     this.#life += 1;
     this.#isUp = true;
     this.hasLeft = false;
-    this.#startAnew = startAnew;
-    this.#knownTerm = toTerm(0);
     this.say('starts');
-    const host = this.around.network.host(this.name);
+    const { settings, seams, network } = this.around;
+    const { epochMs, onBackupLost, ack, silenceMs, heldOutputsMax, snapshotEveryMs } = settings;
+    this.core = seams.core({
+      ...{ node: this.name, holder: this.holder, spoken: this.spoken, startAnew },
+      ...{ isPrepared: false, restartWaitMs: 0, ack, onBackupLost, epochMs, heldOutputsMax },
+      ...{ detector: { silenceMs }, snapshotEveryMs },
+    });
+    const host = network.host(this.name);
     host.isUp = true;
-    host.answer = (hello) => this.#answer(hello);
+    host.answer = () => (this.#isUp && !this.#isPaused ? this.#hello() : undefined);
     host.accept = (end) => this.enter(() => this.#accept(end));
-    this.#run(() => this.#seek());
+    this.#run(() => this.#tick());
   }
 
   /** The process is killed, or its host loses power. */
@@ -129,16 +143,45 @@ export class SimNode implements SimProcess {
     this.#clockOffset += ms;
   }
 
-  say(what: string): void {
-    this.around.world.say(this.name, what);
+  /** An operator asks for something. */
+  ask(wish: Extract<NodeEvent, { type: 'asked' }>['for']): void {
+    const ask = this.around.judge.asked(this.name, this.holder);
+    this.enter(() => this.step({ type: 'asked', ask, for: wish }));
   }
 
-  /** Runs `act` in this life, in `delayMs`, when the process is not standing still. */
-  later(delayMs: number, act: () => void): void {
+  /** A message of another connection arrives on the one with the backup. */
+  stray(message: SimMessage): boolean {
+    const found = [...this.#links].find(([, end]) => end.isOpen);
+    if (found === undefined) return false;
+    const [link] = found;
+    this.enter(() => this.#takeMessage(link, message, this.around.world.now));
+    return true;
+  }
+
+  /** A part of the log that is being written leaves while the process dies. */
+  tearLog(): void {
+    const end = [...this.#links.values()].find(({ isOpen }) => isOpen);
+    const { machine, core } = this;
+    if (end === undefined || machine === undefined || core === undefined) return;
+    end.send({ ...machine.tornLog(), kind: 'log', term: core.term });
+  }
+
+  step(event: NodeEvent): void {
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
     const life = this.#life;
-    this.around.world.after(delayMs, () => {
-      if (life === this.#life && this.#isUp) this.enter(act);
-    });
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        for (const effect of this.core?.step(next, this.now) ?? []) {
+          this.#mayCrash();
+          this.#perform(effect);
+          if (life !== this.#life || !this.#isUp) return;
+        }
+      }
+    } finally {
+      this.#isStepping = false;
+    }
   }
 
   enter(act: () => void): void {
@@ -146,84 +189,29 @@ export class SimNode implements SimProcess {
     else this.#run(act);
   }
 
-  /** Called before each effect. */
-  step(): void {
+  say(what: string): void {
+    this.around.world.say(this.name, what);
+  }
+
+  /** Runs `act` in this life, in `delayMs`, when the process is not standing still. */
+  #later(delayMs: number, act: () => void): void {
+    const back = this.#inThisLife(act);
+    this.around.world.after(delayMs, () => back());
+  }
+
+  #inThisLife<Args extends unknown[]>(act: (...args: Args) => void): (...args: Args) => void {
+    const life = this.#life;
+    return (...args) => {
+      if (life === this.#life && this.#isUp) this.enter(() => act(...args));
+    };
+  }
+
+  #mayCrash(): void {
     if (this.crashIn === undefined) return;
     this.crashIn -= 1;
     if (this.crashIn > 0) return;
     this.crashIn = undefined;
     throw new CrashSignal();
-  }
-
-  /** Claims the term after `expected`, and remembers a won term before it is told of it. */
-  claim(expected: Term, done: (outcome: ClaimOutcome) => void): void {
-    const { arbiter, judge } = this.around;
-    const life = this.#life;
-    const back = (act: () => void): void => {
-      if (life === this.#life && this.#isUp) this.enter(act);
-    };
-    const lost = (holder: string): void => {
-      judge.claimLost({ holder: this.holder, term: expected + 1 });
-      done({ type: 'termLost', holder });
-    };
-    const unreachable = { type: 'arbiterUnreachable', reason: 'no answer' } as const;
-    arbiter.read(this.name, (current) =>
-      back(() => {
-        if (current === 'unreachable') return done(unreachable);
-        const plan = planClaim(current, expected, this.holder);
-        if (plan.type === 'won') return done({ type: 'termWon', term: plan.term });
-        if (plan.type === 'lost') return lost(plan.holder);
-        const { next } = plan;
-        arbiter.compareAndSet(this.name, plan.expected, next, (result) =>
-          back(() => {
-            if (result === 'unreachable') return done(unreachable);
-            if (result.won) return done({ type: 'termWon', term: next.term });
-            const loss = judgeLoss(result.current, expected, this.holder);
-            if (loss.type === 'won') done({ type: 'termWon', term: loss.term });
-            else lost(loss.holder);
-          }),
-        );
-      }),
-    );
-  }
-
-  /** Makes `spoken` durable, then goes on. */
-  remember(term: Term, done: () => void): void {
-    if (!this.around.seams.remembersSpoken) {
-      done();
-      return;
-    }
-    this.#isComing = true;
-    const { prng } = this.around.world;
-    // A sync waits for a disk that others use, too.
-    this.later(prng.chance(100) ? prng.between(50, 500) : prng.between(1, 3), () => {
-      this.spoken = term;
-      this.#isComing = false;
-      done();
-    });
-  }
-
-  /** A role has ended; the process goes on without a machine, or leaves. */
-  roleEnded(outcome: 'poweredOff' | 'seek'): void {
-    this.role = undefined;
-    if (outcome === 'poweredOff') {
-      this.say('leaves: the guest is off');
-      this.hasLeft = true;
-      this.#end(false);
-      return;
-    }
-    this.#seek();
-  }
-
-  becomePrimary(machine: (handlers: MachineHandlers) => Machine, term: Term): void {
-    this.say(`is primary in term ${term}`);
-    this.#knownTerm = term;
-    this.role = new PrimaryLife(this, machine, term);
-  }
-
-  hello(): SimHello {
-    const { name, standing } = this;
-    return { node: name, term: standing.term, standing };
   }
 
   #run(act: () => void): void {
@@ -241,104 +229,359 @@ export class SimNode implements SimProcess {
     host.answer = undefined;
     host.accept = undefined;
     if (silently) host.isUp = false;
-    this.role?.destroy(silently);
-    this.role = undefined;
+    for (const end of this.#links.values()) {
+      if (silently) end.vanish();
+      else end.close('the process ended');
+    }
+    this.machine?.vanish();
+    this.copy?.vanish();
+    this.around.judge.ended(this.holder);
+    this.#links = new Map();
+    this.machine = undefined;
+    this.copy = undefined;
+    this.core = undefined;
     this.#isUp = false;
     this.#isPaused = false;
     this.#inbox = [];
+    this.#events = [];
     this.crashIn = undefined;
-    this.#isComing = false;
   }
 
-  #answer(hello: SimHello): SimHello | undefined {
-    if (!this.#isUp || this.#isPaused) return undefined;
-    const { role } = this;
-    if (role instanceof PrimaryLife) this.enter(() => role.heardOf(hello.term));
-    return this.#isUp ? this.hello() : undefined;
+  #hello(): SimHello {
+    const { core } = this;
+    if (core === undefined) throw new Error('no core says hello');
+    // No snapshots here that a machine could go on from.
+    const standing: Standing = { ...core.standing, logged: toTerm(0) };
+    return { node: this.name, term: core.term, standing };
+  }
+
+  #tick(): void {
+    this.step({ type: 'timer' });
+    this.copy?.tick(this.now);
+    const waiting = {
+      heldOutputs: this.#outputs.length,
+      backlogEvents: this.copy?.backlog ?? 0,
+    };
+    this.around.judge.sizes({ node: this.name, waiting });
+    this.#later(limits.coreTimerMs, () => this.#tick());
   }
 
   #accept(end: ConnectionEnd): void {
-    if (this.role instanceof PrimaryLife) this.role.backupConnected(end);
-    else end.close('this node is not primary');
+    const link = this.#name(end);
+    this.step({ type: 'linkOpened', link, hello: end.peerHello });
+    this.#listen(link, end);
   }
 
-  #seek(): void {
-    this.#seekingSince = this.now;
-    this.#look();
+  #name(end: ConnectionEnd): LinkId {
+    const link = this.#nextLink;
+    this.#nextLink += 1;
+    this.#links.set(link, end);
+    return link;
   }
 
-  /** One round of looking: the arbiter first, then the peer, then membership decides. */
-  #look(): void {
-    if (this.role !== undefined) return;
-    const { arbiter, network } = this.around;
+  #listen(link: LinkId, end: ConnectionEnd): void {
     const life = this.#life;
-    const back = (act: () => void): void => {
+    const alive = (act: () => void): void => {
       if (life === this.#life && this.#isUp) this.enter(act);
     };
-    arbiter.read(this.name, (state) =>
-      back(() => {
-        if (state === 'unreachable') return this.later(limits.dialRetryMs, () => this.#look());
-        this.#knownTerm = state?.term ?? toTerm(0);
-        network.dial(this.name, this.peerName, this.hello(), (end) => {
-          if (life !== this.#life || !this.#isUp) end?.vanish();
-          else this.enter(() => this.#decide(state, end));
-        });
-      }),
-    );
+    end.handlers = {
+      onMessage: (message, { arrivedAt }) =>
+        alive(() => this.#takeMessage(link, message, arrivedAt)),
+      onClose: (reason) => alive(() => this.#lost(link, reason)),
+    };
   }
 
-  #decide(state: ArbiterState | undefined, end: ConnectionEnd | undefined): void {
-    const choice = this.around.seams.choose({
-      term: state?.term ?? toTerm(0),
-      isOurs: state?.holder.split(':')[0] === this.name,
-      spoken: this.spoken,
-      peer: end?.peerHello.standing,
-      waitedMs: this.now - this.#seekingSince,
-      startAnew: this.#startAnew,
-      canRestart: false,
-      logged: toTerm(0),
-      restartWaitMs: 0,
+  #lost(link: LinkId, reason: string): void {
+    this.#links.delete(link);
+    this.step({ type: 'linkClosed', link, reason });
+  }
+
+  #takeMessage(link: LinkId, message: SimMessage, arrivedAt: number): void {
+    if (!this.#links.has(link)) return;
+    if (message.kind === 'ack') this.#ackArrivedAt = arrivedAt;
+    if (message.kind === 'control' && message.control.type === 'drill') this.#isDrill = true;
+    try {
+      this.step({ type: 'message', link, message });
+    } finally {
+      this.#ackArrivedAt = undefined;
+    }
+  }
+
+  #perform(effect: NodeEffect): void {
+    const { arbiter } = this.around;
+    const { machine, copy } = this;
+    switch (effect.type) {
+      case 'readArbiter': {
+        const { ask } = effect;
+        const back = this.#inThisLife((event: NodeEvent) => this.step(event));
+        arbiter.read(this.name, (state) =>
+          back(state === 'unreachable' ? silent(ask) : { type: 'arbiterRead', ask, state }),
+        );
+        return;
+      }
+      case 'compareAndSet': {
+        const { ask, expected, next } = effect;
+        const back = this.#inThisLife((event: NodeEvent) => this.step(event));
+        arbiter.compareAndSet(this.name, expected, next, (result) =>
+          back(result === 'unreachable' ? silent(ask) : { type: 'arbiterSet', ask, result }),
+        );
+        return;
+      }
+      case 'dialPeer':
+        this.#dial();
+        return;
+      case 'send':
+        this.#send(effect.link, effect.message as SimMessage);
+        return;
+      case 'closeLink': {
+        this.#links.get(effect.link)?.close(effect.reason);
+        this.#links.delete(effect.link);
+        return;
+      }
+      case 'lookAtDisks':
+        this.#later(0.1, () =>
+          this.step({ type: 'disksSeen', canRestart: false, logged: toTerm(0) }),
+        );
+        return;
+      case 'remember':
+        this.#remember(effect.term);
+        return;
+      case 'boot':
+        this.#boot(effect.term);
+        return;
+      case 'sendMarker':
+        machine?.sendMarker(effect.epoch);
+        return;
+      case 'release':
+        this.#release(effect.through);
+        return;
+      case 'slowDown':
+        machine?.slowDown(effect.share);
+        return;
+      case 'stop':
+        machine?.stop();
+        return;
+      case 'go':
+        machine?.go();
+        return;
+      case 'seed': {
+        const end = this.#links.get(effect.link);
+        if (end !== undefined) this.#seeding = machine?.seed(effect.seedId, end);
+        else this.#later(0, () => this.step({ type: 'seedEnded', problem: 'the link closed' }));
+        return;
+      }
+      case 'tellSeed':
+        this.#seeding?.take(effect.message as SimMessage);
+        return;
+      case 'ship': {
+        const { term } = effect;
+        const { from, to, events } = effect.run as SimRun;
+        const sent = { icount: 0 as SimLog['icount'], rawBytes: 0, codec: 0, payload: noBytes };
+        this.#send(effect.link, { kind: 'log', term, from, to, events, ...sent });
+        return;
+      }
+      case 'cut':
+        machine?.cut(effect);
+        return;
+      case 'sendCut': {
+        const end = this.#links.get(effect.link);
+        if (end !== undefined) machine?.sendCut(effect.cutId, end);
+        return;
+      }
+      case 'destroyMachine':
+        machine?.destroy();
+        return;
+      case 'makeCopy':
+        this.#makeCopy(effect.link, effect.term);
+        return;
+      case 'feed':
+        this.#feed(effect.message as SimMessage);
+        return;
+      case 'compare':
+        copy?.compare(effect.cut);
+        return;
+      case 'copyGranted':
+        copy?.granted();
+        return;
+      case 'takeOver':
+        copy?.takeOver();
+        return;
+      case 'followPowerOff':
+        copy?.followPowerOff();
+        return;
+      case 'discardCopy':
+        this.say(`discards its copy: ${effect.reason}`);
+        copy?.destroy();
+        this.copy = undefined;
+        return;
+      case 'answer':
+        this.around.judge.answered(effect.ask);
+        return;
+      case 'became':
+        this.say(
+          `is ${effect.role === 'none' ? 'without a machine' : `a ${effect.role}`}, term ${effect.term}`,
+        );
+        return;
+      case 'changed':
+        this.#hadGranted ||= effect.to === 'protected';
+        this.say(`${this.role}: ${effect.from} -> ${effect.to}`);
+        return;
+      case 'waiting':
+        if (effect.reason !== undefined) this.say(`waits: ${effect.reason}`);
+        return;
+      case 'noted':
+        if ('reason' in effect.what) this.say(`${effect.what.type}: ${effect.what.reason}`);
+        return;
+      case 'leave':
+        this.say('leaves: the guest is off');
+        this.hasLeft = true;
+        this.#end(false);
+        return;
+      case 'fail':
+        throw new Error(`node ${this.name} failed: ${effect.reason}`);
+    }
+  }
+
+  #dial(): void {
+    const { network } = this.around;
+    const life = this.#life;
+    network.dial(this.name, this.peerName, this.#hello(), (end) => {
+      if (life !== this.#life || !this.#isUp) {
+        end?.vanish();
+        return;
+      }
+      this.enter(() => {
+        if (end === undefined) this.step({ type: 'dialled' });
+        else this.step({ type: 'dialled', link: this.#name(end), hello: end.peerHello });
+      });
     });
-    if (choice.type === 'join' && end?.isOpen === true) {
-      const role = new BackupLife(this, end);
-      this.role = role;
-      role.begin();
+  }
+
+  #send(link: LinkId, message: SimMessage): void {
+    if (message.kind === 'ack' && message.received > 0) this.#judgeAck(message.received);
+    this.#links.get(link)?.send(message);
+  }
+
+  #judgeAck(position: number): void {
+    const { copy } = this;
+    if (copy === undefined) return;
+    const { judge, settings } = this.around;
+    judge.acknowledged({
+      ...{ node: this.name, history: copy.history, position, mode: settings.ack },
+      ...{ held: copy.holds('received'), durable: copy.holds('durable') },
+    });
+  }
+
+  #remember(term: Term): void {
+    const ms = this.condition.rememberMs();
+    if (ms === undefined) {
+      this.around.world.struck('full disk at remember');
+      this.#later(1, () => this.step({ type: 'notRemembered', term, reason: 'the disk is full' }));
       return;
     }
-    end?.close('only looking');
-    const again = (): void => this.later(limits.dialRetryMs, () => this.#look());
-    if (choice.type !== 'claim') {
-      again();
-      return;
-    }
-    this.#isComing = true;
-    this.claim(choice.expected, (outcome) => {
-      this.#isComing = false;
-      if (outcome.type !== 'termWon') return again();
-      this.remember(outcome.term, () => this.#boot(outcome.term));
+    this.#later(ms, () => {
+      if (this.around.seams.remembersSpoken) this.spoken = term;
+      this.step({ type: 'remembered', term });
     });
   }
 
   #boot(term: Term): void {
-    const { world, judge, seams } = this.around;
-    this.#startAnew = false;
+    const { judge } = this.around;
     this.around.boots += 1;
     const state = bootGuest(this.disk.nextRequest, this.disk.digest);
     const history = History.ofBoot(this.around.boots, state);
     this.say(`boots the guest, term ${term}`);
     judge.booted({ node: this.name, holder: this.holder, term, history, disk: this.disk });
-    this.becomePrimary(
-      (handlers) =>
-        new Machine({
-          world,
-          disk: this.disk,
-          state,
-          history,
-          handlers,
-          diskMs: () => this.condition.diskMs(),
-          complete: seams.complete,
+    this.#adopt(state, history);
+    this.step({ type: 'booted' });
+  }
+
+  /** A machine runs here from now on. */
+  #adopt(state: SimMachine['state'], history: History): void {
+    const { world, seams } = this.around;
+    this.#outputs = [];
+    this.#released = 0;
+    this.#hadGranted = false;
+    const machine: SimMachine = new SimMachine({
+      ...{ world, disk: this.disk, state, history, condition: this.condition },
+      term: () => this.core?.term ?? toTerm(0),
+      complete: seams.complete,
+      report: (report) =>
+        this.#later(reportMs[report.type] ?? otherReportMs, () => {
+          if (this.machine === machine) this.#takeReport(report);
         }),
-      term,
-    );
+    });
+    this.machine = machine;
+  }
+
+  #takeReport({ index, ...report }: SimReport): void {
+    if (index !== undefined) this.#outputs.push(index);
+    if (report.type === 'gone') this.machine = undefined;
+    this.step(report);
+  }
+
+  #makeCopy(link: LinkId, term: Term): void {
+    const end = this.#links.get(link);
+    if (end === undefined) throw new Error(`there is no link ${link}`);
+    const { world, seams, settings, judge } = this.around;
+    this.#isDrill = false;
+    const copy: SimCopy = new SimCopy({
+      ...{ world, disk: this.disk, end, term, seams, condition: this.condition },
+      isDurable: settings.ack === 'durable',
+      keep: (cut) => judge.kept({ node: this.name, ...cut }),
+      report: this.#inThisLife((report) => {
+        if (report.type === 'tookOver') this.#tookOver(copy);
+        else if (this.copy === copy || report.type === 'gone') this.step(report);
+      }),
+    });
+    this.copy = copy;
+    this.#listen(link, end);
+  }
+
+  /** What a handler of a link does with what it cannot take: the link ends with that. */
+  #feed(message: SimMessage): void {
+    try {
+      this.copy?.take(message);
+    } catch (thrown) {
+      const reason = (thrown as Error).message;
+      for (const [link, end] of this.#links) {
+        end.close(reason);
+        this.#lost(link, reason);
+      }
+    }
+  }
+
+  #tookOver(copy: SimCopy): void {
+    const { judge, seams } = this.around;
+    if (this.copy !== copy) return;
+    const { state, position, history } = copy.become();
+    for (const write of state.pending) seams.completeInFlight(this.disk, write);
+    this.say(`takes over at position ${position}`);
+    const { name: node, holder, disk } = this;
+    this.copy = undefined;
+    const term = this.core?.takingOverIn ?? toTerm(0);
+    judge.tookOver({ node, holder, term, history, position, state, disk, isDrill: this.#isDrill });
+    this.#adopt(state, history.continuedAt(state));
+    this.step({ type: 'tookOver' });
+  }
+
+  #release(through: number): void {
+    const { around, holder, name, machine, core } = this;
+    if (machine === undefined || core === undefined) return;
+    const indices = this.#outputs.splice(0, through - this.#released);
+    this.#released = through;
+    const { history } = machine;
+    around.judge.released({
+      ...{ atMs: around.world.now, node: name, holder, term: core.term, history, indices },
+      ...{ state: core.state, spoken: this.spoken },
+      mustHold: around.settings.onBackupLost === 'hold' && this.#hadGranted,
+      backupHolds: core.state === 'protected' ? around.heldByPeerOf(name, history) : undefined,
+      ackArrivedAt: this.#ackArrivedAt,
+    });
   }
 }
+
+const silent = (ask: number): NodeEvent => ({
+  ...{ type: 'arbiterFailed', ask },
+  ...{ reason: 'no answer', mayPass: true },
+});

@@ -1,13 +1,11 @@
 /** Two simulated nodes, the network between them, and their arbiter. */
-import { BackupLife } from './backup-life.ts';
 import { Judge } from './checkers/judge.ts';
 import { calmPath, Network } from './network.ts';
 import { SimNode } from './node.ts';
-import { PrimaryLife } from './primary-life.ts';
-import type { Surroundings } from './process.ts';
 import type { Seams } from './seams.ts';
 import type { PairSettings } from './settings.ts';
 import { SimArbiter } from './sim-arbiter.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { World } from './world.ts';
 
 export class Pair {
@@ -43,9 +41,8 @@ export class Pair {
       settings,
       boots: 0,
       heldByPeerOf: (node, history) => {
-        const { role } = node === 'a' ? this.b : this.a;
-        if (!(role instanceof BackupLife) || role.history !== history) return undefined;
-        return role.holds(settings.ack);
+        const { copy } = node === 'a' ? this.b : this.a;
+        return copy?.history === history ? copy?.holds(settings.ack) : undefined;
       },
     };
     this.a = new SimNode('a', 'b', around);
@@ -58,18 +55,26 @@ export class Pair {
     return prng.below(this.temper.slowMs * (prng.chance(150) ? 10 : 1) + 1);
   }
 
+  /** A node whose machine is the pair's at the moment. */
+  get primary(): SimNode | undefined {
+    return [this.a, this.b].find(({ role }) => role === 'primary');
+  }
+
+  get backup(): SimNode | undefined {
+    return [this.a, this.b].find(({ role }) => role === 'backup');
+  }
+
+  /** A takeover now would work. */
   get isProtected(): boolean {
-    const [a, b] = [this.a.role, this.b.role];
-    const primary = a instanceof PrimaryLife ? a : b;
-    const backup = a instanceof PrimaryLife ? b : a;
+    const { primary, backup } = this;
+    const copy = backup?.copy;
     return (
-      primary instanceof PrimaryLife &&
-      backup instanceof BackupLife &&
-      primary.state === 'protected' &&
-      backup.state === 'protecting' &&
-      backup.history === primary.machine.history &&
-      backup.replica?.isStalled === false &&
-      !backup.replica.hasDiverged
+      primary?.state === 'protected' &&
+      backup?.state === 'protecting' &&
+      copy !== undefined &&
+      copy.history === primary.machine?.history &&
+      !copy.isStalled &&
+      !copy.hasDiverged
     );
   }
 
@@ -109,10 +114,9 @@ export class Pair {
 
   /** A message of an older term strays into the present link of the primary. */
   replayOldMessage(): boolean {
-    const role = [this.a.role, this.b.role].find((each) => each instanceof PrimaryLife);
-    if (!(role instanceof PrimaryLife)) return false;
-    const old = this.network.oldAcks.find(({ term }) => term < role.term);
-    if (old === undefined) return false;
-    return role.stray(old);
+    const { primary } = this;
+    const term = primary?.core?.term;
+    const old = this.network.oldAcks.find((ack) => term !== undefined && ack.term < term);
+    return old !== undefined && primary?.stray(old) === true;
   }
 }

@@ -7,7 +7,7 @@
  *     at 2s cut a->b                  cut, join: one direction of the network
  *     at 2s partition / heal          both directions; heal repairs all and starts nothing
  *     at 3s reset                     every connection
- *     at 3s drill / compare / diverge / stall / shutdown
+ *     at 3s drill / compare / snapshot / diverge / stall / shutdown / fail (QEMU ends)
  *     at 3s arbiter away [a|b] / arbiter back / arbiter forgets-to-answer
  *     at 3s start-anew b
  *     at 5s expect a primary          a role: primary, backup, none
@@ -18,10 +18,7 @@
  *
  * All checkers of the random runs watch.
  */
-import { BackupLife } from './backup-life.ts';
-import type { SimNode } from './node.ts';
 import { Pair } from './pair.ts';
-import { PrimaryLife } from './primary-life.ts';
 import { type Seams, soundSeams } from './seams.ts';
 import { calmPair, type PairSettings } from './settings.ts';
 import { World } from './world.ts';
@@ -127,7 +124,9 @@ class Stage {
         return;
       case 'drill':
       case 'compare':
+      case 'snapshot':
       case 'shutdown':
+      case 'fail':
         this.#primary(verb);
         return;
       case 'diverge':
@@ -153,23 +152,19 @@ class Stage {
     } else throw new Error(`the arbiter cannot '${what}'`);
   }
 
-  #primary(verb: 'drill' | 'compare' | 'shutdown'): void {
-    const role = this.#nodes.map((node) => node.role).find((each) => each instanceof PrimaryLife);
-    if (!(role instanceof PrimaryLife)) throw new Error('nobody is primary');
-    if (verb === 'drill') role.drill();
-    else if (verb === 'compare') role.compare();
-    else role.machine.shutDown();
+  #primary(verb: 'drill' | 'compare' | 'snapshot' | 'shutdown' | 'fail'): void {
+    const { primary } = this.#pair;
+    if (primary?.machine === undefined) throw new Error('nobody is primary');
+    if (verb === 'shutdown') primary.machine.shutDown();
+    else if (verb === 'fail') primary.machine.fail();
+    else primary.ask({ wish: verb });
   }
 
   #backup(verb: 'diverge' | 'stall'): void {
-    const role = this.#nodes.map((node) => node.role).find((each) => each instanceof BackupLife);
-    if (!(role instanceof BackupLife) || role.replica === undefined) throw new Error('no copy');
-    if (verb === 'diverge') role.replica.diverge();
-    else role.replica.isStalled = true;
-  }
-
-  get #nodes(): readonly SimNode[] {
-    return [this.#pair.a, this.#pair.b];
+    const copy = this.#pair.backup?.copy;
+    if (copy?.history === undefined) throw new Error('no copy');
+    if (verb === 'diverge') copy.diverge();
+    else copy.isStalled = true;
   }
 
   #expect([who = '', what = '']: readonly string[]): void {
@@ -192,9 +187,8 @@ class Stage {
 
   #stateOf(who: string): string[] {
     if (who === 'pair') return [this.#pair.isProtected ? 'protected' : 'unprotected'];
-    const { role, isUp, hasLeft, standing } = this.#pair.node(who);
+    const { role, isUp, hasLeft, state } = this.#pair.node(who);
     if (hasLeft) return ['left'];
-    if (!isUp) return ['down'];
-    return [standing.role, role?.state ?? 'none'];
+    return isUp ? [role, state] : ['down'];
   }
 }

@@ -15,6 +15,8 @@ export interface Released {
   readonly indices: readonly number[];
   /** The state of the node's protocol core. */
   readonly state: string;
+  /** The last term that this node's disk has. */
+  readonly spoken: number;
   /** The policy forbids to speak without a backup, and there was one in this life as primary. */
   readonly mustHold: boolean;
   /** Log that the backup truly holds, as its acknowledgement mode counts; only with a granted one. */
@@ -60,6 +62,15 @@ export interface ClaimLost {
   readonly term: number;
 }
 
+/** A cut of a copy is in a store. */
+export interface KeptFact {
+  readonly node: string;
+  readonly cutId: string;
+  readonly history: History;
+  readonly position: number;
+  readonly digest: number;
+}
+
 export interface Sizes {
   readonly node: string;
   /** Things that wait, by name; each has a bound in bounds.ts. */
@@ -73,6 +84,7 @@ export interface Checker {
   tookOver?(fact: TookOver): void;
   booted?(fact: Booted): void;
   claimLost?(fact: ClaimLost): void;
+  kept?(fact: KeptFact): void;
   sizes?(fact: Sizes): void;
 }
 

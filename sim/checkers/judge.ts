@@ -1,12 +1,15 @@
 /** All checkers together: every fact goes to each of them. */
 import type { SimArbiter } from '../sim-arbiter.ts';
 import { Acknowledgements } from './acknowledgements.ts';
+import { Answers } from './answers.ts';
 import { Bounds } from './bounds.ts';
+import { Cuts } from './cuts.ts';
 import type {
   Acknowledged,
   Booted,
   Checker,
   ClaimLost,
+  KeptFact,
   Released,
   Sizes,
   TookOver,
@@ -21,6 +24,8 @@ export class Judge {
   readonly onlooker = new Onlooker();
   takeovers = 0;
   boots = 0;
+  kepts = 0;
+  readonly answers = new Answers();
   readonly #checkers: readonly Checker[];
 
   constructor(arbiter: SimArbiter) {
@@ -32,6 +37,7 @@ export class Judge {
       new Lockstep(),
       this.onlooker,
       new Bounds(),
+      new Cuts(),
     ];
   }
 
@@ -55,6 +61,25 @@ export class Judge {
 
   claimLost(fact: ClaimLost): void {
     for (const checker of this.#checkers) checker.claimLost?.(fact);
+  }
+
+  kept(fact: KeptFact): void {
+    this.kepts += 1;
+    for (const checker of this.#checkers) checker.kept?.(fact);
+  }
+
+  /** Somebody asks a node for something; the number is for the answer. */
+  asked(node: string, holder: string): number {
+    return this.answers.asked(node, holder);
+  }
+
+  answered(ask: number): void {
+    this.answers.answered(ask);
+  }
+
+  /** A process has ended: whoever asked it knows. */
+  ended(holder: string): void {
+    this.answers.ended(holder);
   }
 
   sizes(fact: Sizes): void {

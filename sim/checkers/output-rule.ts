@@ -2,7 +2,11 @@
 import { type Checker, type Released, Violation } from './facts.ts';
 
 export class OutputRule implements Checker {
-  released({ node, history, indices, state, mustHold, backupHolds }: Released): void {
+  released(fact: Released): void {
+    const { node, history, indices, state, mustHold, backupHolds, term, spoken } = fact;
+    if (spoken < term) {
+      throw new Violation('output-rule', `${node} speaks in term ${term}, and remembers ${spoken}`);
+    }
     if (mustHold && (state === 'alone' || state === 'holding')) {
       throw new Violation('output-rule', `${node} speaks alone although its policy is to hold`);
     }

@@ -113,8 +113,10 @@ export class NodeCore {
     return role.kind === 'primary' ? role.primary.term : this.#knownTerm;
   }
 
-  get spoken(): Term {
-    return this.#spoken;
+  /** The term that the copy here is taking over in. */
+  get takingOverIn(): Term | undefined {
+    const role = this.#role;
+    return role.kind === 'backup' ? role.backup.wonTerm : undefined;
   }
 
   /** What the peer is told by a hello; what is logged only the disk knows. */

@@ -82,7 +82,7 @@ export type MachineReport =
   | { readonly type: 'gone' };
 
 /** The machine that runs here. */
-export interface ProtectedMachine {
+export interface ProtectedMachine<OverLink = Link> {
   /** `isAwaited`: an output or a grant waits for it, so that an idle guest is woken for it. */
   sendMarker(epoch: Epoch, isAwaited: boolean): void;
   /** Stands still for this share of the time from now on, 0 to 1. */
@@ -91,11 +91,11 @@ export interface ProtectedMachine {
   stop(): void;
   go(): void;
   /** Sends a copy over this link. Ends, with a problem, when the link does. */
-  seed(seedId: string, link: Link): Seeding;
+  seed(seedId: string, link: OverLink): Seeding;
   /** Freezes the machine for a moment, for a compare of its copy. */
   cut(order: CutOrder): void;
   /** Says what the copy must find at a cut that was made, over this link. */
-  sendCut(cutId: string, link: Link): void;
+  sendCut(cutId: string, link: OverLink): void;
   /** Ends it at once. */
   destroy(): void;
 }
