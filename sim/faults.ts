@@ -42,8 +42,8 @@ function forAWhile(pair: Pair, maxMs: number, change: () => () => void): true {
 }
 
 /** A host is in another condition for a while. */
-function change(pair: Pair, { condition }: Pair['a'], to: Partial<Condition>): true {
-  return forAWhile(pair, 2000, () => {
+function change(pair: Pair, { condition }: Pair['a'], to: Partial<Condition>, maxMs = 2000): true {
+  return forAWhile(pair, maxMs, () => {
     Object.assign(condition, to);
     return () => Object.assign(condition, calmCondition(pair.world.prng));
   });
@@ -249,18 +249,17 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'slow copy',
-    weight: 4,
+    weight: 8,
     strike: (pair) => {
       // Of a pair that is protected: others have no lag.
       const node = pair.backup;
       if (node === undefined) return false;
       let ticks = 0;
-      return change(pair, node, {
-        copySpeed: () => {
-          ticks += 1;
-          return ticks % 2;
-        },
-      });
+      const copySpeed = (): number => {
+        ticks += 1;
+        return ticks % 2;
+      };
+      return change(pair, node, { copySpeed }, 8000);
     },
   },
   {

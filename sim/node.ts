@@ -17,7 +17,7 @@ import { SimDisk } from './disk.ts';
 import { bootGuest } from './guest.ts';
 import { History } from './history.ts';
 import { SimMachine, type SimReport, type SimRun } from './machine.ts';
-import { noBytes, type SimHello, type SimLog, type SimMessage } from './messages.ts';
+import type { SimHello, SimLog, SimMessage } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
 import { type Condition, calmCondition } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -25,10 +25,9 @@ import type { Surroundings } from './surroundings.ts';
 /** Thrown inside of a process that dies at this very step. */
 class CrashSignal extends Error {}
 
-/** How long a report of QEMU takes to this process. One delay for all of a kind keeps their order. */
-const reportMs: Readonly<Record<string, number>> = { outputs: 0.2, recorded: 0.4 };
-/** Behind the log that came before it. */
-const otherReportMs = 0.5;
+/** How long an output, and all else that a machine reports, takes to this process: each keeps its order. */
+const outputMs = 0.2;
+const reportMs = 0.4;
 
 export class SimNode {
   readonly name: string;
@@ -195,14 +194,16 @@ export class SimNode {
 
   /** Runs `act` in this life, in `delayMs`, when the process is not standing still. */
   #later(delayMs: number, act: () => void): void {
-    const back = this.#inThisLife(act);
-    this.around.world.after(delayMs, () => back());
+    const life = this.#life;
+    this.around.world.after(delayMs, () => {
+      if (life === this.#life && this.#isUp) this.enter(act);
+    });
   }
 
-  #inThisLife<Args extends unknown[]>(act: (...args: Args) => void): (...args: Args) => void {
+  #inThisLife<Arg>(act: (arg: Arg) => void): (arg: Arg) => void {
     const life = this.#life;
-    return (...args) => {
-      if (life === this.#life && this.#isUp) this.enter(() => act(...args));
+    return (arg) => {
+      if (life === this.#life && this.#isUp) this.enter(() => act(arg));
     };
   }
 
@@ -258,11 +259,13 @@ export class SimNode {
   #tick(): void {
     this.step({ type: 'timer' });
     this.copy?.tick(this.now);
-    const waiting = {
+    const { judge, settings } = this.around;
+    judge.sizes({
+      node: this.name,
       heldOutputs: this.#outputs.length,
+      heldOutputsMax: settings.heldOutputsMax,
       backlogEvents: this.copy?.backlog ?? 0,
-    };
-    this.around.judge.sizes({ node: this.name, waiting });
+    });
     this.#later(limits.coreTimerMs, () => this.#tick());
   }
 
@@ -376,8 +379,8 @@ export class SimNode {
       case 'ship': {
         const { term } = effect;
         const { from, to, events } = effect.run as SimRun;
-        const sent = { icount: 0 as SimLog['icount'], rawBytes: 0, codec: 0, payload: noBytes };
-        this.#send(effect.link, { kind: 'log', term, from, to, events, ...sent });
+        const message = { kind: 'log', term, from, to, icount: to, events } as unknown as SimLog;
+        this.#send(effect.link, message);
         return;
       }
       case 'cut':
@@ -467,8 +470,12 @@ export class SimNode {
     if (copy === undefined) return;
     const { judge, settings } = this.around;
     judge.acknowledged({
-      ...{ node: this.name, history: copy.history, position, mode: settings.ack },
-      ...{ held: copy.holds('received'), durable: copy.holds('durable') },
+      node: this.name,
+      history: copy.history,
+      position,
+      mode: settings.ack,
+      held: copy.holds('received'),
+      durable: copy.holds('durable'),
     });
   }
 
@@ -507,15 +514,15 @@ export class SimNode {
       term: () => this.core?.term ?? toTerm(0),
       complete: seams.complete,
       report: (report) =>
-        this.#later(reportMs[report.type] ?? otherReportMs, () => {
+        this.#later(report.type === 'outputs' ? outputMs : reportMs, () => {
           if (this.machine === machine) this.#takeReport(report);
         }),
     });
     this.machine = machine;
   }
 
-  #takeReport({ index, ...report }: SimReport): void {
-    if (index !== undefined) this.#outputs.push(index);
+  #takeReport(report: SimReport): void {
+    if (report.index !== undefined) this.#outputs.push(report.index);
     if (report.type === 'gone') this.machine = undefined;
     this.step(report);
   }
@@ -572,8 +579,14 @@ export class SimNode {
     this.#released = through;
     const { history } = machine;
     around.judge.released({
-      ...{ atMs: around.world.now, node: name, holder, term: core.term, history, indices },
-      ...{ state: core.state, spoken: this.spoken },
+      atMs: around.world.now,
+      node: name,
+      holder,
+      term: core.term,
+      history,
+      indices,
+      state: core.state,
+      spoken: this.spoken,
       mustHold: around.settings.onBackupLost === 'hold' && this.#hadGranted,
       backupHolds: core.state === 'protected' ? around.heldByPeerOf(name, history) : undefined,
       ackArrivedAt: this.#ackArrivedAt,

@@ -73,8 +73,11 @@ export interface KeptFact {
 
 export interface Sizes {
   readonly node: string;
-  /** Things that wait, by name; each has a bound in bounds.ts. */
-  readonly waiting: Readonly<Record<string, number>>;
+  /** What waits; each has a bound in bounds.ts. */
+  readonly heldOutputs: number;
+  /** What the pair allows of them. */
+  readonly heldOutputsMax: number;
+  readonly backlogEvents: number;
 }
 
 /** A checker looks at facts and throws `Violation`. It never sees the protocol's own state. */

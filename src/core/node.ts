@@ -185,7 +185,7 @@ export class NodeCore {
   #seek(): void {
     const { node, holder, startAnew, restartWaitMs } = this.#options;
     const search = new PlaceSearch({
-      ...{ node, holder, restartWaitMs, spoken: this.#spoken },
+      ...{ node, holder, restartWaitMs, spoken: () => this.#spoken },
       startAnew: startAnew && this.#isFirst,
       choose: this.#rules.choose,
       nextAsk: this.#nextAsk,

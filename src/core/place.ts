@@ -38,8 +38,8 @@ export type Place =
 export interface PlaceOptions {
   readonly node: string;
   readonly holder: string;
-  /** The last term in which this node's machine spoke. */
-  readonly spoken: Term;
+  /** The last term in which this node's machine spoke: a disk may say late that it has one. */
+  readonly spoken: () => Term;
   /** The operator's word that the other node is gone. */
   readonly startAnew: boolean;
   /** How long this node leaves it to a peer with all of the log to go on. */
@@ -152,7 +152,7 @@ export class PlaceSearch {
   }
 
   #choose(disks: DisksSeen, peer: Found | undefined, now: Millis): Place | undefined {
-    const { node, spoken, startAnew, restartWaitMs, emit } = this.#options;
+    const { node, startAnew, restartWaitMs, emit } = this.#options;
     const standing = peer?.hello.standing ?? nothing;
     const choice = this.#options.choose({
       term: this.knownTerm,
@@ -160,7 +160,7 @@ export class PlaceSearch {
       canRestart: disks.canRestart && standing.role !== 'primary',
       logged: disks.logged,
       restartWaitMs,
-      spoken,
+      spoken: this.#options.spoken(),
       peer: peer && { ...standing, term: peer.hello.term },
       waitedMs: now - (this.#answeredAt ?? now),
       startAnew,
