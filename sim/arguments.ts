@@ -11,11 +11,14 @@ export interface SimArguments {
   /** The rule to break. */
   readonly rule: string | undefined;
   readonly fleet: boolean;
+  /** The golden scenarios: play them, or write down how they go. */
+  readonly scenarios: 'play' | 'rewrite' | undefined;
   readonly help: boolean;
 }
 
 export const usage = `npm run sim -- [options]          runs pairs through faults; ends with 1 if a checker fails
 npm run sim -- fleet [--json]     thousands of pairs over simulated years
+npm run sim -- scenarios [--rewrite]   plays sim/scenarios/*.txt; --rewrite writes down what happens
 
   --seeds N      number of seeds (default 300: half of them fixed, half of them fresh)
   --seed S       the first seed; --seeds defaults to 1 then
@@ -34,7 +37,9 @@ export function parseArguments(words: readonly string[]): SimArguments {
       case '--json':
       case '--mutants':
       case '--help':
+      case '--rewrite':
       case 'fleet':
+      case 'scenarios':
         flags.add(word);
         break;
       case '--seeds':
@@ -66,6 +71,7 @@ export function parseArguments(words: readonly string[]): SimArguments {
     mutants: flags.has('--mutants'),
     rule: values.get('--break'),
     fleet: flags.has('fleet'),
+    scenarios: !flags.has('scenarios') ? undefined : flags.has('--rewrite') ? 'rewrite' : 'play',
     help: flags.has('--help'),
   };
 }

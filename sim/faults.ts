@@ -297,6 +297,14 @@ export const deeds: readonly Fault[] = [
       const node = pair.primary;
       if (node?.state !== 'protected') return false;
       node.ask({ wish: 'drill' });
+      // Sometimes whom it is handed to is gone before it has it.
+      const { backup, world } = pair;
+      if (backup === undefined || !world.prng.chance(300)) return true;
+      if (world.prng.chance(500)) change(pair, node, { goFails: () => true });
+      world.after(world.prng.between(1, 8), () => {
+        if (backup.isUp) backup.crash('process');
+        restartLater(pair, backup);
+      });
       return true;
     },
   },

@@ -144,7 +144,7 @@ export class SimNode {
 
   /** An operator asks for something. */
   ask(wish: Extract<NodeEvent, { type: 'asked' }>['for']): void {
-    const ask = this.around.judge.asked(this.name, this.holder);
+    const ask = this.around.judge.asked(this.name, this.holder, this.around.world.now);
     this.enter(() => this.step({ type: 'asked', ask, for: wish }));
   }
 
@@ -427,7 +427,7 @@ export class SimNode {
         return;
       case 'changed':
         this.#hadGranted ||= effect.to === 'protected';
-        this.say(`${this.role}: ${effect.from} -> ${effect.to}`);
+        this.say(`${effect.role}: ${effect.from} -> ${effect.to}`);
         return;
       case 'waiting':
         if (effect.reason !== undefined) this.say(`waits: ${effect.reason}`);

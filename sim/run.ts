@@ -1,10 +1,13 @@
 /** `npm run sim`: deterministic simulation of the protocol. See docs/protocol.md. */
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArguments, type SimArguments, usage } from './arguments.ts';
 import { type CampaignResult, type Failure, huntAll, runCampaign } from './campaign.ts';
 import { printFleet } from './fleet/report.ts';
 import { mutantNamed } from './mutants.ts';
+import { tellScenario } from './scenario.ts';
 import { soundSeams } from './seams.ts';
 
 const print = (line: string): void => {
@@ -27,7 +30,22 @@ function main(): number {
     printFleet(options.json, print);
     return 0;
   }
+  if (options.scenarios !== undefined) return runScenarios(options.scenarios);
   return options.mutants ? runMutants(options) : runSeeds(options);
+}
+
+function runScenarios(how: 'play' | 'rewrite'): number {
+  const folder = fileURLToPath(new URL('./scenarios/', import.meta.url));
+  let changed = 0;
+  for (const file of fs.readdirSync(folder).sort()) {
+    const text = fs.readFileSync(`${folder}${file}`, 'utf8');
+    const told = tellScenario(text);
+    const isAsTold = told === text;
+    if (!isAsTold) changed += 1;
+    if (!isAsTold && how === 'rewrite') fs.writeFileSync(`${folder}${file}`, told);
+    print(`${isAsTold ? 'as told  ' : how === 'rewrite' ? 'rewritten' : 'DIFFERS  '} ${file}`);
+  }
+  return changed > 0 && how === 'play' ? 1 : 0;
 }
 
 function runMutants({ json }: SimArguments): number {

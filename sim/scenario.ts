@@ -13,14 +13,16 @@
  *     at 5s expect a primary          a role: primary, backup, none
  *     at 5s expect a protected        a state of its core
  *     at 5s expect pair protected
- *     at 5s expect takeovers 1        also: boots, late
+ *     at 5s expect takeovers 1        also: boots, late, kept
  *     at 5s expect heard more         since the last such line; or: heard nothing
+ *     at 5s condition b full          a host's: slow, full (disk), mute (monitor), stuck, well
+ *     |    1.602 s  b  ...            what happened up to there, as it was told when the file was written
  *
- * All checkers of the random runs watch.
+ * All checkers of the random runs watch. `npm run sim -- scenarios --rewrite` writes what happens.
  */
 import { Pair } from './pair.ts';
 import { type Seams, soundSeams } from './seams.ts';
-import { calmPair, type PairSettings } from './settings.ts';
+import { calmCondition, calmPair, type PairSettings } from './settings.ts';
 import { World } from './world.ts';
 
 /** Any number does: these are not about chance. */
@@ -34,14 +36,43 @@ interface Line {
 
 /** Runs a scenario. Throws with the line, and the timeline, when it does not go as told. */
 export function runScenario(text: string, seams: Seams = soundSeams): Pair {
-  const { settings, lines } = parse(text);
+  return play(parse(text), seams, () => undefined);
+}
+
+/** The same, and returns the text with what happened behind each line. Throws as `runScenario` does. */
+export function tellScenario(text: string): string {
+  const told = new Map<number, string[]>();
+  const parsed = parse(text);
+  play(parsed, soundSeams, (line, happened) => told.set(line, happened));
+  const lines = text.trimEnd().split('\n');
+  return lines
+    .flatMap((line, index) => {
+      if (line.startsWith('|')) return [];
+      // Nothing is told of what happens before the story begins.
+      return [...(told.get(index + 1) ?? []).map((what) => `|${what}`), line];
+    })
+    .join('\n')
+    .concat('\n');
+}
+
+function play(
+  { settings, lines }: { settings: PairSettings; lines: Line[] },
+  seams: Seams,
+  onPlayed: (line: number, happened: string[]) => void,
+): Pair {
   const world = new World(seed);
+  let happened: string[] = [];
+  world.timeline.onLine = (line, who) => {
+    if (who !== 'scenario') happened.push(line);
+  };
   const pair = new Pair(world, settings, seams);
   const stage = new Stage(pair);
   for (const line of lines) {
     try {
       world.run(line.atMs);
+      onPlayed(line.number, happened);
       stage.play(line.words);
+      happened = [];
     } catch (thrown) {
       const told = `line ${line.number}, '${line.words.join(' ')}': ${(thrown as Error).message}`;
       throw new Error(`${told}\n${world.timeline.text()}`);
@@ -59,9 +90,9 @@ function parse(text: string): { settings: PairSettings; lines: Line[] } {
       .split(/\s+/)
       .filter((word) => word !== '');
     const [first, second = '', third = ''] = words;
-    if (first === undefined) continue;
+    if (first === undefined || first.startsWith('|')) continue;
     if (first === 'set') {
-      settings = { ...settings, [second]: second === 'silenceMs' ? Number(third) : third };
+      settings = { ...settings, [second]: /^\d+$/.test(third) ? Number(third) : third };
     } else if (first === 'at') {
       const atMs = Number.parseFloat(second) * (second.endsWith('ms') ? 1 : 1000);
       const last = lines.at(-1)?.atMs ?? 0;
@@ -119,6 +150,9 @@ class Stage {
       case 'reset':
         pair.network.resetAll();
         return;
+      case 'condition':
+        this.#condition(what, rest[0] ?? '');
+        return;
       case 'arbiter':
         this.#arbiter(what, rest);
         return;
@@ -139,6 +173,24 @@ class Stage {
       default:
         throw new Error(`there is no '${verb}'`);
     }
+  }
+
+  #condition(who: string, what: string): void {
+    const { condition } = this.#pair.node(who);
+    const calm = calmCondition(this.#pair.world.prng);
+    const full = { rememberMs: () => undefined, spoolMs: () => undefined };
+    const mute = { stopFails: () => true, goFails: () => true, cutFails: () => true };
+    let ticks = 0;
+    const copySpeed = (): number => {
+      ticks += 1;
+      return ticks % 2;
+    };
+    const conditions: Readonly<Record<string, object>> = {
+      ...{ well: {}, slow: { copySpeed }, full, mute, stuck: { goFails: () => true } },
+    };
+    const found = conditions[what];
+    if (found === undefined) throw new Error(`no host can be '${what}'`);
+    Object.assign(condition, calm, found);
   }
 
   #arbiter(what: string, names: readonly string[]): void {
@@ -173,6 +225,7 @@ class Stage {
       takeovers: judge.takeovers,
       boots: judge.boots,
       late: judge.oneSpeaker.late,
+      kept: judge.kepts,
     };
     if (who === 'heard') {
       const { words } = judge.onlooker;

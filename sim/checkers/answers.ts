@@ -3,17 +3,20 @@ import { Violation } from './facts.ts';
 
 export class Answers {
   #next = 1;
-  readonly #waiting = new Map<number, { readonly node: string; readonly holder: string }>();
+  readonly #waiting = new Map<
+    number,
+    { readonly node: string; readonly holder: string; readonly atMs: number }
+  >();
 
-  /** Questions that wait for their answer. */
-  get waiting(): number {
-    return this.#waiting.size;
+  /** When the oldest question that waits for its answer was asked. */
+  get waitingSinceMs(): number | undefined {
+    return this.#waiting.values().next().value?.atMs;
   }
 
-  asked(node: string, holder: string): number {
+  asked(node: string, holder: string, atMs: number): number {
     const ask = this.#next;
     this.#next += 1;
-    this.#waiting.set(ask, { node, holder });
+    this.#waiting.set(ask, { node, holder, atMs });
     return ask;
   }
 

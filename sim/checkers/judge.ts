@@ -69,8 +69,8 @@ export class Judge {
   }
 
   /** Somebody asks a node for something; the number is for the answer. */
-  asked(node: string, holder: string): number {
-    return this.answers.asked(node, holder);
+  asked(node: string, holder: string, atMs: number): number {
+    return this.answers.asked(node, holder, atMs);
   }
 
   answered(ask: number): void {

@@ -295,7 +295,7 @@ export class BackupNode {
         emit({ type: 'discardCopy', reason: effect.reason });
         return;
       case 'changed':
-        emit({ type: 'changed', from: effect.from.kind, to: effect.to.kind });
+        emit({ type: 'changed', role: 'backup', from: effect.from.kind, to: effect.to.kind });
         return;
       case 'end':
         if (effect.outcome === 'poweredOff') emit({ type: 'followPowerOff' });

@@ -116,7 +116,12 @@ export type NodeEffect =
   // what people see
   | { readonly type: 'answer'; readonly ask: number; readonly answer: Answer }
   | { readonly type: 'became'; readonly role: 'primary' | 'backup' | 'none'; readonly term: Term }
-  | { readonly type: 'changed'; readonly from: string; readonly to: string }
+  | {
+      readonly type: 'changed';
+      readonly role: 'primary' | 'backup';
+      readonly from: string;
+      readonly to: string;
+    }
   /** `undefined`: nothing is waited for any more. */
   | { readonly type: 'waiting'; readonly reason: string | undefined }
   | { readonly type: 'noted'; readonly what: Note }

@@ -383,7 +383,7 @@ export class PrimaryNode {
         claim(effect.expected);
         return;
       case 'changed':
-        emit({ type: 'changed', from: effect.from.kind, to: effect.to.kind });
+        emit({ type: 'changed', role: 'primary', from: effect.from.kind, to: effect.to.kind });
         return;
       case 'end':
         this.#endLink(effect.outcome);

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { SimHello } from '../../sim/messages.ts';
 import { type ConnectionEnd, Network } from '../../sim/network.ts';
 import { World } from '../../sim/world.ts';
-import { term } from '../../src/base/units.ts';
+import { icount, logPosition, term } from '../../src/base/units.ts';
 
 const [none, one] = [term(0), term(1)];
 const hello = (node: string): SimHello => {
   return {
     node,
     term: one,
-    standing: { term: one, role: 'none', isGranted: false, spoken: none, logged: none },
+    standing: { role: 'none', isGranted: false, spoken: none, logged: none },
   };
 };
 
@@ -41,7 +41,8 @@ describe('a connection of the simulated network', () => {
       for (let step = 0; step < 400; step += 1) {
         if (world.prng.chance(200)) network.setCut('a', 'b', world.prng.chance(500));
         sent += 1;
-        end?.send({ kind: 'ack', term: one, received: sent });
+        const received = logPosition(sent);
+        end?.send({ kind: 'ack', term: one, received, appliedIcount: icount(0) });
         world.run(world.now + world.prng.below(4));
       }
       network.setCut('a', 'b', false);
