@@ -187,34 +187,51 @@ export class Recorder {
 
   /**
    * Stops the guest and resolves with the end of its log when all of it was handed on. It goes on by
-   * `instance.cont`. Throws `cut`, with a guest that goes on, when the log's end does not come out.
+   * `instance.cont`. Throws `cut`, with a guest that goes on, when the log's end does not come out:
+   * `onGoesOn` tells where it stood, before any log behind it is handed on, for a copy that has to do
+   * the same (R5).
    */
-  async standStill(): Promise<LogPosition> {
+  async standStill(
+    onGoesOn: (position: LogPosition) => void = () => undefined,
+  ): Promise<LogPosition> {
     this.throttle.suspend();
+    let stoodAt: LogPosition | undefined;
     try {
-      const [, deviceState] = await Promise.all([
-        this.instance.stop(),
-        this.instance.saveDeviceState(),
-      ]);
-      const { fileOffset } = replaySection(parseDeviceState(deviceState));
-      const deadline = performance.now() + limits.haltAnswerMs;
-      while (this.position < fileOffset) {
-        if (performance.now() > deadline) {
-          throw new UnderstudyError('cut', `The log ends at ${fileOffset}; ${this.position} came`);
-        }
-        // The end is in QEMU's stdio buffer. A stopped machine takes no marker, but each turn of its
-        // main loop logs some 20 bytes, and a command is a turn.
-        const turns = Array.from({ length: 16 }, () =>
-          this.instance.monitor.execute('query-status'),
-        );
-        await Promise.all(turns);
-        this.#follower.poll();
+      this.#follower.poll();
+      // QEMU may write while it is stopped; nothing behind the end is handed on before it is known.
+      this.#follower.pause();
+      try {
+        const [, deviceState] = await Promise.all([
+          this.instance.stop(),
+          this.instance.saveDeviceState(),
+        ]);
+        stoodAt = logPosition(replaySection(parseDeviceState(deviceState)).fileOffset);
+        this.#splitAt(stoodAt);
+      } finally {
+        this.#follower.resume();
       }
-      return logPosition(fileOffset);
+      await this.#untilHandedOn(stoodAt);
+      return stoodAt;
     } catch (thrown) {
+      if (stoodAt !== undefined) onGoesOn(stoodAt);
       await this.instance.cont();
       this.throttle.resume();
       throw thrown;
+    }
+  }
+
+  /** Resolves when all log up to there was handed on. Throws `cut` when it does not come out. */
+  async #untilHandedOn(end: LogPosition): Promise<void> {
+    const deadline = performance.now() + limits.haltAnswerMs;
+    while (this.position < end) {
+      if (performance.now() > deadline) {
+        throw new UnderstudyError('cut', `The log ends at ${end}; ${this.position} came`);
+      }
+      // The end is in QEMU's stdio buffer. A stopped machine takes no marker, but each turn of its
+      // main loop logs some 20 bytes, and a command is a turn.
+      const turns = Array.from({ length: 16 }, () => this.instance.monitor.execute('query-status'));
+      await Promise.all(turns);
+      this.#follower.poll();
     }
   }
 

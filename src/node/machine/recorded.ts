@@ -1,0 +1,260 @@
+/**
+ * The protected machine of lockstep: a recorder, its disks and its RAM. It keeps the contract of
+ * src/ports/machine.ts.
+ *
+ * It is made before its QEMU runs, so that nothing of that is lost: what the recorder tells before `begin`
+ * waits here.
+ */
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.ts';
+import { type Epoch, type LogPosition, logPosition, type Term } from '../../base/units.ts';
+import type { CardEgresses } from '../../egress/cards.ts';
+import type { VmConfig } from '../../hypervisor/config.ts';
+import type { Storage } from '../../hypervisor/disks/storage.ts';
+import type { Recorder, RecorderOptions } from '../../hypervisor/record/recorder.ts';
+import type { Link, LinkMessage } from '../../ports/link.ts';
+import type {
+  CutOrder,
+  MachineReport,
+  ProtectedMachine,
+  RecordedRun,
+  Seeding,
+} from '../../ports/machine.ts';
+import type { Segment } from '../../rrlog/log-tail.ts';
+import type { Logger } from '../logger.ts';
+import type { Reporter } from '../report.ts';
+import { BackupHoldings } from '../seeding/backup-holdings.ts';
+import type { Bandwidth } from '../seeding/bandwidth.ts';
+import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
+import type { ConsoleHub } from './console-hub.ts';
+import { type MadeCut, makeCut, tellCut } from './cutting.ts';
+import type { Channel } from './output-queue.ts';
+import { withoutEnd } from './without-end.ts';
+
+/** What runs, however it came to. */
+export interface MachineParts {
+  readonly recorder: Recorder;
+  readonly storage: Storage;
+  readonly ramFile: string;
+}
+
+/** A stretch of log, with what is shipped of it. */
+export interface RecordedSegment extends RecordedRun {
+  readonly segment: Segment;
+}
+
+export interface RecordedMachineOptions {
+  readonly vm: VmConfig;
+  /** Image of each disk on this node, by id. */
+  readonly diskImages: Readonly<Record<string, string>>;
+  /** Bounds what a seed sends. */
+  readonly bandwidth: Bandwidth;
+  /** The term that this node speaks in now. */
+  readonly term: () => Term;
+  readonly report: (report: MachineReport) => void;
+  /** Bytes of an output, before it is reported. */
+  readonly onOutput: (channel: Channel, bytes: Buffer) => void;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export class RecordedMachine implements ProtectedMachine {
+  /** For whoever makes the recorder. */
+  readonly handlers: Pick<RecorderOptions, 'onSegment' | 'onError'> = {
+    onSegment: (segment) => this.#takeSegment(segment),
+    onError: (error) => this.#report({ type: 'machineFailed', reason: error.message }),
+  };
+  readonly #options: RecordedMachineOptions;
+  #parts: MachineParts | undefined;
+  /** What was reported before anybody listened. */
+  #early: MachineReport[] | undefined = [];
+  readonly #cuts = new Map<string, MadeCut>();
+  #recordedTo = logPosition(0);
+  #stoodAt = logPosition(0);
+  /** Sums since the machine was started here. */
+  #rawBytes = 0;
+  #epochs = 0;
+  /** The log says that the guest asked for it; QEMU's end follows. */
+  #isPoweringOff = false;
+  #isDestroyed = false;
+
+  constructor(options: RecordedMachineOptions) {
+    this.#options = options;
+  }
+
+  /** Its parts, once they are there. */
+  get parts(): MachineParts | undefined {
+    return this.#parts;
+  }
+
+  get figures(): { readonly icount: number; readonly epochs: number; readonly rawBytes: number } {
+    const icount = this.#parts?.recorder.icount ?? 0;
+    return { icount, epochs: this.#epochs, rawBytes: this.#rawBytes };
+  }
+
+  /** The machine is there: whoever listens hears all that it has done so far, and from now on. */
+  begin(parts: MachineParts, egress: CardEgresses, console: ConsoleHub): void {
+    this.#parts = parts;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const report of early) this.#report(report);
+    this.#connectGuest(parts.recorder, egress, console);
+    void parts.recorder.instance.exited.then((info) => {
+      parts.recorder.poll();
+      if (this.#isPoweringOff) this.#report({ type: 'poweredOff', logEnd: this.#recordedTo });
+      else {
+        const reason = `QEMU ended (${info.reason}): ${info.stderr.trim()}`;
+        this.#report({ type: 'machineFailed', reason });
+      }
+    });
+  }
+
+  /** To be called often: the vCPU of an idle guest may have something to record. */
+  tick(): void {
+    this.#parts?.recorder.tick();
+  }
+
+  sendMarker(epoch: Epoch, isAwaited: boolean): void {
+    this.#parts?.recorder.sendMarker(epoch, isAwaited);
+  }
+
+  slowDown(share: number): void {
+    if (this.#parts !== undefined) this.#parts.recorder.throttle.share = share;
+  }
+
+  stop(): void {
+    this.#work(
+      async ({ recorder }) => {
+        const logEnd = await recorder.standStill((position) => this.#wentOn(position));
+        this.#stoodAt = logEnd;
+        this.#report({ type: 'stopped', logEnd });
+      },
+      (reason) => ({ type: 'notStopped', reason }),
+    );
+  }
+
+  go(): void {
+    this.#work(
+      async ({ recorder }) => {
+        await recorder.instance.cont();
+        this.#wentOn(this.#stoodAt);
+        recorder.throttle.resume();
+        this.#report({ type: 'continued' });
+      },
+      (reason) => ({ type: 'notContinued', reason }),
+    );
+  }
+
+  seed(seedId: string, link: Link): Seeding {
+    const lost = new AbortController();
+    link.onClose(({ error, message }) => lost.abort(error ?? new UnderstudyError('link', message)));
+    const { signal } = lost;
+    const begin = describeSeed(this.#options, seedId);
+    const holdings = new BackupHoldings(begin, signal);
+    this.#work(
+      async (parts) => {
+        const context = { ...this.#options, ...parts, link, term: this.#options.term(), signal };
+        const onCut = (position: LogPosition): void => this.#report({ type: 'seedCut', position });
+        await seedBackup(context, begin, holdings, onCut);
+        this.#report({ type: 'seedEnded' });
+      },
+      (problem) => ({ type: 'seedEnded', problem }),
+    );
+    return {
+      take: (message: LinkMessage): void => {
+        if (message.kind === 'blob') holdings.takePiece(message);
+        else if (message.kind === 'control' && message.control.type === 'seedHave') {
+          holdings.takeHave(message.control);
+        }
+      },
+    };
+  }
+
+  cut(order: CutOrder): void {
+    const { cutId } = order;
+    const { reporter } = this.#options;
+    const onMade = (position: LogPosition, made: MadeCut): void => {
+      this.#cuts.set(cutId, made);
+      this.#report({ type: 'cutMade', cutId, position });
+    };
+    this.#work(
+      async (parts) => {
+        await makeCut({ ...parts, reporter }, order, onMade, (position) => this.#wentOn(position));
+        this.#report({ type: 'cutEnded', cutId });
+      },
+      (problem) => ({ type: 'cutEnded', cutId, problem }),
+    );
+  }
+
+  sendCut(cutId: string, link: Link): void {
+    const made = this.#cuts.get(cutId);
+    // One that nobody was told of is of a backup that is gone.
+    this.#cuts.clear();
+    if (made !== undefined) tellCut(made, link, this.#options.term());
+  }
+
+  destroy(): void {
+    if (this.#isDestroyed) return;
+    this.#isDestroyed = true;
+    void this.#end().finally(() => this.#options.report({ type: 'gone' }));
+  }
+
+  async #end(): Promise<void> {
+    if (this.#parts === undefined) return;
+    const { recorder, storage } = this.#parts;
+    recorder.throttle.suspend();
+    recorder.close();
+    await recorder.instance.destroy();
+    await storage.stop();
+  }
+
+  #report(report: MachineReport): void {
+    if (this.#isDestroyed) return;
+    if (this.#early === undefined) this.#options.report(report);
+    else this.#early.push(report);
+  }
+
+  /** Does something that takes a while; whatever goes wrong is what it answers with. */
+  #work(
+    work: (parts: MachineParts) => Promise<void>,
+    answerOf: (reason: string) => MachineReport,
+  ): void {
+    const parts = this.#parts;
+    if (parts === undefined) throw new Error('the machine has not begun');
+    work(parts).catch((thrown: unknown) => this.#report(answerOf(asError(thrown).message)));
+  }
+
+  #wentOn(position: LogPosition): void {
+    this.#report({ type: 'wentOn', position });
+  }
+
+  #takeSegment(whole: Segment): void {
+    const segment = withoutEnd(whole);
+    const { from, to, bytes, markers, shutdowns } = segment;
+    this.#recordedTo = to;
+    if (shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#isPoweringOff = true;
+    if (bytes.length === 0) return; // a segment holds an event
+    this.#rawBytes += to - from;
+    this.#epochs += markers.length;
+    const run: RecordedSegment = { from, to, bytes: bytes.length, markers, segment };
+    this.#report({ type: 'recorded', run });
+  }
+
+  #connectGuest(recorder: Recorder, egress: CardEgresses, console: ConsoleHub): void {
+    const { onOutput } = this.#options;
+    for (const [index, stream] of recorder.instance.nics.entries()) {
+      const decoder = new StreamFrameDecoder();
+      stream.on('data', (chunk: Buffer) => {
+        const frames = decoder.push(chunk);
+        for (const bytes of frames) onOutput({ kind: 'nic', index }, bytes);
+        if (frames.length > 0) this.#report({ type: 'outputs', count: frames.length });
+      });
+    }
+    recorder.instance.console.on('data', (bytes: Buffer) => {
+      onOutput({ kind: 'console' }, bytes);
+      this.#report({ type: 'outputs', count: 1 });
+    });
+    egress.onFrame((card, frame) => recorder.sendFrame(card, encodeStreamFrame(frame)));
+    console.onInput((bytes) => recorder.instance.console.write(bytes));
+  }
+}
