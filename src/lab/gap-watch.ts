@@ -40,13 +40,5 @@ export class GapWatch {
 
 const length = (gap: Gap): number => gap.toMs - gap.fromMs;
 
-/**
- * The first sign of life after a moment: the end of the silence that the moment fell in.
- * `undefined` when no listed silence covers it: the outside noticed nothing.
- */
-export function firstAfter(gaps: readonly Gap[], momentMs: number): number | undefined {
-  return gaps.find((gap) => gap.fromMs <= momentMs && momentMs < gap.toMs)?.toMs;
-}
-
 /** Now, in milliseconds since 1970 with a fraction, on a clock that never jumps. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();

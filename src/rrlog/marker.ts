@@ -30,7 +30,7 @@ import { bounds } from './bounds.ts';
 export const markerHeadBytes = 32;
 
 /** First eight bytes of every marker frame. */
-export const markerMagic = Buffer.from([0x55, 0x4e, 0x44, 0x53, 0x54, 0x44, 0x59, 0x0a]);
+const markerMagic = Buffer.from([0x55, 0x4e, 0x44, 0x53, 0x54, 0x44, 0x59, 0x0a]);
 
 /** First four bytes of the magic as a big-endian number: the reader's quick test. */
 export const markerMagicWord = markerMagic.readUInt32BE(0);

@@ -1,6 +1,6 @@
 // Silences are what users notice of a takeover: each must be found with its times.
 import { expect, test } from 'vitest';
-import { firstAfter, GapWatch } from '../../src/lab/gap-watch.ts';
+import { GapWatch } from '../../src/lab/gap-watch.ts';
 
 test('lists silences from the limit on and knows the longest', () => {
   const watch = new GapWatch(50);
@@ -11,13 +11,4 @@ test('lists silences from the limit on and knows the longest', () => {
     { fromMs: 160, toMs: 400 },
   ]);
   expect(watch.longestMs).toBe(240);
-});
-
-test('the first output after a kill is the end of the silence that it fell in', () => {
-  const gaps = [
-    { fromMs: 20, toMs: 100 },
-    { fromMs: 160, toMs: 400 },
-  ];
-  expect(firstAfter(gaps, 200)).toBe(400);
-  expect(firstAfter(gaps, 130)).toBeUndefined();
 });
