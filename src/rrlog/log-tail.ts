@@ -12,10 +12,11 @@
  */
 import { UnderstudyError } from '../base/errors.ts';
 import type { Epoch, Icount, LogPosition } from '../base/units.ts';
+import { netHeadBytes } from './event-size.ts';
 import type { RequestTracker } from './inflight.ts';
 import { type Layout, type ShutdownCause, shutdownCauses } from './layouts.ts';
 import { markerHeadBytes } from './marker.ts';
-import { EventLogReader, netHeadBytes } from './reader.ts';
+import { EventLogReader } from './reader.ts';
 
 /** A marker event at its place in the log. */
 interface Marker {
