@@ -10,7 +10,7 @@ import type { VmConfig } from './config.ts';
 import { Storage } from './disks/storage.ts';
 import { createRamFile } from './memory/ram.ts';
 import { copySparse } from './memory/sparse-copy.ts';
-import type { Recorder, RecorderOptions } from './record/recorder.ts';
+import type { Recorder, RecorderHandlers } from './record/recorder.ts';
 import { Successor, type SuccessorOptions, startRecorder } from './record/successor.ts';
 import { Replayer, type ReplayerOptions } from './replay/replayer.ts';
 
@@ -25,8 +25,6 @@ export interface MachinePlace {
   /** By the disks' ids. */
   readonly diskImages: Readonly<Record<string, string>>;
 }
-
-export type RecorderHandlers = Pick<RecorderOptions, 'onSegment' | 'onError'>;
 
 /** A machine that runs and is recorded. */
 export interface LiveMachine {

@@ -13,11 +13,10 @@ import {
   type LiveMachine,
   MachineParts,
   type MachinePlace,
-  type RecorderHandlers,
 } from '../../hypervisor/machine-parts.ts';
 import { createRamFile } from '../../hypervisor/memory/ram.ts';
 import { qemuVersion } from '../../hypervisor/qemu/version.ts';
-import type { Recorder } from '../../hypervisor/record/recorder.ts';
+import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import { encodeBehindMarker } from '../../hypervisor/replay/pad-frames.ts';
 import type { Stage } from '../../lab/stage.ts';
 import type { Egress } from '../../ports/egress.ts';

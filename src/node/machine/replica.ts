@@ -19,7 +19,7 @@ import {
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import { MachineParts, type MachinePlace } from '../../hypervisor/machine-parts.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../../hypervisor/memory/ram.ts';
-import type { Recorder, RecorderOptions } from '../../hypervisor/record/recorder.ts';
+import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type { Successor } from '../../hypervisor/record/successor.ts';
 import type { Halted } from '../../hypervisor/replay/at-rest.ts';
 import type { Replayer } from '../../hypervisor/replay/replayer.ts';
@@ -210,7 +210,7 @@ export class Replica {
   async takeOver(
     icount: number,
     uncompleted: () => Iterable<number>,
-    handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
+    handlers: RecorderHandlers,
   ): Promise<TakenOver> {
     this.#wanted.resolve(undefined);
     await this.#comparing;
