@@ -1,5 +1,27 @@
-// Only the rules that need types; everything else is Biome's.
+// Rules that need types or that Biome does not have; everything else is Biome's.
 import tseslint from 'typescript-eslint';
+
+/** A class that is longer does not fit into a head. */
+const maxClassLines = {
+  meta: { type: 'suggestion', schema: [{ type: 'integer' }] },
+  create(context) {
+    const [max] = context.options;
+    const check = (node) => {
+      const lines = node.loc.end.line - node.loc.start.line + 1;
+      if (lines > max) context.report({ node, message: `class of ${lines} lines, above ${max}` });
+    };
+    return { ClassDeclaration: check, ClassExpression: check };
+  },
+};
+
+/** To be divided. */
+const tooLarge = [
+  'src/core/primary.ts',
+  'src/node/backup-role.ts',
+  'src/node/node.ts',
+  'src/node/primary-role.ts',
+  'sim/node.ts',
+];
 
 export default tseslint.config(
   { ignores: ['dist/**', 'build/**', 'node_modules/**'] },
@@ -69,6 +91,15 @@ export default tseslint.config(
         'error',
         { object: 'Math', property: 'random', message: 'use the seeded generator.' },
       ],
+    },
+  },
+  {
+    files: ['src/**/*.ts', 'sim/**/*.ts'],
+    ignores: tooLarge,
+    plugins: { understudy: { rules: { 'max-class-lines': maxClassLines } } },
+    rules: {
+      'max-lines': ['error', { max: 400, skipBlankLines: false, skipComments: false }],
+      'understudy/max-class-lines': ['error', 300],
     },
   },
 );

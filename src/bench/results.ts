@@ -48,7 +48,7 @@ export interface JobRun {
 }
 
 /** A job in a pair whose epochs are of one length. */
-export interface EpochRun {
+interface EpochRun {
   readonly epochMs: number;
   /** Instructions an epoch had, measured. */
   readonly epochInstructions: number;
@@ -73,7 +73,7 @@ export interface TakeoverRun {
 }
 
 /** How long outputs of a pair waited for their acknowledgement. */
-export interface HoldRun {
+interface HoldRun {
   readonly load: 'idle' | 'http';
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -81,7 +81,7 @@ export interface HoldRun {
 }
 
 /** What a client outside saw. */
-export interface LatencyRun {
+interface LatencyRun {
   readonly arrangement: Arrangement;
   readonly what: 'ping' | 'http';
   readonly p50Ms: number;
@@ -127,7 +127,7 @@ export interface CutRun {
   readonly equal: boolean;
 }
 
-export interface SeedRun {
+interface SeedRun {
   readonly memoryBytes: number;
   /** Data on the guest's disk. */
   readonly diskBytes: number;
@@ -153,7 +153,7 @@ export interface ThroughputRun {
 }
 
 /** What a benchmark could not measure, and why: it is shown, not left out. */
-export interface Gap {
+interface Gap {
   readonly what: string;
   readonly why: string;
 }

@@ -1,7 +1,7 @@
 /** `understudy snapshot`: keep a cut of a protected machine, and look after what was kept. */
 import { Command } from 'commander';
 import { withStore } from './store-option.ts';
-import type { SnapshotOptions, TakeOptions } from './verbs/snapshot.ts';
+import type { ShowOptions, SnapshotOptions, TakeOptions } from './verbs/snapshot.ts';
 
 /** The command group, to be added to the program. */
 export function snapshotCommand(): Command {
@@ -19,7 +19,14 @@ export function snapshotCommand(): Command {
     .action(async (options: SnapshotOptions) => (await work()).list(options));
   verb(snapshot, 'show', 'all that is known about a snapshot')
     .argument('<snapshot>', 'its id')
-    .action(async (id: string, options: SnapshotOptions) => (await work()).show(id, options));
+    .option('--devices', 'and the sections of its device state')
+    .action(async (id: string, options: ShowOptions) => (await work()).show(id, options));
+  verb(snapshot, 'dump', 'memory and registers as an ELF core file, for gdb, crash and drgn')
+    .argument('<snapshot>', 'its id')
+    .argument('<file>', 'that is not there yet')
+    .action(async (id: string, file: string, options: SnapshotOptions) =>
+      (await work()).dump(id, file, options),
+    );
   verb(snapshot, 'rm', 'remove snapshots and give their room back, also while a node keeps more')
     .argument('<snapshots...>', 'their ids')
     .action(async (ids: string[], options: SnapshotOptions) => (await work()).remove(ids, options));

@@ -5,7 +5,7 @@
  */
 import { Distribution } from '../base/distribution.ts';
 import { promises } from '../lab/promises.ts';
-import { type DemoReport, type TakeoverTimes, takeoverTotalMs } from '../lab/report.ts';
+import type { DemoReport, TakeoverTimes } from '../lab/report.ts';
 import { type Paint, painter } from '../text/style.ts';
 import { formatCount, formatMs, formatRate } from '../text/units.ts';
 
@@ -98,12 +98,3 @@ function complaints(report: DemoReport, paint: Paint): string[] {
 
 const widest = (texts: readonly string[]): number =>
   texts.reduce((width, text) => Math.max(width, text.length), 0);
-
-/** One line for a list of rounds: total and steps. */
-export function takeoverLine(round: number, times: TakeoverTimes): string {
-  return (
-    `takeover ${round}: ${formatMs(takeoverTotalMs(times))} = detect ${formatMs(times.detectMs)}` +
-    ` + drain ${formatMs(times.drainMs)} + load ${formatMs(times.loadMs)}` +
-    `, first output after ${formatMs(times.firstOutputMs)}`
-  );
-}

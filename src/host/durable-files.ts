@@ -1,27 +1,49 @@
-/** Directories that survive the power: made for their owner only, with their names flushed too. */
+/** What survives the power: directories made for their owner only, names and contents flushed. */
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
+
+const forOwner = { recursive: true, mode: 0o700 } as const;
 
 /**
  * Makes a directory and those above it that are missing. When it resolves, all their names are on
  * the disk: what is flushed into the directory later cannot vanish together with it.
  */
 export async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  const first = await mkdir(directory, forOwner);
+  for (const above of namesOf(directory, first)) await flushPath(above);
+}
+
+export function makeDirectorySync(directory: string): void {
+  const first = mkdirSync(directory, forOwner);
+  for (const above of namesOf(directory, first)) flushPathSync(above);
+}
+
+/** Where the names are that were made: of `first`, the topmost one, and of all below it. */
+function* namesOf(directory: string, first: string | undefined): Generator<string> {
   if (first === undefined) return;
   const top = path.dirname(path.resolve(first));
   for (let at = path.dirname(path.resolve(directory)); ; at = path.dirname(at)) {
-    await flushDirectory(at);
+    yield at;
     if (at === top) return;
   }
 }
 
-/** What was made or renamed in it survives the power. */
-export async function flushDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+/** The content of a file, or what was made or renamed in a directory, survives the power. */
+export async function flushPath(fileOrDirectory: string): Promise<void> {
+  const handle = await open(fileOrDirectory, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+export function flushPathSync(fileOrDirectory: string): void {
+  const fd = openSync(fileOrDirectory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }

@@ -239,4 +239,4 @@ export function findProgram(command: string): string | undefined {
     });
 }
 
-export { endStale, livingOwned, type StaleProcess } from './pid-files.ts';
+export { endStale, livingOwned } from './pid-files.ts';

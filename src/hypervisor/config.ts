@@ -14,7 +14,7 @@ import { qemuVersion } from './qemu/version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
 import type { VmFile } from './vm-file/schema.ts';
 
-export interface VmDisk {
+interface VmDisk {
   /** Names the disk on both nodes, in NBD and in QEMU. */
   readonly id: string;
   /** Raw image, absolute; a pair file may give each node another one. */
@@ -24,7 +24,7 @@ export interface VmDisk {
   readonly readOnly: boolean;
 }
 
-export type VmBoot =
+type VmBoot =
   | { readonly kind: 'disk' }
   | {
       readonly kind: 'kernel';

@@ -13,9 +13,6 @@ export const demoLimits = {
   /** Echoes that are long overdue would fill memory; a guest that far behind is dead anyway. */
   echoBacklogBytes: 1 << 20,
   pingMs: 10,
-  /** A silence at least this long is listed as a gap with its times. */
-  gapMs: 50,
-  gapsKept: 200,
   failuresKept: 100,
   /** Between two lines of statistics of the load program. */
   statsMs: 250,

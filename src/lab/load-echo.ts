@@ -90,7 +90,6 @@ export class EchoClient {
       damaged: this.#damaged,
       broken: this.#broken,
       longestGapMs: this.#gaps.longestMs,
-      gaps: this.#gaps.gaps,
     };
   }
 

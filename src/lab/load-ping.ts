@@ -39,7 +39,6 @@ export class PingWatch {
       received: this.#received,
       doubled: this.#doubled,
       longestGapMs: this.#gaps.longestMs,
-      gaps: this.#gaps.gaps,
       rttMs: { p50: this.#rttMs.p(0.5), p99: this.#rttMs.p(0.99) },
     };
   }

@@ -4,8 +4,6 @@
  *
  * All instants are milliseconds since 1970.
  */
-import type { Gap } from './gap-watch.ts';
-
 export interface LoadFailure {
   readonly client: 'reader' | 'counter' | 'echo' | 'ping';
   readonly atMs: number;
@@ -32,14 +30,12 @@ export interface EchoRecord {
   /** Why the one connection ended early, if it did. */
   readonly broken: string | undefined;
   readonly longestGapMs: number;
-  readonly gaps: readonly Gap[];
 }
 
 export interface PingRecord {
   readonly received: number;
   readonly doubled: number;
   readonly longestGapMs: number;
-  readonly gaps: readonly Gap[];
   readonly rttMs: { readonly p50: number; readonly p99: number };
 }
 
@@ -62,7 +58,6 @@ export interface LoadRecord {
   readonly requestsOk: number;
   readonly requestsFailed: number;
   readonly requestMs: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly requestGaps: readonly Gap[];
   readonly failures: readonly LoadFailure[];
   readonly acknowledged: readonly AcknowledgedValue[];
   readonly echo: EchoRecord | undefined;

@@ -1,13 +1,12 @@
 /** The requests of a load: how many succeeded, how fast, and each failure with reason and time. */
 import { Distribution } from '../base/distribution.ts';
 import { asError } from '../base/errors.ts';
-import { GapWatch, nowMs } from './gap-watch.ts';
+import { nowMs } from './gap-watch.ts';
 import { demoLimits } from './limits.ts';
 import type { LoadFailure } from './load-record.ts';
 
 export class RequestTally {
   readonly latencyMs = new Distribution();
-  readonly gaps = new GapWatch();
   readonly failures: LoadFailure[] = [];
   readonly #onFailure: (failure: LoadFailure) => void;
   ok = 0;
@@ -22,10 +21,8 @@ export class RequestTally {
     const fromMs = nowMs();
     try {
       const answer = await request();
-      const atMs = nowMs();
       this.ok += 1;
-      this.latencyMs.add(atMs - fromMs);
-      this.gaps.saw(atMs);
+      this.latencyMs.add(nowMs() - fromMs);
       return answer;
     } catch (thrown) {
       this.fail({

@@ -93,7 +93,6 @@ export class Load {
       requestsOk: this.#tally.ok,
       requestsFailed: this.#tally.failed,
       requestMs: { p50: latencyMs.p(0.5), p99: latencyMs.p(0.99), max: latencyMs.max },
-      requestGaps: this.#tally.gaps.gaps,
       failures: this.#tally.failures,
       acknowledged: this.#acknowledged,
       echo,

@@ -13,10 +13,6 @@ export interface TakeoverTimes {
   readonly firstOutputMs: number;
 }
 
-/** Kill to running: what `takeoverMs` is about. */
-export const takeoverTotalMs = (times: TakeoverTimes): number =>
-  times.detectMs + times.drainMs + times.loadMs;
-
 export interface DemoReport {
   readonly rounds: number;
   readonly takeovers: number;

@@ -4,7 +4,7 @@
  */
 import { type Observable, Subject } from 'rxjs';
 
-export interface TakeoverTimes {
+interface TakeoverTimes {
   /** From the loss of the link to the won term, milliseconds. */
   readonly claimMs: number;
   /** From the won term until all log was executed and proven. */

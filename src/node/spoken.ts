@@ -15,6 +15,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
+import { flushPath, makeDirectorySync } from '../host/durable-files.ts';
 
 const fileSchema = z.strictObject({
   understudy: z.literal('spoken'),
@@ -34,7 +35,7 @@ export class SpokenTerm {
   /** Throws `config` when the file is damaged and `rights` when its directory cannot be used. */
   static load(file: string): SpokenTerm {
     try {
-      fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      makeDirectorySync(path.dirname(file));
       fs.accessSync(path.dirname(file), fs.constants.W_OK);
     } catch (thrown) {
       throw new UnderstudyError('rights', `Cannot keep state in '${path.dirname(file)}'`, {
@@ -61,20 +62,9 @@ export class SpokenTerm {
   async save(term: Term): Promise<void> {
     const beside = `${this.#file}.new`;
     const text = `${JSON.stringify({ understudy: 'spoken', version: 1, term })}\n`;
-    const file = await fs.promises.open(beside, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await fs.promises.writeFile(beside, text, { mode: 0o600, flush: true });
     await fs.promises.rename(beside, this.#file);
-    const directory = await fs.promises.open(path.dirname(this.#file), 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await flushPath(path.dirname(this.#file));
     this.#term = term;
   }
 }

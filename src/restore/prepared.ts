@@ -17,7 +17,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { icount } from '../base/units.ts';
-import { flushDirectory } from '../host/durable-files.ts';
+import { flushPath } from '../host/durable-files.ts';
 
 const schema = z.strictObject({
   understudy: z.literal('prepared-machine'),
@@ -63,7 +63,7 @@ export class PreparedMachine {
         flag: 'wx',
         mode: 0o600,
       });
-      await flushDirectory(dir);
+      await flushPath(dir);
     } catch (thrown) {
       throw new UnderstudyError('resources', `Cannot write '${preparedPaths(dir).facts}'`, {
         cause: asError(thrown),
@@ -144,7 +144,7 @@ export class PreparedMachine {
   async claim(): Promise<Buffer> {
     const state = await fs.promises.readFile(preparedPaths(this.dir).state);
     await fs.promises.rename(preparedPaths(this.dir).facts, path.join(this.dir, startedFile));
-    await flushDirectory(this.dir);
+    await flushPath(this.dir);
     return state;
   }
 }

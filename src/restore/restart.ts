@@ -17,7 +17,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { logPosition, type Term } from '../base/units.ts';
-import { flushDirectory } from '../host/durable-files.ts';
+import { flushPath } from '../host/durable-files.ts';
 import { markImage, unmarkImage } from '../hypervisor/disks/image-marker.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
@@ -125,7 +125,7 @@ export async function replaceDisks(
     for (const { image, from, next } of images) {
       fs.rmSync(next, { force: true });
       await copySparse(from, next);
-      await flush(next);
+      await flushPath(next);
       const before = `${image}.before-restart`;
       fs.rmSync(before, { force: true });
       if (fs.existsSync(image)) fs.linkSync(image, before);
@@ -133,7 +133,7 @@ export async function replaceDisks(
     // A node that dies from here on must not boot from images of two times.
     for (const { image } of images) markImage(image, `restart ${machine.facts.snapshot}`);
     for (const { image, next } of images) fs.renameSync(next, image);
-    for (const { image } of images) await flushDirectory(path.dirname(image));
+    for (const { image } of images) await flushPath(path.dirname(image));
     for (const { image } of images) unmarkImage(image);
   } catch (thrown) {
     if (thrown instanceof UnderstudyError) throw thrown;
@@ -143,15 +143,6 @@ export async function replaceDisks(
     });
   } finally {
     for (const { next } of images) fs.rmSync(next, { force: true });
-  }
-}
-
-async function flush(file: string): Promise<void> {
-  const handle = await fs.promises.open(file, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -18,28 +18,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Icount, LogPosition } from '../base/units.ts';
-import type { VmConfig } from '../hypervisor/config.ts';
 import { parseDeviceState, withJudgement } from '../hypervisor/device-state/device-state.ts';
-import { Storage } from '../hypervisor/disks/storage.ts';
+import { MachineParts, type MachinePlace } from '../hypervisor/machine-parts.ts';
 import type { QemuInstance } from '../hypervisor/qemu/instance.ts';
 import { PauseFilter } from '../hypervisor/replay/pause-filter.ts';
 import { receivedLogTail } from '../hypervisor/replay/received-log.ts';
-import { Replayer } from '../hypervisor/replay/replayer.ts';
+import type { Replayer } from '../hypervisor/replay/replayer.ts';
 import type { LogPiece } from '../ports/snapshot-store.ts';
 import { RequestTracker } from '../rrlog/inflight.ts';
-import type { Layout } from '../rrlog/layouts.ts';
 import type { LogTail } from '../rrlog/log-tail.ts';
 import { type Instant, upTo } from './instant.ts';
 import { snapshotLimits } from './limits.ts';
 import { decodeLogPayload, type LogMark } from './log-payload.ts';
 import { endsBefore, startIn, timeOffset } from './within-piece.ts';
 
-export interface RollForwardOptions {
-  readonly vm: VmConfig;
-  readonly layout: Layout;
-  /** Of the cut; changed in place. */
-  readonly ramFile: string;
-  readonly diskImages: Readonly<Record<string, string>>;
+/** RAM file and images are those of the cut, and changed in place. */
+export interface RollForwardOptions extends MachinePlace {
   readonly deviceState: Buffer;
   readonly cut: {
     readonly position: LogPosition;
@@ -49,9 +43,6 @@ export interface RollForwardOptions {
   /** The log behind the cut, contiguous; the first piece may begin before it. */
   readonly pieces: AsyncIterable<LogPiece>;
   readonly until: Instant;
-  /** Directory for sockets, on a tmpfs; created. */
-  readonly dir: string;
-  readonly pidDir: string;
   /** Each replayer before it loads its state: who wants to see what the guest does. */
   readonly onReplayer?: (instance: QemuInstance) => Promise<void>;
   readonly guide?: Guide;
@@ -85,25 +76,20 @@ export interface RolledForward {
  * `takeover` like a takeover.
  */
 export async function rollForward(options: RollForwardOptions): Promise<RolledForward> {
-  const { vm, dir, pidDir, diskImages } = options;
-  const storage = await Storage.start({
-    disks: vm.disks.map((disk) => ({ ...disk, path: diskImages[disk.id] ?? '' })),
-    dir: `${dir}/storage`,
-    pidDir,
-  });
-  const run = new Run(options, storage);
+  const parts = await MachineParts.open(options);
+  const run = new Run(options, parts);
   try {
     await run.begin();
     return await run.toInstant();
   } finally {
     await run.end();
-    await storage.stop();
+    await parts.storage.stop();
   }
 }
 
 class Run {
   readonly #options: RollForwardOptions;
-  readonly #storage: Storage;
+  readonly #parts: MachineParts;
   readonly #requests: RequestTracker;
   readonly #tail: LogTail;
   readonly #pauses: PauseFilter;
@@ -113,10 +99,10 @@ class Run {
   #stuck: { readonly deviceState: Buffer; readonly problem: UnderstudyError } | undefined;
   #failure: Error | undefined;
 
-  constructor(options: RollForwardOptions, storage: Storage) {
+  constructor(options: RollForwardOptions, parts: MachineParts) {
     const { layout, cut } = options;
     this.#options = options;
-    this.#storage = storage;
+    this.#parts = parts;
     this.#requests = new RequestTracker(cut.blockRequestId);
     this.#pauses = new PauseFilter(layout);
     this.#tail = receivedLogTail(layout, cut, this.#requests);
@@ -130,22 +116,15 @@ class Run {
   }
 
   async #start(): Promise<Replayer> {
-    const { vm, layout, dir, pidDir, ramFile, onReplayer, guide } = this.#options;
-    const name = `past${this.#replayers}`;
-    this.#replayers += 1;
-    const replayer = await Replayer.start({
-      instance: {
-        ...{ vm, pidDir, ramFile, name, incoming: true },
-        dir: `${dir}/${name}`,
-        nbdSocket: this.#storage.nbdSocket,
-      },
-      layout,
-      diskIds: vm.disks.map(({ id }) => id),
+    const { onReplayer, guide } = this.#options;
+    const replayer = await this.#parts.replayer(this.#replayers, {
+      incoming: true,
       onError: (error) => {
         this.#failure ??= error;
       },
       ...(guide === undefined ? {} : { held: guide.held }),
     });
+    this.#replayers += 1;
     void replayer.instance.exited.then(({ reason, stderr }) => {
       if (this.#replayer !== replayer) return;
       const why = stderr.trim();

@@ -28,7 +28,7 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { flushDirectory } from '../host/durable-files.ts';
+import { flushPath } from '../host/durable-files.ts';
 import { punchHole } from '../host/libc.ts';
 
 const magic = 0x5553504c;
@@ -199,7 +199,7 @@ export class Spool {
     const to = this.#end;
     try {
       await this.#flush(this.#fd);
-      if (!this.#isNameDurable) await flushDirectory(path.dirname(this.#path));
+      if (!this.#isNameDurable) await flushPath(path.dirname(this.#path));
       this.#isNameDurable = true;
       this.#durableTo = to;
     } finally {

@@ -23,7 +23,7 @@ export const headerBytes = 12;
 export const logVersion = 0xe0200c;
 
 /** A group of kinds with the same payload. */
-export type EventFamily =
+type EventFamily =
   | 'instruction'
   | 'interrupt'
   | 'exception'

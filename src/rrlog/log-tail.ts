@@ -12,13 +12,14 @@
  */
 import { UnderstudyError } from '../base/errors.ts';
 import type { Epoch, Icount, LogPosition } from '../base/units.ts';
+import { netHeadBytes } from './event-size.ts';
 import type { RequestTracker } from './inflight.ts';
 import { type Layout, type ShutdownCause, shutdownCauses } from './layouts.ts';
 import { markerHeadBytes } from './marker.ts';
-import { EventLogReader, netHeadBytes } from './reader.ts';
+import { EventLogReader } from './reader.ts';
 
 /** A marker event at its place in the log. */
-export interface Marker {
+interface Marker {
   readonly epoch: Epoch;
   readonly position: LogPosition;
   /** Raw end: its padding included. */
@@ -216,7 +217,7 @@ export class LogTail {
 }
 
 /** The current event, a marker, with its payload cut to the head. */
-export function stripMarker(reader: EventLogReader): Buffer {
+function stripMarker(reader: EventLogReader): Buffer {
   const at = reader.eventOffset;
   const stripped = Buffer.from(reader.buffer.subarray(at, at + netHeadBytes + markerHeadBytes));
   stripped.writeUInt32BE(markerHeadBytes, netHeadBytes - 4);

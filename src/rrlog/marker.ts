@@ -25,15 +25,16 @@ import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { type Epoch, epoch as toEpoch } from '../base/units.ts';
 import { bounds } from './bounds.ts';
+import { netHeadBytes, wordAt } from './event-size.ts';
 
 /** Bytes of a marker that carry information. */
 export const markerHeadBytes = 32;
 
 /** First eight bytes of every marker frame. */
-export const markerMagic = Buffer.from([0x55, 0x4e, 0x44, 0x53, 0x54, 0x44, 0x59, 0x0a]);
+const markerMagic = Buffer.from([0x55, 0x4e, 0x44, 0x53, 0x54, 0x44, 0x59, 0x0a]);
 
-/** First four bytes of the magic as a big-endian number: the reader's quick test. */
-export const markerMagicWord = markerMagic.readUInt32BE(0);
+/** First four bytes of the magic as a big-endian number: a quick test. */
+const markerMagicWord = markerMagic.readUInt32BE(0);
 
 const formatVersion = 1;
 
@@ -95,4 +96,34 @@ export function decodeMarkerHead(bytes: Uint8Array): MarkerHead | undefined {
   }
   const epoch = Number(head.readBigUInt64BE(16));
   return Number.isSafeInteger(epoch) ? { epoch: toEpoch(epoch), originalBytes } : undefined;
+}
+
+/** Which NET events can be markers. */
+export interface MarkerRules {
+  /** They are cut to their head. */
+  readonly areStripped: boolean;
+  /** Id of the network filter that they come from; -1: any. */
+  readonly netId: number;
+}
+
+/**
+ * The head of the marker at an offset, if the NET event there is one and its head is here. Else the
+ * bytes of the event that are needed to decide (or all of it, if it is not one).
+ */
+export function sightMarker(
+  buffer: Buffer,
+  at: number,
+  size: number,
+  { areStripped, netId }: MarkerRules,
+): MarkerHead | number {
+  const here = buffer.length - at;
+  if (here < netHeadBytes) return size;
+  if (netId >= 0 && buffer[at + 1] !== netId) return size;
+  const length = wordAt(buffer, at + 6);
+  if (areStripped ? length !== markerHeadBytes : length <= markerHeadBytes) return size;
+  if (here < netHeadBytes + markerHeadBytes) return netHeadBytes + markerHeadBytes;
+  const from = at + netHeadBytes;
+  if (wordAt(buffer, from) !== markerMagicWord) return size;
+  const head = decodeMarkerHead(buffer.subarray(from, from + markerHeadBytes));
+  return head !== undefined && (areStripped || head.originalBytes === length) ? head : size;
 }

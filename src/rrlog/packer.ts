@@ -20,7 +20,7 @@ import { ClockDelta } from './clock-delta.ts';
 import type { Layout } from './layouts.ts';
 
 const codecs = ['stored', 'deflate', 'segment'] as const;
-export type Codec = (typeof codecs)[number];
+type Codec = (typeof codecs)[number];
 
 /** Bytes before the packed ones. */
 export const packHeadBytes = 9;

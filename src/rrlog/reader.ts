@@ -16,8 +16,9 @@
 import { UnderstudyError } from '../base/errors.ts';
 import type { Icount, LogPosition } from '../base/units.ts';
 import { bounds } from './bounds.ts';
+import { eventSize, longAt, netHeadBytes, wordAt } from './event-size.ts';
 import { checkVersion, headerBytes, type Layout, shape } from './layouts.ts';
-import { decodeMarkerHead, type MarkerHead, markerHeadBytes, markerMagicWord } from './marker.ts';
+import { type MarkerHead, type MarkerRules, markerHeadBytes, sightMarker } from './marker.ts';
 
 export interface ReaderOptions {
   readonly layout: Layout;
@@ -48,9 +49,6 @@ export function segmentReader(layout: Layout): EventLogReader {
   return new EventLogReader({ layout, input: 'stripped', expectHeader: false });
 }
 
-/** Bytes of a NET event before its payload: kind, u8 id, u32 flags, u32 length. */
-export const netHeadBytes = 10;
-
 const empty = Buffer.alloc(0);
 const everyKind = new Uint8Array(256).fill(1);
 
@@ -58,9 +56,8 @@ export class EventLogReader {
   readonly layout: Layout;
   readonly #shapes: Uint8Array;
   readonly #net: number;
-  readonly #stripped: boolean;
   readonly #early: boolean;
-  readonly #markerNetId: number;
+  readonly #markerRules: MarkerRules;
 
   #buffer: Buffer = empty;
   /** Offset in the buffer of the event after the current one. */
@@ -91,9 +88,9 @@ export class EventLogReader {
     this.layout = options.layout;
     this.#shapes = options.layout.shapes;
     this.#net = options.layout.first.net;
-    this.#stripped = options.input === 'stripped';
-    this.#early = options.earlyMarkers === true && !this.#stripped;
-    this.#markerNetId = options.markerNetId ?? -1;
+    const areStripped = options.input === 'stripped';
+    this.#early = options.earlyMarkers === true && !areStripped;
+    this.#markerRules = { areStripped, netId: options.markerNetId ?? -1 };
     this.#headerDue = options.expectHeader;
     this.#position = options.start?.position ?? (options.expectHeader ? 0 : headerBytes);
     this.#end = this.#position;
@@ -159,8 +156,7 @@ export class EventLogReader {
   }
   /** BLOCK: request id. BH, BH_ONESHOT: icount when it was scheduled. Exact up to 2^53. */
   get requestId(): number {
-    const at = this.#eventAt + 1;
-    return this.#word(at) * 0x1_0000_0000 + this.#word(at + 4);
+    return longAt(this.#buffer, this.#eventAt + 1);
   }
   /** NET: id of the network filter. */
   get netId(): number {
@@ -242,8 +238,12 @@ export class EventLogReader {
       const k = buffer[at]!;
       let size = shapes[k]!;
       if (size === shape.unknown || size >= shape.input) {
-        size = this.#measure(k, at);
-        if (size === 0) break;
+        const told = eventSize(this.layout, buffer, k, at);
+        if (typeof told === 'string') {
+          this.#fault = told;
+          break;
+        }
+        size = told;
       }
       if (at + size > limit) {
         need = size;
@@ -292,74 +292,11 @@ export class EventLogReader {
     return false;
   }
 
-  /**
-   * Size of the event at an offset whose kind does not fix it. When the length is not there yet:
-   * the bytes needed to know it. 0 with `#fault` set when it cannot be an event.
-   */
-  #measure(kind: number, at: number): number {
-    const s = this.#shapes[kind]!;
-    if (s === shape.unknown) {
-      this.#fault = `unknown event kind ${kind}`;
-      return 0;
-    }
-    const here = this.#buffer.length - at;
-    if (s === shape.input) return this.#measureInput(at, here);
-    if (s === shape.audioIn) {
-      if (here < 17) return 17;
-      const samples = this.#word(at + 1) * 0x1_0000_0000 + this.#word(at + 5);
-      return this.#checked(kind, samples) ? 17 + 16 * samples : 0;
-    }
-    const head = (s & 0x3f) + 4;
-    if (here < head) return head;
-    const length = this.#word(at + head - 4);
-    return this.#checked(kind, length) ? head + length : 0;
-  }
-
-  /** replay-input.c: u32 type, then what the type says. */
-  #measureInput(at: number, here: number): number {
-    if (here < 5) return 5;
-    const type = this.#word(at + 1);
-    if (type >= this.layout.inputTypes) {
-      this.#fault = `unknown INPUT type ${type}`;
-      return 0;
-    }
-    if (type === 1) return 10;
-    if (type === 2 || type === 3) return 17;
-    if (type === 4) return 37;
-    if (here < 9) return 9;
-    const key = this.#word(at + 5);
-    if (key > 1) {
-      this.#fault = `unknown INPUT key type ${key}`;
-      return 0;
-    }
-    return key === 0 ? 18 : 14;
-  }
-
-  #checked(kind: number, length: number): boolean {
-    const max = this.layout.lengthMax[kind]!;
-    if (length <= max) return true;
-    this.#fault = `length ${length} of event ${this.layout.names[kind]} is above ${max}`;
-    return false;
-  }
-
-  /**
-   * Set `#marker` if the NET event at an offset is one and its head is here.
-   * Returns the bytes of the event that are needed to decide (or all of it, if it is not one).
-   */
+  /** Sets `#marker` if the NET event at an offset is one. Returns the bytes needed to decide. */
   #sightMarker(at: number, size: number): number {
-    const buffer = this.#buffer;
-    const here = buffer.length - at;
-    if (here < netHeadBytes) return size;
-    if (this.#markerNetId >= 0 && buffer[at + 1] !== this.#markerNetId) return size;
-    const length = this.#word(at + 6);
-    if (this.#stripped ? length !== markerHeadBytes : length <= markerHeadBytes) return size;
-    if (here < netHeadBytes + markerHeadBytes) return netHeadBytes + markerHeadBytes;
-    if (this.#word(at + netHeadBytes) !== markerMagicWord) return size;
-    const from = at + netHeadBytes;
-    const head = decodeMarkerHead(buffer.subarray(from, from + markerHeadBytes));
-    if (head !== undefined && (this.#stripped || head.originalBytes === length)) {
-      this.#marker = head;
-    }
+    const seen = sightMarker(this.#buffer, at, size, this.#markerRules);
+    if (typeof seen === 'number') return seen;
+    this.#marker = seen;
     return size;
   }
 
@@ -378,17 +315,12 @@ export class EventLogReader {
       this.#keepRest(headerBytes);
       return false;
     }
-    checkVersion(this.#word(this.#at));
+    checkVersion(wordAt(this.#buffer, this.#at));
     this.#at += headerBytes;
     this.#end += headerBytes;
     this.#position = this.#end;
     this.#headerDue = false;
     return true;
-  }
-
-  #word(at: number): number {
-    const b = this.#buffer;
-    return b[at]! * 0x100_0000 + ((b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!);
   }
 
   #fail(what: string): never {

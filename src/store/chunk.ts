@@ -15,7 +15,7 @@ import { storeLimits } from './limits.ts';
 export const hashBytes = 32;
 export const zeroHash: Buffer = Buffer.alloc(hashBytes);
 
-export const codecs = { stored: 0, brotli: 1 } as const;
+const codecs = { stored: 0, brotli: 1 } as const;
 
 /** How a chunk lies in a pack. */
 export interface StoredChunk {

@@ -7,7 +7,7 @@
  *  - Only the catalogue, which can be made again, is written past it.
  */
 import fs from 'node:fs/promises';
-import path from 'node:path';
+import { flushPath, makeDirectory } from '../host/durable-files.ts';
 
 export interface StoreFile {
   /** Fewer bytes than asked for at the end of the file. */
@@ -65,15 +65,7 @@ class RealFile implements StoreFile {
 }
 
 export const realFiles: Files = {
-  async makeDirectory(directory) {
-    const first = await fs.mkdir(directory, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    const top = path.dirname(path.resolve(first));
-    for (let at = path.dirname(path.resolve(directory)); ; at = path.dirname(at)) {
-      await realFiles.syncDirectory(at);
-      if (at === top) return;
-    }
-  },
+  makeDirectory,
   async list(directory) {
     try {
       return await fs.readdir(directory);
@@ -93,12 +85,5 @@ export const realFiles: Files = {
   },
   rename: (from, to) => fs.rename(from, to),
   remove: (file) => fs.unlink(file),
-  async syncDirectory(directory) {
-    const handle = await fs.open(directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  },
+  syncDirectory: flushPath,
 };

@@ -73,7 +73,7 @@ export function encodePiece({ payload, ...facts }: LogPiece): Buffer {
 }
 
 /** Throws `store` when it is damaged. `file` names it. */
-export function decodePiece(bytes: Buffer, file: string): LogPiece {
+function decodePiece(bytes: Buffer, file: string): LogPiece {
   const what = `Piece of log '${file}'`;
   const { value, end } = openSealed(bytes, headSchema, what);
   const { codec, storedBytes, bytes: rawBytes, sha256 } = value.payload;

@@ -16,6 +16,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UnderstudyError } from '../base/errors.ts';
+import { flushPath } from '../host/durable-files.ts';
 import type {
   Collected,
   Snapshot,
@@ -137,9 +138,7 @@ function openCatalogue(places: Places): Catalogue {
 /** Gives a closed catalogue its name back. Should that fail, the next open makes a new one. */
 async function keepCatalogue(files: Files, places: Places): Promise<void> {
   try {
-    const fd = fs.openSync(places.openCatalogue, 'r');
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
+    await flushPath(places.openCatalogue);
     fs.renameSync(places.openCatalogue, places.catalogue);
     await files.syncDirectory(places.directory);
   } catch {

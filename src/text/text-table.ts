@@ -11,7 +11,7 @@ export interface TextSection {
   readonly lines?: readonly string[];
 }
 
-export const notMeasuredText = 'not measured in this run';
+const notMeasuredText = 'not measured in this run';
 
 export function sectionLines(section: TextSection, paint: Paint): string[] {
   const { title, columns = [], rows, lines = [] } = section;

@@ -41,7 +41,7 @@ import type { AckFrame, BlobFrame, LogFrame } from '../ports/link.ts';
 import { wireLimits } from './limits.ts';
 
 /** A control frame whose payload is still packed. */
-export interface PackedControlFrame {
+interface PackedControlFrame {
   readonly kind: 'control';
   readonly term: Term;
   readonly payload: Uint8Array;
@@ -50,7 +50,7 @@ export interface PackedControlFrame {
 export type Frame = LogFrame | BlobFrame | AckFrame | PackedControlFrame;
 
 /** Raised when a layout above changes. */
-export const frameVersion = 2;
+const frameVersion = 2;
 
 const magic = 0x5553;
 /** Magic and version as one number: the decoder's first test. */

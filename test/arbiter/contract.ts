@@ -21,7 +21,7 @@ export interface ArbiterUnderTest {
   cleanUp(): Promise<void>;
 }
 
-export type RacerArguments = readonly [spec: string, auth: string];
+type RacerArguments = readonly [spec: string, auth: string];
 
 /** Whose terms the clients under test and the racers ask for. */
 export const racingPair = 'race';

@@ -1,7 +1,7 @@
 /** A TCP relay that loses what a test tells it to: questions arrive, answers do not. */
 import net from 'node:net';
 
-export type Loss =
+type Loss =
   | 'nothing'
   /** The connection is reset when an answer comes. */
   | 'answersByReset'

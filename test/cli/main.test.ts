@@ -64,7 +64,7 @@ describe('understudy', () => {
   it.each([
     'log dump',
     'log stat',
-    ...['take', 'ls', 'show', 'rm', 'verify', 'diff'].map((verb) => `snapshot ${verb}`),
+    ...['take', 'ls', 'show', 'dump', 'rm', 'verify', 'diff'].map((verb) => `snapshot ${verb}`),
   ])('%s --help explains it', async (verb) => {
     const { code, stdout, stderr } = await runHere([...verb.split(' '), '--help']);
     expect([code, stderr]).toEqual([0, '']);
@@ -85,6 +85,7 @@ describe('understudy', () => {
     ['two instants', ['replay', '--epoch', '1', '--end'], 'Give one of --at, --epoch'],
     ['no store', ['snapshot', 'ls'], 'Which store? Give --store'],
     ['pair without snapshots', ['snapshot', 'ls', '--pair', pairFile], 'has no snapshots'],
+    ['no file', ['snapshot', 'dump', 'x'], "missing required argument 'file'"],
     ['bad pair name', ['restore', '--as', 'a b', '--out', 'x'], "cannot be called 'a b'"],
     ['nothing prepared', ['node', ...nodeA, '--from', '/nowhere'], 'There is no prepared machine'],
     ['bad position', ['log', 'dump', 'x', '--from', '-1'], 'must be a whole number'],

@@ -1,7 +1,7 @@
 // The table is what a person sees of the whole project: its look is part of the contract.
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { reportTable, takeoverLine } from '../../src/demo/table.ts';
+import { reportTable } from '../../src/demo/table.ts';
 import { sampleReport } from './sample-report.ts';
 
 describe('reportTable', () => {
@@ -34,10 +34,4 @@ describe('reportTable', () => {
     const findings = Array.from({ length: 50 }, (_, n) => `finding ${n}`);
     expect(reportTable(sampleReport({ findings }))).toContain('and 40 more');
   });
-});
-
-test('takeoverLine adds the steps up', () => {
-  expect(takeoverLine(3, { detectMs: 30, drainMs: 25, loadMs: 16, firstOutputMs: 4.25 })).toBe(
-    'takeover 3: 71 ms = detect 30 ms + drain 25 ms + load 16 ms, first output after 4.3 ms',
-  );
 });

@@ -18,7 +18,7 @@ export const identity = (node: string): Identity => ({
 });
 
 /** What one node may say to the other once there is a link. */
-export function someControl(random: Random): Control {
+function someControl(random: Random): Control {
   const position = logPosition(random.natural());
   const id = `id${random.upTo(9)}`;
   switch (random.upTo(10)) {

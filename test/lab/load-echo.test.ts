@@ -83,7 +83,7 @@ describe('EchoClient', () => {
     expect(guest.echoSockets.size).toBe(1);
   });
 
-  test('a silence is measured with its times', async () => {
+  test('a silence is measured', async () => {
     const client = new EchoClient({ endpoint, lineMs: 1 });
     await until('5 lines', () => client.record().received >= 5);
     const held: string[] = [];
@@ -97,7 +97,6 @@ describe('EchoClient', () => {
     await until('it goes on', () => client.record().received > before);
     const record = await client.stop();
     expect(record.longestGapMs).toBeGreaterThan(70);
-    expect(record.gaps.length).toBeGreaterThan(0);
     expect(record.lost).toBe(0);
   });
 });

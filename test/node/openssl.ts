@@ -9,7 +9,7 @@ import path from 'node:path';
 const page = path.resolve(import.meta.dirname, '../../docs/security.md');
 
 /** The first block of shell commands under a heading of the page. */
-export function documentedCommands(heading: string): string {
+function documentedCommands(heading: string): string {
   const text = readFileSync(page, 'utf8');
   const section = text.slice(text.indexOf(`### ${heading}\n`));
   const block = /```sh\n([\s\S]*?)```/.exec(section)?.[1];

@@ -47,7 +47,7 @@ const diskId = 'data';
 
 /** Deadlines: reached only when something is broken, so they are generous. */
 export const bootMs = 90_000;
-export const answerMs = 30_000;
+const answerMs = 30_000;
 /** Asking is work, too, for this process and for a node that comes before its machine. */
 const pollMs = 20;
 

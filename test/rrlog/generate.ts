@@ -1,6 +1,6 @@
 /** Arbitrary events and logs for the property tests. */
 import fc from 'fast-check';
-import type { Epoch, Icount, LogPosition } from '../../src/base/units.ts';
+import type { Epoch } from '../../src/base/units.ts';
 import { encodeEvent, type InputValue, type LogEvent } from '../../src/rrlog/events.ts';
 import {
   checkpointNames,
@@ -157,5 +157,3 @@ export const chunkSizes = fc.oneof(
   fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 8 }),
   fc.array(fc.integer({ min: 1, max: 9000 }), { minLength: 1, maxLength: 8 }),
 );
-
-export const startOfLog = { position: headerBytes as LogPosition, icount: 0 as Icount };

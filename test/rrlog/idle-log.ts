@@ -3,7 +3,7 @@ import { encodeEvent, type LogEvent } from '../../src/rrlog/events.ts';
 import type { Layout } from '../../src/rrlog/layouts.ts';
 
 /** A small deterministic generator (mulberry32): numbers from 0 to below 1. */
-export function seeded(seed: number): () => number {
+function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import type { Icount, LogPosition } from '../../src/base/units.ts';
 import { encodeHeader } from '../../src/rrlog/encoder.ts';
+import { netHeadBytes } from '../../src/rrlog/event-size.ts';
 import { decodeEvent, encodeEvent, type LogEvent } from '../../src/rrlog/events.ts';
 import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { markerHeadBytes } from '../../src/rrlog/marker.ts';
-import { EventLogReader, netHeadBytes, type ReaderOptions } from '../../src/rrlog/reader.ts';
+import { EventLogReader, type ReaderOptions } from '../../src/rrlog/reader.ts';
 import { chunkSizes, chunks, logs, markerEvent, padNetId } from './generate.ts';
 
 const layout = layoutFor('7.2');

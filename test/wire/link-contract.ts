@@ -44,7 +44,7 @@ export const blobFrame = (offset: number, payload: Uint8Array, last = false): Bl
   payload,
 });
 
-export const ackFrame = (position: number): AckFrame => ({
+const ackFrame = (position: number): AckFrame => ({
   kind: 'ack',
   term: term(3),
   received: logPosition(position),
@@ -102,7 +102,7 @@ export async function creditArrived(sender: Link, receiver: Link): Promise<void>
   while (sender.status().receivedBytes < before + 30) await turns(1);
 }
 
-export const turns = async (count: number): Promise<void> => {
+const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 };
 

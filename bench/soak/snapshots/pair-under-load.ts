@@ -76,7 +76,7 @@ const betweenMs = 500;
 const idleSnapshots = 8;
 
 /** What the nodes told. */
-export class Told {
+class Told {
   /** Of cuts for snapshots: how long the guest stood still, the digest of its RAM, and all but that. */
   readonly pauseMs = new Distribution();
   readonly digestMs = new Distribution();

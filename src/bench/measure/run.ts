@@ -26,7 +26,7 @@ interface Plan {
   readonly timerRates: boolean;
 }
 
-export const plans: Readonly<Record<BenchResults['mode'], Plan>> = {
+const plans: Readonly<Record<BenchResults['mode'], Plan>> = {
   quick: {
     expectedMs: 5 * 60_000,
     jobMs: 300,

@@ -8,13 +8,16 @@ import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.
 import { epoch } from '../../base/units.ts';
 import { egressFromSpec } from '../../egress/from-spec.ts';
 import { loadVmConfig, type VmConfig } from '../../hypervisor/config.ts';
-import { Storage } from '../../hypervisor/disks/storage.ts';
+import {
+  bootFromPowerOn,
+  type LiveMachine,
+  MachineParts,
+  type MachinePlace,
+} from '../../hypervisor/machine-parts.ts';
 import { createRamFile } from '../../hypervisor/memory/ram.ts';
 import { qemuVersion } from '../../hypervisor/qemu/version.ts';
-import type { Recorder } from '../../hypervisor/record/recorder.ts';
-import { startRecorder } from '../../hypervisor/record/successor.ts';
+import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import { encodeBehindMarker } from '../../hypervisor/replay/pad-frames.ts';
-import { Replayer } from '../../hypervisor/replay/replayer.ts';
 import type { Stage } from '../../lab/stage.ts';
 import type { Egress } from '../../ports/egress.ts';
 import { type Layout, layoutFor } from '../../rrlog/layouts.ts';
@@ -49,24 +52,22 @@ export class Solo {
   /** Switches the machine on and records it; the disk is copied first, for the replay. */
   async record(egressSpec: string): Promise<Recording> {
     fs.copyFileSync(this.#image('a'), this.#image('b'), fs.constants.COPYFILE_FICLONE);
-    const { common, storage } = await this.#machine('a');
-    return Recording.start(egressSpec, storage, (onSegment, onError) =>
-      startRecorder({ ...common, onSegment, onError }),
-    );
+    return Recording.start(egressSpec, (handlers) => bootFromPowerOn(this.#place('a'), handlers));
   }
 
   /** Replays from power-on; resolves with the time of each epoch when all of them came, or throws. */
   async replay(log: SoloLog, stillMs: number): Promise<EpochTimes> {
-    const { common, storage } = await this.#machine('b');
+    const place = this.#place('b');
+    createRamFile(place.ramFile, place.vm.memoryBytes);
+    const parts = await MachineParts.open(place);
     const replayedAt: EpochTimes = [];
     const last = log.recordedAt.length - 1;
     const [first = Buffer.alloc(0), ...rest] = log.segments;
     try {
       let calmAt = performance.now();
       let readBytes = 0;
-      const replayer = await Replayer.start({
-        ...common,
-        instance: { ...common.instance, incoming: false },
+      const replayer = await parts.replayer(0, {
+        incoming: false,
         onError: () => undefined, // it reads no more then, which is noticed
         onEpoch: (reached) => {
           replayedAt[reached] = performance.now();
@@ -86,7 +87,7 @@ export class Solo {
         await replayer.destroy();
       }
     } finally {
-      await storage.stop();
+      await parts.storage.stop();
     }
     return replayedAt;
   }
@@ -99,29 +100,15 @@ export class Solo {
     return `${this.#stage.dir}/data-${node}.raw`;
   }
 
-  async #machine(node: 'a' | 'b') {
+  #place(node: 'a' | 'b'): MachinePlace {
     const ramFile = `${this.#dir}/ram-${node}`;
     fs.rmSync(ramFile, { force: true });
-    createRamFile(ramFile, this.#vm.memoryBytes);
-    const disks = this.#vm.disks.map((disk) => ({ ...disk, path: this.#image(node) }));
-    const storage = await Storage.start({
-      disks,
-      dir: `${this.#dir}/storage-${node}`,
+    return {
+      ...{ vm: this.#vm, layout: this.layout, ramFile },
+      dir: `${this.#dir}/solo-${node}`,
       pidDir: this.#dir,
-    });
-    const common = {
-      instance: {
-        vm: this.#vm,
-        dir: `${this.#dir}/qemu-${node}`,
-        pidDir: this.#dir,
-        name: `solo-${node}`,
-        ramFile,
-        nbdSocket: storage.nbdSocket,
-      },
-      layout: this.layout,
-      diskIds: disks.map(({ id }) => id),
+      diskImages: Object.fromEntries(this.#vm.disks.map(({ id }) => [id, this.#image(node)])),
     };
-    return { common, storage };
   }
 }
 
@@ -129,39 +116,32 @@ export class Solo {
 export class Recording implements SoloLog {
   readonly segments: Buffer[] = [];
   readonly recordedAt: EpochTimes = [];
-  readonly #storage: Storage;
   readonly #egress: Egress;
-  #recorder: Recorder | undefined;
+  #machine: LiveMachine | undefined;
   #markers: NodeJS.Timeout | undefined;
   #failed: Error | undefined;
   #nextEpoch = 1;
 
-  private constructor(egress: Egress, storage: Storage) {
+  private constructor(egress: Egress) {
     this.#egress = egress;
-    this.#storage = storage;
   }
 
   static async start(
     egressSpec: string,
-    storage: Storage,
-    start: (
-      onSegment: Parameters<typeof startRecorder>[0]['onSegment'],
-      onError: (error: Error) => void,
-    ) => Promise<Recorder>,
+    boot: (handlers: RecorderHandlers) => Promise<LiveMachine>,
   ): Promise<Recording> {
-    const recording = new Recording(egressFromSpec(egressSpec), storage);
+    const recording = new Recording(egressFromSpec(egressSpec));
     try {
-      const recorder = await start(
-        ({ bytes, markers }) => {
+      recording.#machine = await boot({
+        onSegment: ({ bytes, markers }) => {
           recording.segments.push(bytes);
           for (const marker of markers) recording.recordedAt[marker.epoch] = performance.now();
         },
-        (error) => {
+        onError: (error) => {
           recording.#failed ??= error;
         },
-      );
-      recording.#recorder = recorder;
-      await recording.#connect(recorder);
+      });
+      await recording.#connect(recording.#machine.recorder);
       return recording;
     } catch (thrown) {
       await recording.stop();
@@ -177,12 +157,12 @@ export class Recording implements SoloLog {
 
   async stop(): Promise<void> {
     clearInterval(this.#markers);
-    const recorder = this.#recorder;
-    this.#recorder = undefined;
-    await recorder?.instance.destroy();
-    recorder?.close();
+    const machine = this.#machine;
+    this.#machine = undefined;
+    await machine?.recorder.instance.destroy();
+    machine?.recorder.close();
     await this.#egress.close();
-    await this.#storage.stop();
+    await machine?.storage.stop();
   }
 
   async #connect(recorder: Recorder): Promise<void> {

@@ -14,7 +14,7 @@ import {
   type Scale,
 } from './svg.ts';
 
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly colour: string;
   readonly samples: readonly number[];
@@ -94,7 +94,7 @@ function oneBar(
   ].join('');
 }
 
-export interface RangePoint {
+interface RangePoint {
   /** Such as `p50`. */
   readonly name: string;
   readonly value: number;
@@ -167,4 +167,4 @@ function oneRange(
 const allSamples = ({ bars }: BarGroup): readonly number[] =>
   bars.flatMap(({ samples }) => samples);
 
-export const shortNumber = (value: number): string => String(Number(value.toPrecision(3)));
+const shortNumber = (value: number): string => String(Number(value.toPrecision(3)));

@@ -26,7 +26,7 @@ export interface Series {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-export interface Tick {
+interface Tick {
   readonly x: number;
   readonly text: string;
   /** A second line below. */

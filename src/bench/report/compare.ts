@@ -12,10 +12,10 @@ import { type Figure, type FigureUnit, figuresOf } from './figures.ts';
 import { formatMemory } from './format.ts';
 import { summarize } from './stats.ts';
 
-export const changeMin = 0.05;
+const changeMin = 0.05;
 
 /** A guess on the careful side: single figures have to differ by a third to be told apart. */
-export const assumedMargin = 0.15;
+const assumedMargin = 0.15;
 
 const spreadFrom = 3;
 const middleHalfFrom = 8;

@@ -1,7 +1,7 @@
 /** Pieces of the page that every section is made of. */
 import { element, escapeText } from './svg.ts';
 
-export const notMeasured = '<p class="none">Not measured in this run.</p>';
+const notMeasured = '<p class="none">Not measured in this run.</p>';
 
 export interface Section {
   /** Of the link to it. */
@@ -30,7 +30,7 @@ export interface Card {
   readonly body: string;
 }
 
-export function card({ title, why = '', body }: Card): string {
+function card({ title, why = '', body }: Card): string {
   return element(
     'div',
     { class: 'card' },

@@ -33,7 +33,7 @@ function cutTitle(cuts: readonly CutRun[]): string {
   return `${cuts.length === 1 ? 'One cut' : `${cuts.length} cuts`}, ${verdict}`;
 }
 
-export const cutParts = [
+const cutParts = [
   { name: 'pause', of: (cut: CutRun): number => cut.pauseMs },
   { name: 'compare of RAM', of: (cut: CutRun): number => cut.ramMs },
   { name: 'to the verdict', of: (cut: CutRun): number => cut.compareMs },

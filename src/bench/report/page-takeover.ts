@@ -178,5 +178,5 @@ function memoryChart(groups: readonly TakeoverGroup[]): string {
   );
 }
 
-export const groupName = ({ cause, memoryBytes }: TakeoverGroup): string =>
+const groupName = ({ cause, memoryBytes }: TakeoverGroup): string =>
   `${causeNames[cause]}, ${formatMemory(memoryBytes)}`;

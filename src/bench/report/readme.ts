@@ -4,7 +4,7 @@ import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
 import { goalsOf } from './goals.ts';
 
-export const readmeMarkers = {
+const readmeMarkers = {
   begin: '<!-- bench-table -->',
   end: '<!-- /bench-table -->',
 } as const;

@@ -109,4 +109,4 @@ function attributeText(value: string | number): string {
 }
 
 /** A tenth of a unit cannot be seen; longer numbers make the page larger. */
-export const round = (value: number): number => Math.round(value * 10) / 10;
+const round = (value: number): number => Math.round(value * 10) / 10;

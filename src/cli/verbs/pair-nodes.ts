@@ -12,7 +12,7 @@ export interface AnsweringNode {
 }
 
 /** All nodes of the pair with where each is reached, in the order of the file. */
-export function pairNodes(file: string): readonly NodeConfig[] {
+function pairNodes(file: string): readonly NodeConfig[] {
   return nodeNames(file).map((name) => loadPairConfig(file, name).self);
 }
 

@@ -1,4 +1,9 @@
 /** Keeps a cut of a protected machine, and looks after what was kept. */
+import {
+  describeDeviceState,
+  parseDeviceState,
+} from '../../hypervisor/device-state/device-state.ts';
+import { writeMemoryDump } from '../../hypervisor/memory/memory-dump.ts';
 import { errorOf, type Refusal } from '../../node/refusal.ts';
 import { askNode } from '../../observe/control-client.ts';
 import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.ts';
@@ -14,6 +19,7 @@ export interface SnapshotOptions extends StoreOption {
 }
 
 export type TakeOptions = SnapshotOptions & { readonly pair: string };
+export type ShowOptions = SnapshotOptions & { readonly devices?: true };
 
 /** Throws `store` when the primary or its backup refuses. */
 export async function take({ pair, label, json }: TakeOptions): Promise<void> {
@@ -41,13 +47,21 @@ export async function list(options: SnapshotOptions): Promise<void> {
 }
 
 /** Throws `store` when there is none of this name. */
-export async function show(id: string, options: SnapshotOptions): Promise<void> {
-  const manifest = await usingStore(
-    options,
-    'read',
-    async (store) => (await store.open(id)).manifest,
-  );
-  print(options.json, manifest, description(manifest));
+export async function show(id: string, options: ShowOptions): Promise<void> {
+  const { manifest, devices } = await usingStore(options, 'read', async (store) => {
+    const snapshot = await store.open(id);
+    if (options.devices !== true) return { manifest: snapshot.manifest };
+    const state = parseDeviceState(await snapshot.deviceState());
+    return { manifest: snapshot.manifest, devices: describeDeviceState(state) };
+  });
+  const more = devices === undefined ? '' : `\n${devices}`;
+  print(options.json, { ...manifest, devices }, `${description(manifest)}${more}`);
+}
+
+/** Throws `store` when there is none of this name, `resources` when the file cannot be written. */
+export async function dump(id: string, file: string, options: SnapshotOptions): Promise<void> {
+  await usingStore(options, 'read', async (store) => writeMemoryDump(await store.open(id), file));
+  print(options.json, { snapshot: id, file }, `${id} is written to '${file}'`);
 }
 
 /** Gives their room back, too. */

@@ -9,7 +9,7 @@ import { openStore } from '../../store/store.ts';
 import type { StoreOption } from '../store-option.ts';
 
 /** Directory of the store. Throws `config` when neither option tells. */
-export function storeDirectory({ store, pair }: StoreOption): string {
+function storeDirectory({ store, pair }: StoreOption): string {
   if (store !== undefined) return path.resolve(store);
   if (pair === undefined) {
     throw new UnderstudyError('config', 'Which store? Give --store, or --pair with a pair file');

@@ -12,7 +12,7 @@
 import { type DeviceState, damaged, findSection } from './parse.ts';
 
 /** General registers in the order of QEMU's arrays. */
-export const registerNames = [
+const registerNames = [
   'rax',
   'rcx',
   'rdx',
@@ -34,7 +34,7 @@ export const registerNames = [
 ] as const;
 const segmentNames = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldt', 'tr', 'gdt', 'idt'] as const;
 
-export interface Segment {
+interface Segment {
   readonly selector: number;
   readonly base: bigint;
   readonly limit: number;

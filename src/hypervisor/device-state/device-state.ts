@@ -1,17 +1,8 @@
 /** What is known about device states: division into sections, log position, clocks, comparison, text. */
 export { judgementBytes, judgementOf, withJudgement } from './clock-judgement.ts';
-export {
-  compareDeviceStates,
-  type Difference,
-  describeDifferences,
-} from './compare.ts';
+export { compareDeviceStates, describeDifferences } from './compare.ts';
 export { describeDeviceState } from './describe.ts';
-export {
-  type DeviceSection,
-  type DeviceState,
-  findSection,
-  parseDeviceState,
-} from './parse.ts';
+export { type DeviceState, parseDeviceState } from './parse.ts';
 export { releaseHalt } from './release-halt.ts';
 export { type ReplaySection, replaySection } from './replay-section.ts';
 export { timerSection } from './timer-section.ts';

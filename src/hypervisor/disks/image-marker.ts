@@ -12,6 +12,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';
+import { flushPathSync } from '../../host/durable-files.ts';
 
 const markOf = (image: string): string => `${image}.seeding`;
 
@@ -21,11 +22,9 @@ const restart = 'restart';
 /** Marks an image, durably. `writer` names who changes it: `seed ID`, `restart ID`. */
 export function markImage(image: string, writer: `${'seed' | typeof restart} ${string}`): void {
   try {
-    const fd = fs.openSync(markOf(image), 'w', 0o600);
-    fs.writeSync(fd, `${writer} writes to this image; it is a mixture until that is complete\n`);
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-    syncDirectory(image);
+    const text = `${writer} writes to this image; it is a mixture until that is complete\n`;
+    fs.writeFileSync(markOf(image), text, { mode: 0o600, flush: true });
+    flushPathSync(path.dirname(image));
   } catch (thrown) {
     throw new UnderstudyError('resources', `Cannot create '${markOf(image)}' for ${writer}`, {
       cause: asError(thrown),
@@ -36,7 +35,7 @@ export function markImage(image: string, writer: `${'seed' | typeof restart} ${s
 
 export function unmarkImage(image: string): void {
   fs.rmSync(markOf(image), { force: true });
-  syncDirectory(image);
+  flushPathSync(path.dirname(image));
 }
 
 /** Throws `disk` when one of the images may not be booted from. */
@@ -55,14 +54,5 @@ export function refuseMarked(images: Iterable<string>): void {
           : `start the other node and let this one be seeded; remove '${mark}' only if you have restored the image`,
       },
     );
-  }
-}
-
-function syncDirectory(image: string): void {
-  const fd = fs.openSync(path.dirname(image), 'r');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
   }
 }

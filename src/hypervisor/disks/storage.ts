@@ -15,7 +15,7 @@ import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { WriteTracker } from './write-tracker.ts';
 
-export interface StorageDisk {
+interface StorageDisk {
   readonly id: string;
   readonly path: string;
   readonly readOnly: boolean;

@@ -27,16 +27,20 @@ import { LogFollower } from './log-follower.ts';
 import { watchPause } from './pause-watch.ts';
 import { VcpuWaker } from './vcpu-waker.ts';
 
-export interface RecorderOptions {
+/** Who follows a recorder. */
+export interface RecorderHandlers {
+  /** Called for each run of whole events, in order. */
+  readonly onSegment: (segment: Segment) => void;
+  readonly onError: (error: Error) => void;
+}
+
+export interface RecorderOptions extends RecorderHandlers {
   readonly instance: QemuInstance;
   readonly logFile: string;
   readonly layout: Layout;
   readonly diskIds: readonly string[];
   /** Instructions executed before this log began: 0 at power-on. */
   readonly icountAtStart: number;
-  /** Called for each run of whole events, in order. */
-  readonly onSegment: (segment: Segment) => void;
-  readonly onError: (error: Error) => void;
 }
 
 /** A machine stopped at a log position, as it was saved there. */

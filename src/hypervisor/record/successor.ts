@@ -9,7 +9,7 @@ import type { Layout } from '../../rrlog/layouts.ts';
 import { parseDeviceState, releaseHalt, replaySection } from '../device-state/device-state.ts';
 import { type InstanceOptions, QemuInstance } from '../qemu/instance.ts';
 import { continueClock } from './clock.ts';
-import { Recorder, type RecorderOptions } from './recorder.ts';
+import { Recorder, type RecorderHandlers } from './recorder.ts';
 
 export interface SuccessorOptions {
   readonly instance: Omit<InstanceOptions, 'mode' | 'logFile' | 'incoming'>;
@@ -20,43 +20,27 @@ export interface SuccessorOptions {
 export class Successor {
   readonly instance: QemuInstance;
   readonly #options: SuccessorOptions;
-  readonly #logFile: string;
 
-  private constructor(options: SuccessorOptions, instance: QemuInstance, logFile: string) {
+  private constructor(options: SuccessorOptions, instance: QemuInstance) {
     this.#options = options;
     this.instance = instance;
-    this.#logFile = logFile;
   }
 
   static async start(options: SuccessorOptions): Promise<Successor> {
-    const logFile = recorderLogFile(options.instance.dir);
-    const instance = await QemuInstance.start({
-      ...options.instance,
-      mode: 'record',
-      logFile,
-      incoming: true,
-    });
-    return new Successor(options, instance, logFile);
+    return new Successor(options, await startInstance(options, true));
   }
 
   /** Loads a device state and runs: from here on this machine is live and records. */
   async takeOver(
     deviceState: Buffer,
     icount: number,
-    handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
+    handlers: RecorderHandlers,
   ): Promise<Recorder> {
     const { clocks } = replaySection(parseDeviceState(deviceState));
     // A sentinel's id left in the state would be taken for one that was read from a later log.
     await this.instance.loadDeviceState(continueClock(releaseHalt(deviceState), clocks[1]));
     await this.instance.restartTick();
-    const recorder = new Recorder({
-      instance: this.instance,
-      logFile: this.#logFile,
-      layout: this.#options.layout,
-      diskIds: this.#options.diskIds,
-      icountAtStart: icount,
-      ...handlers,
-    });
+    const recorder = record(this.#options, this.instance, icount, handlers);
     await this.instance.cont();
     return recorder;
   }
@@ -73,22 +57,22 @@ export function recorderLogFile(instanceDir: string): string {
 
 /** Starts a machine from power-on and records it. */
 export async function startRecorder(
-  options: SuccessorOptions & Pick<RecorderOptions, 'onSegment' | 'onError'>,
+  options: SuccessorOptions & RecorderHandlers,
 ): Promise<Recorder> {
-  const logFile = recorderLogFile(options.instance.dir);
-  const instance = await QemuInstance.start({
-    ...options.instance,
-    mode: 'record',
-    logFile,
-    incoming: false,
-  });
-  return new Recorder({
-    instance,
-    logFile,
-    layout: options.layout,
-    diskIds: options.diskIds,
-    icountAtStart: 0,
-    onSegment: options.onSegment,
-    onError: options.onError,
-  });
+  return record(options, await startInstance(options, false), 0, options);
+}
+
+function startInstance({ instance }: SuccessorOptions, incoming: boolean): Promise<QemuInstance> {
+  const logFile = recorderLogFile(instance.dir);
+  return QemuInstance.start({ ...instance, mode: 'record', logFile, incoming });
+}
+
+function record(
+  { instance: { dir }, layout, diskIds }: SuccessorOptions,
+  instance: QemuInstance,
+  icountAtStart: number,
+  { onSegment, onError }: RecorderHandlers,
+): Recorder {
+  const logFile = recorderLogFile(dir);
+  return new Recorder({ instance, logFile, layout, diskIds, icountAtStart, onSegment, onError });
 }

@@ -238,7 +238,7 @@ function* dataOf(fd: number): Generator<Extent> {
 }
 
 /** Ascending runs as runs of whole blocks, each once, none longer than one `put`. */
-export function* inChunks(extents: Iterable<Extent>, imageBytes: number): Generator<Extent> {
+function* inChunks(extents: Iterable<Extent>, imageBytes: number): Generator<Extent> {
   const { blockBytes, putBytes } = snapshotLimits;
   let done = 0;
   for (const { from, to } of extents) {

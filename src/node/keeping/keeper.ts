@@ -33,7 +33,7 @@ import { type Captured, Capturer } from './capture.ts';
 import { LogKeeper } from './log-keeper.ts';
 
 /** What is the same for all snapshots of one copy. */
-export type CopyFacts = Pick<
+type CopyFacts = Pick<
   SnapshotFacts,
   'vm' | 'run' | 'vmFingerprint' | 'qemuVersion' | 'term' | 'seedId' | 'vmFile'
 >;

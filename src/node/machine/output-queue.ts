@@ -1,9 +1,7 @@
 /**
  * The bytes behind the output gate: what the guest sent, in the order it arrived, over all channels.
  */
-export type Channel =
-  | { readonly kind: 'nic'; readonly index: number }
-  | { readonly kind: 'console' };
+type Channel = { readonly kind: 'nic'; readonly index: number } | { readonly kind: 'console' };
 
 export interface Output {
   readonly channel: Channel;

@@ -8,32 +8,23 @@
  *  3. `takeOver` executes everything that was given, proves it, and returns a live recorder; after
  *     that the copy is the machine, and `destroy` touches neither its RAM nor its disks.
  */
-import path from 'node:path';
 import type { Epoch } from '../../base/units.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
-import type { VmConfig } from '../../hypervisor/config.ts';
 import {
   compareDeviceStates,
   describeDifferences,
   parseDeviceState,
   withJudgement,
 } from '../../hypervisor/device-state/device-state.ts';
-import { Storage } from '../../hypervisor/disks/storage.ts';
+import type { Storage } from '../../hypervisor/disks/storage.ts';
+import { MachineParts, type MachinePlace } from '../../hypervisor/machine-parts.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../../hypervisor/memory/ram.ts';
-import type { Recorder, RecorderOptions } from '../../hypervisor/record/recorder.ts';
-import { Successor } from '../../hypervisor/record/successor.ts';
+import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
+import type { Successor } from '../../hypervisor/record/successor.ts';
 import type { Halted } from '../../hypervisor/replay/at-rest.ts';
-import { Replayer } from '../../hypervisor/replay/replayer.ts';
-import type { Layout } from '../../rrlog/layouts.ts';
+import type { Replayer } from '../../hypervisor/replay/replayer.ts';
 
-export interface ReplicaOptions {
-  readonly vm: VmConfig;
-  readonly layout: Layout;
-  /** Directory of this copy alone. */
-  readonly dir: string;
-  readonly pidDir: string;
-  readonly ramFile: string;
-  readonly diskImages: Readonly<Record<string, string>>;
+export interface ReplicaOptions extends MachinePlace {
   readonly onFailure: (reason: string) => void;
   /** All that is before the marker of this epoch was executed. */
   readonly onEpoch: (epoch: Epoch) => void;
@@ -77,7 +68,7 @@ export interface TakenOver {
 
 export class Replica {
   readonly #options: ReplicaOptions;
-  readonly #storage: Storage;
+  readonly #parts: MachineParts;
   readonly #successor: Successor;
   #replayer: Replayer;
   #nextReplayer = 1;
@@ -89,12 +80,12 @@ export class Replica {
 
   private constructor(
     options: ReplicaOptions,
-    storage: Storage,
+    parts: MachineParts,
     successor: Successor,
     replayer: Replayer,
   ) {
     this.#options = options;
-    this.#storage = storage;
+    this.#parts = parts;
     this.#successor = successor;
     this.#replayer = replayer;
     this.#watch(replayer);
@@ -105,28 +96,15 @@ export class Replica {
 
   /** Starts what a copy needs, from files that a seed has filled; then feed the log, and `load`. */
   static async start(options: ReplicaOptions): Promise<Replica> {
-    const { vm, dir, pidDir, diskImages } = options;
-    const storage = await Storage.start({
-      disks: vm.disks.map((disk) => ({ ...disk, path: diskImages[disk.id] ?? '' })),
-      dir: `${dir}/storage`,
-      pidDir,
-    });
-    const common = instanceOptions(options, storage);
-    const starting = [
-      startReplayer(options, storage, 0),
-      Successor.start({
-        instance: { ...common, dir: `${dir}/successor`, name: `${path.basename(dir)}-successor` },
-        layout: options.layout,
-        diskIds: vm.disks.map(({ id }) => id),
-      }),
-    ] as const;
+    const parts = await MachineParts.open(options);
+    const starting = [startReplayer(options, parts, 0), parts.successor()] as const;
     try {
       const [replayer, successor] = await Promise.all(starting);
-      return new Replica(options, storage, successor, replayer);
+      return new Replica(options, parts, successor, replayer);
     } catch (error) {
       const settled = await Promise.allSettled(starting);
       for (const part of settled) if (part.status === 'fulfilled') await part.value.destroy();
-      await storage.stop();
+      await parts.storage.stop();
       throw error;
     }
   }
@@ -148,7 +126,7 @@ export class Replica {
 
   /** The disks, for who copies them while they are used. */
   get storage(): Storage {
-    return this.#storage;
+    return this.#parts.storage;
   }
 
   get comparing(): boolean {
@@ -216,7 +194,7 @@ export class Replica {
   /** Lets a fresh replayer go on, with a state that differs from the present one's. */
   async #goOnWith(deviceState: Buffer): Promise<void> {
     const old = this.#replayer;
-    const next = await startReplayer(this.#options, this.#storage, this.#nextReplayer);
+    const next = await startReplayer(this.#options, this.#parts, this.#nextReplayer);
     this.#nextReplayer += 1;
     if (this.#gone) {
       await next.destroy();
@@ -232,7 +210,7 @@ export class Replica {
   async takeOver(
     icount: number,
     uncompleted: () => Iterable<number>,
-    handlers: Pick<RecorderOptions, 'onSegment' | 'onError'>,
+    handlers: RecorderHandlers,
   ): Promise<TakenOver> {
     this.#wanted.resolve(undefined);
     await this.#comparing;
@@ -245,7 +223,7 @@ export class Replica {
     void this.#replayer.destroy();
     return {
       recorder,
-      storage: this.#storage,
+      storage: this.#parts.storage,
       ramFile: this.#options.ramFile,
       halted,
       drainMs: drained - begun,
@@ -263,7 +241,7 @@ export class Replica {
     if (this.#gone) return;
     this.#gone = true;
     await Promise.all([this.#replayer.destroy(), this.#successor.destroy()]);
-    await this.#storage.stop();
+    await this.#parts.storage.stop();
   }
 
   #watch(replayer: Replayer): void {
@@ -277,26 +255,14 @@ export class Replica {
 const compareStates = (primary: Buffer, own: Buffer) =>
   compareDeviceStates(parseDeviceState(primary), parseDeviceState(own));
 
-function instanceOptions({ vm, pidDir, ramFile }: ReplicaOptions, storage: Storage) {
-  return { vm, pidDir, ramFile, nbdSocket: storage.nbdSocket };
-}
-
 function startReplayer(
-  options: ReplicaOptions,
-  storage: Storage,
+  { onFailure, onEpoch }: ReplicaOptions,
+  parts: MachineParts,
   number: number,
 ): Promise<Replayer> {
-  const { dir, layout, vm } = options;
-  return Replayer.start({
-    instance: {
-      ...instanceOptions(options, storage),
-      dir: `${dir}/replayer${number}`,
-      name: `${path.basename(dir)}-replayer${number}`,
-      incoming: true,
-    },
-    layout,
-    diskIds: vm.disks.map(({ id }) => id),
-    onError: (error) => options.onFailure(`feeding the replayer failed: ${error.message}`),
-    onEpoch: options.onEpoch,
+  return parts.replayer(number, {
+    incoming: true,
+    onError: (error) => onFailure(`feeding the replayer failed: ${error.message}`),
+    onEpoch,
   });
 }

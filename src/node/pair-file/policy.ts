@@ -18,7 +18,7 @@ export interface SnapshotPolicy {
 }
 
 const restarting = ['boot', 'newest'] as const;
-export type Restarting = (typeof restarting)[number];
+type Restarting = (typeof restarting)[number];
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 
@@ -33,7 +33,7 @@ const waitWords = `must be a time such as 60s, up to ${restartWaitMsMax / 3600e3
 const countWords = 'must be a whole number from 0 to 100000';
 const count = z.int(countWords).min(0, countWords).max(100_000, countWords).exactOptional();
 
-export const keepSchema = z
+const keepSchema = z
   .strictObject({
     last: count,
     hourly: count,

@@ -5,8 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cpuRegisters } from '../../../src/hypervisor/device-state/cpu-registers.ts';
 import { parseDeviceState } from '../../../src/hypervisor/device-state/device-state.ts';
-import { physicalMemory, writeMemoryDump } from '../../../src/hypervisor/memory/memory-dump.ts';
+import { physicalMemory } from '../../../src/hypervisor/memory/memory-dump.ts';
 import { openStore } from '../../../src/store/store.ts';
+import { runHere } from '../../cli/run.ts';
 import { chunkBytes, facts } from '../../store/snapshots.ts';
 import { makeRunDir, removeRunDir, saveDeviceState, startQemu, stopQemu } from '../real-qemu.ts';
 
@@ -77,13 +78,21 @@ it('writes a core file that readelf and gdb understand', async () => {
   }
   await writer.deviceState(deviceState);
   const { id } = await writer.commit();
-  const snapshot = await store.open(id);
-  const core = path.join(runDir, 'core');
-  await writeMemoryDump(snapshot, core);
-  await expect(writeMemoryDump(snapshot, core)).rejects.toThrow(
-    `Cannot write memory dump '${core}'`,
-  );
   await store.close();
+  const core = path.join(runDir, 'core');
+  const dumping = ['snapshot', 'dump', id, core, '--store', path.join(runDir, 'store')];
+  expect(await runHere(dumping)).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: `${id} is written to '${core}'\n`,
+  });
+  const again = await runHere(dumping);
+  expect([again.code, again.stdout]).toEqual([3, '']);
+  expect(again.stderr).toContain(`Cannot write memory dump '${core}'`);
+  expect(again.stderr).toContain('try: name a file that does not exist');
+  const devices = await runHere([...dumping.toSpliced(1, 3, 'show', id), '--devices']);
+  expect([devices.code, devices.stderr]).toEqual([0, '']);
+  expect(devices.stdout).toMatch(/ timer\n[\s\S]*neither recorded nor replayed/);
 
   const dump = fs.readFileSync(core);
   expect(dump.subarray(4096, 4096 + 0xa0000).equals(ram.subarray(0, 0xa0000))).toBe(true);

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import net from 'node:net';
 
-export interface Command {
+interface Command {
   readonly execute: string;
   readonly arguments?: Record<string, unknown>;
   readonly id?: number;
@@ -22,7 +22,7 @@ export interface FakeQmp {
   close(): Promise<void>;
 }
 
-export const greeting = { QMP: { version: { qemu: { major: 7 } }, capabilities: ['oob'] } };
+const greeting = { QMP: { version: { qemu: { major: 7 } }, capabilities: ['oob'] } };
 
 /** `greet: false` accepts and says nothing; it then answers `qmp_capabilities` all the same. */
 export async function fakeQmp(path: string, { greet = true } = {}): Promise<FakeQmp> {
