@@ -3,7 +3,7 @@
  *
  * V8 lets a small heap grow by 8 MB before it marks all of it again, and counts to these what buffers
  * take outside of it: a node that compares and packs fills them in a second. Marking takes 20 ms of the
- * node's thread, and as much again of others, for next to nothing (docs/lockstep.md, 36).
+ * node's thread, and as much again of others, for next to nothing (docs/lockstep-notes.md, 36).
  */
 import v8 from 'node:v8';
 

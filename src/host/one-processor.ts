@@ -3,7 +3,7 @@
  *
  * Intuition: a replayer's threads hand one lock to and fro and hardly ever work at once. On two processors
  * each time is a wake-up across them; on one it is a switch. The kernel can be told "here", not
- * "together, wherever": so we choose, and choose again when others come (docs/lockstep.md, 35).
+ * "together, wherever": so we choose, and choose again when others come (docs/lockstep-notes.md, 35).
  *
  * Contract
  *  1. All threads that the process has or will have are on one processor of those that we may use ourselves.
