@@ -55,7 +55,9 @@ export class Solo {
     );
   }
 
-  /** Replays from power-on; resolves with the time of each epoch when all of them came, or throws. */
+  /**
+   * Replays from power-on; resolves with the time of each epoch when all of them came, or throws.
+   */
   async replay(log: SoloLog, stillMs: number): Promise<EpochTimes> {
     const { common, storage } = await this.#machine('b');
     const replayedAt: EpochTimes = [];
