@@ -1,7 +1,7 @@
 /**
- * How long a claim takes: a read and a compare-and-set, one after the other, as a node does it. Each
- * arbiter is asked on this machine, so a network adds its round trips: two for a claim over a fresh
- * connection and one more to open it, two more with TLS.
+ * How long a claim takes: a read and a compare-and-set, one after the other, as a node does it.
+ * Each arbiter is asked on this machine, so a network adds its round trips: two for a claim over a
+ * fresh connection and one more to open it, two more with TLS.
  *
  *   npm run bench -- arbiter [--json] [--claims N]
  */

@@ -47,7 +47,9 @@ async function measure(world: World, stage: Stage, seconds: number): Promise<Fig
   };
 }
 
-/** The figures that the primary tells are of all outputs since it is protected: the last ones count. */
+/**
+ * The figures that the primary tells are of all outputs since it is protected: the last ones count.
+ */
 async function lastHold(primary: NodeProcess, seconds: number) {
   const endAt = performance.now() + seconds * 1000;
   for (;;) {

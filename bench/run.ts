@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- NAME [arguments]` runs one benchmark of a part, `bench/NAME.ts`; without a name it is
- * `understudy bench`.
+ * `npm run bench -- NAME [arguments]` runs one benchmark of a part, `bench/NAME.ts`; without a name
+ * it is `understudy bench`.
  */
 import { readdirSync } from 'node:fs';
 

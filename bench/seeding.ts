@@ -5,8 +5,8 @@
  *   npm run bench -- seeding [--memory 128M,512M] [--disk 0,256] [--idle] [--json]
  *
  * `--disk`: MiB of data on the guest's disk besides its own; `--idle`: without the demo's load. The
- * last line of `--json` is an array of rows; times are milliseconds, the stopped part from `stop` to
- * `cont`.
+ * last line of `--json` is an array of rows; times are milliseconds, the stopped part from `stop`
+ * to `cont`.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

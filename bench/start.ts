@@ -1,6 +1,6 @@
 /**
- * How long the command line takes to start and end, where it has little to do: all of it is loading. With
- * what is built in `dist/` beside what is run from source, when it was built.
+ * How long the command line takes to start and end, where it has little to do: all of it is
+ * loading. With what is built in `dist/` beside what is run from source, when it was built.
  *
  *   npm run bench -- start [--json]
  */

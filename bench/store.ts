@@ -1,6 +1,6 @@
 /**
- * How fast the snapshot store is: increments as a snapshot a second makes them, hashing and compressing,
- * writing an image out, and checking everything.
+ * How fast the snapshot store is: increments as a snapshot a second makes them, hashing and
+ * compressing, writing an image out, and checking everything.
  *
  *   npm run bench -- store [--directory DIR] [--ram FILE] [--increments N] [--json]
  *
@@ -20,7 +20,9 @@ const MB = 1e6;
 const pageBytes = 4096;
 const { chunkBytes } = storeLimits;
 const defaultImageBytes = 64 * 1024 * 1024;
-/** An increment of about 1 MB: as scattered as a guest's writes, so each page costs its whole chunk. */
+/**
+ * An increment of about 1 MB: as scattered as a guest's writes, so each page costs its whole chunk.
+ */
 const pagesChanged = 64;
 
 const { values } = parseArgs({

@@ -2,7 +2,8 @@
  * Soaks lockstep: a real pair under load is compared at cut after cut, and its backup is made to
  * seed anew every so often. Every copy that was given up is a finding.
  *
- *   npm run soak -- lockstep [--minutes 2] [--every 500] [--reseed 20] [--hogs 0] [--disk] [--typing] [--json]
+ *   npm run soak -- lockstep [--minutes 2] [--every 500] [--reseed 20] [--hogs 0] [--disk]
+ *                           [--typing] [--json]
  *
  * `--every`: milliseconds between two compares; `--reseed`: seconds between two restarts of the
  * backup; `--disk`: the guest writes and reads directly all the time, so cuts meet requests;

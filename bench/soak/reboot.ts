@@ -1,6 +1,6 @@
 /**
- * Soaks the guest's reboot: a pair reboots its guest again and again and compares both machines after
- * each boot. Every copy that was given up and every difference is a finding.
+ * Soaks the guest's reboot: a pair reboots its guest again and again and compares both machines
+ * after each boot. Every copy that was given up and every difference is a finding.
  *
  *   npm run soak -- reboot [--reboots 10] [--json]
  */

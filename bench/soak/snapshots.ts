@@ -1,16 +1,17 @@
 /**
- * Soaks snapshots: a real pair under load is kept again and again, loses its primary in the middle, and
- * afterwards random snapshots and instants of it are gone back to. A machine of the past that is
- * not what it must be, or cannot be judged, is a finding.
+ * Soaks snapshots: a real pair under load is kept again and again, loses its primary in the middle,
+ * and afterwards random snapshots and instants of it are gone back to. A machine of the past that
+ * is not what it must be, or cannot be judged, is a finding.
  *
- *   npm run soak -- snapshots [--minutes 5] [--every 1s] [--restores 20] [--instants 20] [--starts 3]
- *                            [--against nothing] [--pause 20] [--json]
+ *   npm run soak -- snapshots [--minutes 5] [--every 1s] [--restores 20] [--instants 20]
+ *                            [--starts 3] [--against nothing] [--pause 20] [--json]
  *
- * `--minutes`: under load, one half of it without snapshots for comparison; `--every`: time between two
- * snapshots; `--restores`, `--instants`: how many are gone back to, in three minutes at most; `--starts`:
- * how many of the restores are also started; `--against`: `compares` compares cuts as often where none is
- * kept, so that the difference is what keeping them costs; `--pause`: between two requests of a client, ms: a longer
- * one leaves the processors something to spare. What is measured and judged: docs/restore.md.
+ * `--minutes`: under load, one half of it without snapshots for comparison; `--every`: time between
+ * two snapshots; `--restores`, `--instants`: how many are gone back to, in three minutes at most;
+ * `--starts`: how many of the restores are also started; `--against`: `compares` compares cuts as
+ * often where none is kept, so that the difference is what keeping them costs; `--pause`: between
+ * two requests of a client, ms: a longer one leaves the processors something to spare. What is
+ * measured and judged: docs/restore.md.
  */
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
@@ -179,7 +180,8 @@ async function goBack(life: Life, place: PastPlace): Promise<PastFigures> {
 async function randomAims({ sights }: Life, store: SnapshotStore) {
   const [fromMs, toMs] = [sights[0]?.fromMs ?? 0, sights.at(-1)?.fromMs ?? 0];
   const problems: string[] = [];
-  // A copy that was given up has another one behind it in the same run, with a gap between their logs.
+  // A copy that was given up has another one behind it in the same run, with a gap between their
+  // logs.
   const timelines = new Map<string, readonly Reading[]>();
   const all = await store.list();
   for (const first of all) {

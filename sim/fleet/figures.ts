@@ -12,7 +12,10 @@ export const figures = {
   takeoverMaxMs: ours(150, 'most of 10 kills, same run'),
   reprotectSeconds: ours(5, 'a killed node protects again 3.9 to 4.7 s after its start, same run'),
   bootSeconds: ours(6, 'the guest is up 5.57 s after its start, same run'),
-  holdMs: ours(2, 'p50 of the wait at the output gate is 1 to 2 ms on loopback, docs/lockstep.md'),
+  holdMs: ours(
+    2,
+    'p50 of the wait at the output gate: 1 to 2 ms on loopback, docs/measurements.md',
+  ),
   silenceMs: ours(300, 'src/base/limits.ts'),
   /** Assumed: what a server does to its owner. */
   hostMtbfHours: {

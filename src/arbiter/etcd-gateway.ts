@@ -1,6 +1,6 @@
 /**
- * One endpoint of etcd through its JSON gateway (/v3): a linearizable read, a put on a condition, and
- * the token of a user. Keys and values travel in base64; fields that are zero are left out.
+ * One endpoint of etcd through its JSON gateway (/v3): a linearizable read, a put on a condition,
+ * and the token of a user. Keys and values travel in base64; fields that are zero are left out.
  */
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
@@ -72,7 +72,9 @@ export class EtcdGateway {
     return { clusterId: answer.header.cluster_id, keyValue: keyValueOf(answer.kvs) };
   }
 
-  /** Puts `value` if the key has the value `expected`, or does not exist when that is `undefined`. */
+  /**
+   * Puts `value` if the key has the value `expected`, or does not exist when that is `undefined`.
+   */
   async putIf(put: {
     readonly key: string;
     readonly expected: string | undefined;
@@ -102,7 +104,9 @@ export class EtcdGateway {
     this.#agent.destroy();
   }
 
-  /** A call that is refused for its token was not applied, so it is repeated once with a new one. */
+  /**
+   * A call that is refused for its token was not applied, so it is repeated once with a new one.
+   */
   async #call<Value>(
     path: string,
     body: object,

@@ -7,9 +7,9 @@
  *  1. A claim is one transaction: the value equals the expected state (or the key does not exist),
  *     then put, else read. etcd decides and flushes it on a majority of its members.
  *  2. Reads are linearizable (etcd's default), so a member that lost its cluster does not answer.
- *  3. A read asks all endpoints at once and takes the first answer: a frozen member costs nothing. A
- *     claim goes to the one that answered last, once. When that fails it may have been applied, so
- *     it is not repeated at another one; the caller reads again.
+ *  3. A read asks all endpoints at once and takes the first answer: a frozen member costs nothing.
+ *     A claim goes to the one that answered last, once. When that fails it may have been applied,
+ *     so it is not repeated at another one; the caller reads again.
  *  4. Only one cluster counts: two with a pair's key each would be two arbiters. An answer of
  *     another cluster than the first one is an error.
  */

@@ -2,17 +2,17 @@
  * The `file:` arbiter: terms as files in a directory that both nodes see.
  *
  * Intuition: each term is a file of its own, `term-0000000000000042`, and is never changed or
- * removed. Whoever creates it has won it. A new file is written under a temporary name, flushed, and
- * given its real name with link(2), which fails if the name exists: the compare-and-set is one
- * system call of the kernel. There is no lock, so no lock can go stale, and a process may die at any
- * instant:
+ * removed. Whoever creates it has won it. A new file is written under a temporary name, flushed,
+ * and given its real name with link(2), which fails if the name exists: the compare-and-set is one
+ * system call of the kernel. There is no lock, so no lock can go stale, and a process may die at
+ * any instant:
  *
  *   dies before the link   nothing happened; a temporary file stays, and is swept at the next open
  *   dies after the link    the term is won, whole and readable (its content was flushed before)
  *
- * Why a winner is right about `expected`: terms have no gaps and no file ever goes away, so the state
- * equals `expected` exactly when the file of that term exists with that holder and the file of the
- * next term does not. The first part never stops being true; link(2) decides the second.
+ * Why a winner is right about `expected`: terms have no gaps and no file ever goes away, so the
+ * state equals `expected` exactly when the file of that term exists with that holder and the file
+ * of the next term does not. The first part never stops being true; link(2) decides the second.
  *
  *   one line of JSON: {"understudy":"term","version":1,"term":42,"holder":"b/1f3c"}
  *
@@ -196,7 +196,9 @@ function parseTerm(text: string, term: Term, file: string): ArbiterState {
   );
 }
 
-/** Removes temporary files that a process left when it died. A living one is done within a minute. */
+/**
+ * Removes temporary files that a process left when it died. A living one is done within a minute.
+ */
 async function sweep(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(temporaryPrefix)) continue;

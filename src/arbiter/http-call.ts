@@ -22,7 +22,9 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
-/** An agent whose connections serve one claim and its retries, and do not keep the process alive. */
+/**
+ * An agent whose connections serve one claim and its retries, and do not keep the process alive.
+ */
 export function createAgent(url: string, tls: TlsFiles | undefined): HttpAgent {
   const kept = { keepAlive: true, timeout: arbiterLimits.idleConnectionMs, maxFreeSockets: 2 };
   if (url.startsWith('http:')) return new http.Agent(kept);

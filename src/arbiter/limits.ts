@@ -14,8 +14,8 @@ export const arbiterLimits = {
    */
   requestMs: 1_500,
   /**
-   * A connection lives from the read of a claim to its compare-and-set, and to the next attempt. One
-   * that idled for hours may be dead without a word, and a takeover is no time to find out.
+   * A connection lives from the read of a claim to its compare-and-set, and to the next attempt.
+   * One that idled for hours may be dead without a word, and a takeover is no time to find out.
    */
   idleConnectionMs: 1_000,
   /** Two states with a holder of 200 characters each, which JSON may write in six bytes each. */

@@ -20,8 +20,8 @@ export interface OpenedArbiter extends Arbiter {
 }
 
 /**
- * Rejects with `UnderstudyError` ('arbiter', 'config', 'rights'). One that is only not reachable now
- * opens: its first use tells.
+ * Rejects with `UnderstudyError` ('arbiter', 'config', 'rights'). One that is only not reachable
+ * now opens: its first use tells.
  */
 export async function openArbiter(
   spec: ArbiterSpec,

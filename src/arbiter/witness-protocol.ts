@@ -14,8 +14,8 @@
  *     request's HMAC makes each request, and with it the only HMAC that answers it, unique.
  *  3. A request that is replayed does no harm, so the witness remembers no nonces. Terms only rise:
  *     once a compare-and-set was judged, the state never again equals what it expected, and it is
- *     refused. One that was held back and comes late is a request on a slow network: it can only win
- *     the term for the holder who asked, who finds it when it reads again.
+ *     refused. One that was held back and comes late is a request on a slow network: it can only
+ *     win the term for the holder who asked, who finds it when it reads again.
  *
  * A client must use a secret for one witness only: the HMAC does not name the witness.
  */

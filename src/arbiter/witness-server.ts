@@ -1,6 +1,7 @@
 /**
  * The witness: a third vote over HTTP. It keeps {term, holder} for each pair, and changes it by
- * compare-and-set only. What it says is in witness-protocol.ts, how it keeps it in witness-store.ts.
+ * compare-and-set only. What it says is in witness-protocol.ts, how it keeps it in
+ * witness-store.ts.
  *
  * Contract
  *  1. A win is answered only after it is on the disk.
@@ -46,7 +47,9 @@ export interface WitnessOptions {
   readonly onProblem?: (error: UnderstudyError) => void;
 }
 
-/** Starts a witness. Rejects with `UnderstudyError` ('config', 'rights', 'resources', 'arbiter'). */
+/**
+ * Starts a witness. Rejects with `UnderstudyError` ('config', 'rights', 'resources', 'arbiter').
+ */
 export async function startWitness(options: WitnessOptions): Promise<Witness> {
   requireProofOffLoopback(options);
   const store = await WitnessStore.open(options.directory);
@@ -116,7 +119,8 @@ export class Witness {
       server.once('error', failed);
       server.listen({ host, port, exclusive: true }, () => {
         server.removeListener('error', failed);
-        // An accept that fails later (no file descriptors left) costs a connection, not the witness.
+        // An accept that fails later (no file descriptors left) costs a connection, not the
+        // witness.
         server.on('error', (error) => this.#tell(error));
         resolve();
       });

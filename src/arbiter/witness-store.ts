@@ -27,8 +27,9 @@ export class WitnessStore {
   }
 
   /**
-   * Opens the directory, made if it does not exist, and reads every pair's newest term. Rejects with
-   * `UnderstudyError` ('rights', 'resources', 'arbiter'): damaged terms are found now, not at a claim.
+   * Opens the directory, made if it does not exist, and reads every pair's newest term. Rejects
+   * with `UnderstudyError` ('rights', 'resources', 'arbiter'): damaged terms are found now, not at
+   * a claim.
    */
   static async open(directory: string): Promise<WitnessStore> {
     await prepare(directory);

@@ -27,7 +27,9 @@ export interface ErrorDetails {
   /** What the operator can do about it, as one imperative sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** It may pass by itself: the same may succeed later, with nothing changed here. @default false */
+  /**
+   * It may pass by itself: the same may succeed later, with nothing changed here. @default false
+   */
   readonly mayPass?: boolean;
 }
 

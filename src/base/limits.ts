@@ -5,11 +5,19 @@
 export const limits = {
   /** A marker frame must exceed QEMU's 4 KiB stdio buffer to push what is before it out (R2). */
   markerFrameBytes: 4200,
-  /** Epoch boundaries at least this often: bounds what a takeover may have to re-execute blindly. */
+  /**
+   * Epoch boundaries at least this often: bounds what a takeover may have to re-execute blindly.
+   */
   epochMs: 20,
-  /** The same for a guest that does nothing: its log is not worth fifty wake-ups a second on four processes. */
+  /**
+   * The same for a guest that does nothing: its log is not worth fifty wake-ups a second on four
+   * processes.
+   */
   idleEpochMs: 60,
-  /** Below this a guest does nothing: an idle Linux executes 0.3 million a second, a busy one 100 and more. */
+  /**
+   * Below this a guest does nothing: an idle Linux executes 0.3 million a second, a busy one 100
+   * and more.
+   */
   idleInstructionsPerMs: 2_000,
   /** Guest-invisible tick on both sides (R3): shorter costs log, longer delays markers at idle. */
   tickUs: 6000,
@@ -27,11 +35,16 @@ export const limits = {
    * acknowledgements that waited here for longer may be those of a backup that has taken over.
    */
   selfPauseMs: 40,
-  /** Silence that is suspicious. Pauses of garbage collection and cuts were measured up to 100 ms. */
+  /**
+   * Silence that is suspicious. Pauses of garbage collection and cuts were measured up to 100 ms.
+   */
   silenceMs: 300,
   /** Round trips that must fit into a silence: one for the beat, one lost, one for jitter. */
   roundTripsMin: 3,
-  /** A raised silence is told again from so many times the last one that was told: not at each millisecond. */
+  /**
+   * A raised silence is told again from so many times the last one that was told: not at each
+   * millisecond.
+   */
   silenceRaisedAgain: 1.1,
   /** Round trips whose least one counts, about a second of heartbeats. */
   roundTripSamples: 8,
@@ -56,7 +69,9 @@ export const limits = {
   logReclaimBytes: 8 * 1024 * 1024,
   /** The largest pipe an unprivileged process may have: log in here needs no timer of ours. */
   feedPipeBytes: 1024 * 1024,
-  /** The largest pipe, too: a node that stands still for a minute does not fill it at 115200 baud. */
+  /**
+   * The largest pipe, too: a node that stands still for a minute does not fill it at 115200 baud.
+   */
   consolePipeBytes: 1024 * 1024,
   /** A full feed pipe means the replayer is behind by far more than this. */
   feedRetryMs: 1,
@@ -64,7 +79,10 @@ export const limits = {
   ramDigestBlockBytes: 256 * 1024,
   /** Of RAM that is digested between two turns of the event loop: 5 ms. */
   digestSliceBytes: 8 * 1024 * 1024,
-  /** Of RAM that a kept cut reads while the guest stands still, to compare it: 2 ms, beside 5 ms for all else. */
+  /**
+   * Of RAM that a kept cut reads while the guest stands still, to compare it: 2 ms, beside 5 ms for
+   * all else.
+   */
   quickDigestBytes: 4 * 1024 * 1024,
   /** What changed in RAM is told by the page: the guest's writes are scattered. */
   ramPageBytes: 4096,
@@ -81,8 +99,8 @@ export const limits = {
   /** A virtio queue holds 256 requests; each disk has one. */
   completionsMax: 256,
   /**
-   * A replayer that stands still for so long while log waits is let go of its processor. On a busy machine
-   * 0.2 s pass by themselves.
+   * A replayer that stands still for so long while log waits is let go of its processor. On a busy
+   * machine 0.2 s pass by themselves.
    */
   standingMs: 300,
   /** No instruction executed for so long although log is waiting: the replayer has stalled. */
@@ -93,16 +111,21 @@ export const limits = {
   haltLookMs: 20,
   /** How long a marker or a frame may wait in QEMU before its vCPU is woken to record it. */
   wakeMs: 1,
-  /** A vCPU that sleeps longer than the tick is behind a clock that is ahead: what waits for it is unknown. */
+  /**
+   * A vCPU that sleeps longer than the tick is behind a clock that is ahead: what waits for it is
+   * unknown.
+   */
   vcpuSleepMs: 8,
   /**
-   * A vCPU that is stopped and continued has run for less of the time if it was asleep: each time takes it
-   * 14 us of 8 ms.
+   * A vCPU that is stopped and continued has run for less of the time if it was asleep: each time
+   * takes it 14 us of 8 ms.
    */
   vcpuRanShare: 0.02,
   /** Looks at a vCPU after a frame: QEMU may not have read it at the first one. */
   wakesForFrame: 2,
-  /** Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1. */
+  /**
+   * Each poke makes QEMU hand its locks over once: measured, every 4-20 ms is faster than every 1.
+   */
   pokeMs: 5,
   /** QEMU works for a moment on what it has read already. */
   pokesAfterFeed: 3,
@@ -114,21 +137,31 @@ export const limits = {
   seedBlocksMax: 1024 * 1024,
   /** One read of an image: its blocks are digested side by side. */
   seedReadBytes: 1024 * 1024,
-  /** Work of a seed between two turns of the event loop: outputs wait for it, and 2 ms are felt by nobody. */
+  /**
+   * Work of a seed between two turns of the event loop: outputs wait for it, and 2 ms are felt by
+   * nobody.
+   */
   seedSliceMs: 2,
   /** A round this small is copied in the pause in 1 ms; another one would find as much again. */
   seedSmallRoundBytes: 2 * 1024 * 1024,
-  /** A round above this share of the one before will not end: the guest writes as fast as we send. */
+  /**
+   * A round above this share of the one before will not end: the guest writes as fast as we send.
+   */
   seedShrink: 0.8,
   /** Rounds of RAM, and of a disk, before the cut is made anyhow. */
   seedRoundsMax: 8,
-  /** The RAM of a copy that was given up is memory: a link that drops is back by then, or it is not a matter of minutes. */
+  /**
+   * The RAM of a copy that was given up is memory: a link that drops is back by then, or it is not
+   * a matter of minutes.
+   */
   seedKeepMs: 120_000,
   /** Slower than this a guest writes more than a seed can send. Bytes per second. */
   seedBandwidthMin: 1_000_000,
   /** A second of a busy machine's log. */
   spoolBudgetMinBytes: 1_000_000,
-  /** Log since the cut that waits for a copy: minutes of a busy machine, seconds of a flooded one. */
+  /**
+   * Log since the cut that waits for a copy: minutes of a busy machine, seconds of a flooded one.
+   */
   spoolBudgetBytes: 1024 * 1024 * 1024,
   /** Log since the cut on the backup's disk: eight hours of a busy machine's, packed. */
   durableLogBudgetBytes: 16 * 1024 * 1024 * 1024,
@@ -136,15 +169,22 @@ export const limits = {
   spoolRecordBytesMax: 64 * 1024 * 1024,
   /** From the spool to the replayer at once: more would be memory, less would let it run dry. */
   spoolFeedBytes: 4 * 1024 * 1024,
-  /** Above this share of the spool the primary is slowed down, at the next one as much as it may be. */
+  /**
+   * Above this share of the spool the primary is slowed down, at the next one as much as it may be.
+   */
   spoolSoftShare: 0.5,
   spoolHardShare: 0.9,
-  /** After a seed that was given up because the spool was full; doubled each time up to the next. */
+  /**
+   * After a seed that was given up because the spool was full; doubled each time up to the next.
+   */
   seedPauseMs: 2_000,
   seedPauseMaxMs: 120_000,
   /** What may be sent at once under `seedBandwidth`: 10 ms at 1 Gbit/s. */
   seedBurstBytes: 1024 * 1024,
-  /** How often the core is told the time: half of the usual epoch; each time is a wake-up of the node. */
+  /**
+   * How often the core is told the time: half of the usual epoch; each time is a wake-up of the
+   * node.
+   */
   coreTimerMs: 10,
   /** How often a node that waits for its peer looks into the snapshot store. */
   restartLookMs: 1_000,

@@ -1,4 +1,6 @@
-/** Which addresses never leave the machine: plain text and no proof of identity are for them only. */
+/**
+ * Which addresses never leave the machine: plain text and no proof of identity are for them only.
+ */
 
 /** An IPv4 address 127.x.y.z, each number at most 255 and without leading zeros. */
 const loopbackV4 = /^127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;

@@ -3,9 +3,14 @@
 export interface ProcStat {
   /** R, S, D, Z, ... */
   readonly state: string;
-  /** Clock ticks since boot, as text; with the pid it names one process for as long as the machine runs. */
+  /**
+   * Clock ticks since boot, as text; with the pid it names one process for as long as the machine
+   * runs.
+   */
   readonly startTime: string;
-  /** Processor time so far, of all threads of a process, in clock ticks (a hundredth of a second). */
+  /**
+   * Processor time so far, of all threads of a process, in clock ticks (a hundredth of a second).
+   */
   readonly cpuTicks: number;
   /** Number of the processor it ran on last. */
   readonly processor: number;

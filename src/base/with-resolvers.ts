@@ -1,4 +1,6 @@
-/** A promise with its ends in hand, as `Promise.withResolvers` of later versions of Node gives them. */
+/**
+ * A promise with its ends in hand, as `Promise.withResolvers` of later versions of Node gives them.
+ */
 export interface Resolvers<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T | PromiseLike<T>) => void;

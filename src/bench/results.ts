@@ -1,7 +1,7 @@
 /**
- * What a benchmark run measured, in the shape of its JSON file: raw samples, and nothing that can be
- * computed from them. Scripts and committed results depend on the names; a change that an older reader
- * would misread raises `resultsFormat`.
+ * What a benchmark run measured, in the shape of its JSON file: raw samples, and nothing that can
+ * be computed from them. Scripts and committed results depend on the names; a change that an older
+ * reader would misread raises `resultsFormat`.
  *
  * Times are milliseconds of the host's monotonic clock, sizes bytes, rates bytes a second, if a
  * name does not say otherwise.

@@ -1,4 +1,6 @@
-/** `understudy bench`: what protection costs on this machine, and every other promise, side by side. */
+/**
+ * `understudy bench`: what protection costs on this machine, and every other promise, side by side.
+ */
 import { Command } from 'commander';
 import type { BenchOptions } from './verbs/bench.ts';
 import type { CompareOptions, ReportOptions } from './verbs/bench-results.ts';

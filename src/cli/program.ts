@@ -1,8 +1,9 @@
 /**
  * All verbs of the `understudy` command.
  *
- * A file here says what a verb is called with; the file of the same name in `verbs/` is what it does. That is
- * loaded when the verb is asked for: most of what a start takes is the loading of modules.
+ * A file here says what a verb is called with; the file of the same name in `verbs/` is what it
+ * does. That is loaded when the verb is asked for: most of what a start takes is the loading of
+ * modules.
  */
 import { Command } from 'commander';
 import { benchCommand } from './bench.ts';

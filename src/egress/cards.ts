@@ -8,8 +8,9 @@ import type { Egress } from '../ports/egress.ts';
 import { egressFromSpec, parseEgressSpec } from './from-spec.ts';
 
 /**
- * The spec of each card. One text is that of the first card, and the others have none; a list has one
- * for each. Throws `config` for any other number, for what is no spec, and for a tap given twice.
+ * The spec of each card. One text is that of the first card, and the others have none; a list has
+ * one for each. Throws `config` for any other number, for what is no spec, and for a tap given
+ * twice.
  */
 export function cardSpecs(egress: string | readonly string[], cards: number): readonly string[] {
   const specs = typeof egress === 'string' ? [egress] : egress;

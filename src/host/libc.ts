@@ -52,8 +52,8 @@ export function makeFifo(path: string): void {
 }
 
 /**
- * Asks for the lowest real-time priority for the calling thread; what it starts does not inherit it.
- * Returns whether the rights allowed it.
+ * Asks for the lowest real-time priority for the calling thread; what it starts does not inherit
+ * it. Returns whether the rights allowed it.
  */
 export function scheduleRealTime(): boolean {
   return setSchedulerNative(0, SCHED_RR | SCHED_RESET_ON_FORK, [1]) === 0;
@@ -67,7 +67,9 @@ export function allowedProcessors(): number[] {
   return numbers.filter((number) => ((mask[number >> 3] ?? 0) >> (number & 7)) & 1);
 }
 
-/** Binds one thread to some processors. Returns whether the kernel did: the thread may have ended. */
+/**
+ * Binds one thread to some processors. Returns whether the kernel did: the thread may have ended.
+ */
 export function bindThread(threadId: number, processors: readonly number[]): boolean {
   const mask = Buffer.alloc(processorMaskBytes);
   for (const processor of processors) {
@@ -83,7 +85,9 @@ export function pipeBytesPending(fd: number): number {
   return value[0] ?? 0;
 }
 
-/** Asks for a pipe capacity in bytes; returns what the kernel gave, or `undefined` if it refused. */
+/**
+ * Asks for a pipe capacity in bytes; returns what the kernel gave, or `undefined` if it refused.
+ */
 export function setPipeBytes(fd: number, bytes: number): number | undefined {
   const given = fcntlNative(fd, F_SETPIPE_SZ, bytes);
   return given < 0 ? undefined : given;

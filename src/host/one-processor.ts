@@ -1,14 +1,16 @@
 /**
  * Keeps a process on one processor, and that one where it has the most room.
  *
- * Intuition: a replayer's threads hand one lock to and fro and hardly ever work at once. On two processors
- * each time is a wake-up across them; on one it is a switch. The kernel can be told "here", not
- * "together, wherever": so we choose, and choose again when others come (docs/lockstep.md, 35).
+ * Intuition: a replayer's threads hand one lock to and fro and hardly ever work at once. On two
+ * processors each time is a wake-up across them; on one it is a switch. The kernel can be told
+ * "here", not "together, wherever": so we choose, and choose again when others come
+ * (docs/lockstep-notes.md, 35).
  *
  * Contract
- *  1. All threads that the process has or will have are on one processor of those that we may use ourselves.
- *  2. It moves when another processor would leave it `roomGain` more of the time, as seen in the last
- *     `roomLookMs`.
+ *  1. All threads that the process has or will have are on one processor of those that we may use
+ *     ourselves.
+ *  2. It moves when another processor would leave it `roomGain` more of the time, as seen in the
+ *     last `roomLookMs`.
  *  3. Nothing depends on it: what the kernel refuses is left as it is.
  */
 import fs from 'node:fs';
@@ -105,15 +107,17 @@ export class OneProcessor {
     } catch {
       return false;
     }
-    // A thread inherits from the one that starts it: none is missed for longer than until the next move.
+    // A thread inherits from the one that starts it: none is missed for longer than until the next
+    // move.
     for (const thread of threads) bindThread(Number(thread), processors);
     return true;
   }
 }
 
 /**
- * The processor that leaves a process more room than its own, or `undefined` when none does by `roomGain`.
- * `shares`: how busy each was; `ownShare`: with the process itself, which was on `processor`.
+ * The processor that leaves a process more room than its own, or `undefined` when none does by
+ * `roomGain`. `shares`: how busy each was; `ownShare`: with the process itself, which was on
+ * `processor`.
  */
 export function roomier({
   shares,

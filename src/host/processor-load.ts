@@ -15,7 +15,8 @@ export interface ProcessorTicks {
 export function parseProcessorTicks(text: string): Map<number, ProcessorTicks> {
   const ticks = new Map<number, ProcessorTicks>();
   for (const line of text.split('\n')) {
-    // cpuN user nice system idle iowait irq softirq steal guest guest_nice; the last two count as user, too.
+    // cpuN user nice system idle iowait irq softirq steal guest guest_nice; the last two count as
+    // user, too.
     const [name = '', ...fields] = line.split(' ');
     const number = /^cpu(\d+)$/.exec(name)?.[1];
     if (number === undefined || fields.length < 10) continue;

@@ -68,7 +68,8 @@ export class EchoClient {
     let expected = this.#expected;
     let endMs = performance.now() + drainMs;
     while (this.#state === 'stopping' && this.#expected <= this.#sent) {
-      // A guest that was slowed down for long has a backlog; only one that says nothing has lost it.
+      // A guest that was slowed down for long has a backlog; only one that says nothing has lost
+      // it.
       if (this.#expected > expected) endMs = performance.now() + drainMs;
       expected = this.#expected;
       if (performance.now() > endMs) break;

@@ -1,4 +1,7 @@
-/** What a node costs in processor time: its own process, the machine that it runs, and what serves its disks. */
+/**
+ * What a node costs in processor time: its own process, the machine that it runs, and what serves
+ * its disks.
+ */
 
 import { readProcStat } from '../host/pid-files.ts';
 import { livingOwned } from '../host/processes.ts';

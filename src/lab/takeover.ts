@@ -10,7 +10,9 @@ const is =
   (event: WatchEvent): event is EventOf<T> =>
     event.type === type;
 
-/** Kills the primary's machine and node at once. Throws when the backup does not take over in time. */
+/**
+ * Kills the primary's machine and node at once. Throws when the backup does not take over in time.
+ */
 export function killAndWatch(primary: NodeProcess, backup: NodeProcess): Promise<TakeoverTimes> {
   return watchTakeover(backup, () => primary.killWithMachine());
 }

@@ -15,8 +15,8 @@ export class WorldChildren {
   }
 
   /**
-   * Starts a program with piped standard streams, `through` a command line that is put in front of it.
-   * Throws `environment` in a closed world.
+   * Starts a program with piped standard streams, `through` a command line that is put in front of
+   * it. Throws `environment` in a closed world.
    */
   spawn(command: string, args: readonly string[], through: readonly string[] = []): WorldChild {
     if (this.#closed !== undefined) {

@@ -1,4 +1,6 @@
-/** A store that a node writes to, changed through that node: what `snapshot rm` needs of a store. */
+/**
+ * A store that a node writes to, changed through that node: what `snapshot rm` needs of a store.
+ */
 import { UnderstudyError } from '../base/errors.ts';
 import { errorOf, type Refusal } from '../node/refusal.ts';
 import type { Collected, SnapshotStore } from '../ports/snapshot-store.ts';

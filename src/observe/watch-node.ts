@@ -1,4 +1,7 @@
-/** The stream of a node's events. Apart from the rest of the client, because rxjs takes long to load. */
+/**
+ * The stream of a node's events. Apart from the rest of the client, because rxjs takes long to
+ * load.
+ */
 import type net from 'node:net';
 import { Observable } from 'rxjs';
 import { connectControl, lines, type WatchEvent } from './control-client.ts';

@@ -1,15 +1,17 @@
 /**
- * A past that a debugger walks through: a replayer with a GDB stub (QEMU's own, gdbstub.c) on a unix socket.
+ * A past that a debugger walks through: a replayer with a GDB stub (QEMU's own, gdbstub.c) on a
+ * unix socket.
  *
- * Intuition: the kept log is fed to its end from the beginning, and the machine is stopped at the instant by
- * QEMU itself (`replay-break`). When the debugger lets it go on, it executes what it executed then.
+ * Intuition: the kept log is fed to its end from the beginning, and the machine is stopped at the
+ * instant by QEMU itself (`replay-break`). When the debugger lets it go on, it executes what it
+ * executed then.
  *
  * Contract
- *  1. The socket is opened when the machine stands at the instant. From there on only the debugger stops
- *     it or lets it go on; what is due at the cuts of the log, it does not see.
+ *  1. The socket is opened when the machine stands at the instant. From there on only the debugger
+ *     stops it or lets it go on; what is due at the cuts of the log, it does not see.
  *  2. At the end of the log the machine stands still, and each `continue` stops at once.
- *  3. It is a copy, and silent. A debugger that changes memory or registers changes the past: the log is
- *     not followed from there on, and `ended` tells of the stall.
+ *  3. It is a copy, and silent. A debugger that changes memory or registers changes the past: the
+ *     log is not followed from there on, and `ended` tells of the stall.
  *  4. Nothing is left running after `end`, or when it does not open.
  */
 import path from 'node:path';
@@ -53,8 +55,8 @@ export interface Debugged {
   /** Of the instant. */
   readonly icount: Icount;
   /**
-   * Resolves when the machine is gone: by `end`, or because the debugger killed it. Rejects with `stall` or
-   * `takeover` when the log was not followed, `log-format` when it is damaged.
+   * Resolves when the machine is gone: by `end`, or because the debugger killed it. Rejects with
+   * `stall` or `takeover` when the log was not followed, `log-format` when it is damaged.
    */
   readonly ended: Promise<void>;
   end(): Promise<void>;
@@ -79,8 +81,8 @@ export function checkGdbSocket(socket: string): void {
 }
 
 /**
- * Executes to the instant and opens the socket there. Throws like `prepareMachine`, and `qemu` when there
- * is no socket.
+ * Executes to the instant and opens the socket there. Throws like `prepareMachine`, and `qemu` when
+ * there is no socket.
  */
 export async function openToDebugger(options: DebugOptions): Promise<Debugged> {
   const { store, snapshot: manifest, until, dir, runDir, onReplayer } = options;
@@ -212,7 +214,9 @@ class Walk implements Guide {
     }
   }
 
-  /** Of a machine that is gone: whether somebody wanted that. The debugger's `kill` is a clean exit. */
+  /**
+   * Of a machine that is gone: whether somebody wanted that. The debugger's `kill` is a clean exit.
+   */
   async wasEnded(): Promise<boolean> {
     return this.#isEnding || (await this.#instance?.exited)?.code === 0;
   }
@@ -225,7 +229,8 @@ class Walk implements Guide {
 
   #stopped(instance: QemuInstance): void {
     this.#isHeld = true;
-    // Also told of a cut on the way, where it goes on at once. No answer: it has ended, and that is told.
+    // Also told of a cut on the way, where it goes on at once. No answer: it has ended, and that is
+    // told.
     instance.queryIcount().then(
       (icount) => {
         if (icount === this.#at) this.#stand();

@@ -8,15 +8,16 @@
  *
  *      0      1        9        17       25       33
  *      +------+--------+--------+--------+--------+- - - - -
- *      | 0    | from   | to     | icount | time   | payload     u8, then big-endian u64; time: when it
- *      +------+--------+--------+--------+--------+- - - - -    arrived, milliseconds since 1970
+ *      | 0    | from   | to     | icount | time   | payload    u8, then big-endian u64; time: when
+ *      +------+--------+--------+--------+--------+- - - - -   it arrived, milliseconds since 1970
  *      +------+----------+--------+- - - - - -
- *      | kind | position | icount | judgement    kind: 1 resumed, 2 cut (snapshots/log-payload.ts); icount
- *      +------+----------+--------+- - - - - -  of the cut, 0 otherwise; judgement: 26 bytes, of a cut
+ *      | kind | position | icount | judgement    kind: 1 resumed, 2 cut (log-payload.ts); icount of
+ *      +------+----------+--------+- - - - - -  the cut, 0 otherwise; judgement: 26 bytes, of a cut
  *                                               at which the copy was to take it
  *
- * A payload is packed (packer.ts), and must be unpacked in order, from the first on. Version 1 had no
- * marks, so nothing could be executed by it; it is refused. Version 2 had no judgements, and is read.
+ * A payload is packed (packer.ts), and must be unpacked in order, from the first on. Version 1 had
+ * no marks, so nothing could be executed by it; it is refused. Version 2 had no judgements, and is
+ * read.
  *
  * Contract
  *  1. `onDurable(to)` is called when all log up to `to` is on the disk: flushed, not only written.
@@ -119,7 +120,9 @@ export class DurableLog {
     this.#append({ kind: 'resumed', position: this.#writtenTo, icount: toIcount(0) });
   }
 
-  /** The machine was cut at the end of what arrived, maybe with a judgement of the clock to take. */
+  /**
+   * The machine was cut at the end of what arrived, maybe with a judgement of the clock to take.
+   */
   cut({ icount, judgement }: Pick<Cut, 'icount' | 'judgement'>): void {
     const mark = { kind: 'cut', position: this.#writtenTo, icount } as const;
     this.#append(judgement === undefined ? mark : { ...mark, judgement });
@@ -169,7 +172,10 @@ export class DurableLog {
   }
 }
 
-/** Whose log a file is, by its beginning alone. Throws `resources`, and `log-format` when it is no durable log. */
+/**
+ * Whose log a file is, by its beginning alone. Throws `resources`, and `log-format` when it is no
+ * durable log.
+ */
 export function readDurableLogBase(file: string): DurableLogBase {
   return decodeBase(Spool.first(file), file);
 }
@@ -212,8 +218,8 @@ export class DurableLogReader {
   }
 
   /**
-   * The next record, or `undefined` behind the last one. Throws `log-format` when there is a gap, or
-   * something that is no record.
+   * The next record, or `undefined` behind the last one. Throws `log-format` when there is a gap,
+   * or something that is no record.
    */
   read(): DurableRecord | undefined {
     const bytes = this.#spool.read();

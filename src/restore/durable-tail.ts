@@ -1,14 +1,15 @@
 /**
  * The durable log of a backup (durable-log.ts) as the log behind a snapshot of the same copy.
  *
- * Intuition: the store gets log once a second, the durable log gets it before it is acknowledged. Nothing
- * leaves a protected machine that is not acknowledged, so who executes this log has all that was ever seen.
+ * Intuition: the store gets log once a second, the durable log gets it before it is acknowledged.
+ * Nothing leaves a protected machine that is not acknowledged, so who executes this log has all
+ * that was ever seen.
  *
  * Contract
- *  1. It is used only when it is of the same pair, machine, term and seed as the snapshot, and has the
- *     snapshot's cut at its place.
- *  2. It is not used when it ends before the log in the store: then it is damaged in its middle, or lost
- *     what was written last.
+ *  1. It is used only when it is of the same pair, machine, term and seed as the snapshot, and has
+ *     the snapshot's cut at its place.
+ *  2. It is not used when it ends before the log in the store: then it is damaged in its middle, or
+ *     lost what was written last.
  *  3. All of it was read and checked once before it is used.
  *  4. What a node that died was just writing is cut off. It was not acknowledged.
  */
@@ -40,8 +41,8 @@ export interface DurableTail {
 }
 
 /**
- * What a durable log has behind a snapshot, or in one line why it is not used. `keptTo`: the end of the log
- * that the store has behind it.
+ * What a durable log has behind a snapshot, or in one line why it is not used. `keptTo`: the end of
+ * the log that the store has behind it.
  */
 export async function findDurableTail(
   file: string,

@@ -1,9 +1,10 @@
 /**
  * Captures what a machine of the past sends and receives, into one pcap file.
  *
- * QEMU's own capture (`filter-dump`) is put behind each card's replay filter, seen from outside: so it is
- * there before that drops what the guest sends, and gets what comes from the log. It stamps frames with the guest's clock, counted from a second that QEMU does not
- * tell. So the pad is captured, too: it gets the markers, whose epochs the kept log knows the time of.
+ * QEMU's own capture (`filter-dump`) is put behind each card's replay filter, seen from outside: so
+ * it is there before that drops what the guest sends, and gets what comes from the log. It stamps
+ * frames with the guest's clock, counted from a second that QEMU does not tell. So the pad is
+ * captured, too: it gets the markers, whose epochs the kept log knows the time of.
  *
  *  file     magic a1b2c3d4 | 2 | 4 | 0 | 0 | 262144 | 1 (Ethernet), then records     little-endian
  *  record   seconds | microseconds | bytes here | bytes of the frame | frame         u32 each
@@ -57,7 +58,10 @@ export class FrameCapture {
     }
   }
 
-  /** Writes what was captured, when the machine is gone. Returns how many frames. Throws `resources`. */
+  /**
+   * Writes what was captured, when the machine is gone. Returns how many frames. Throws
+   * `resources`.
+   */
   write(path: string, epochs: readonly EpochTime[]): number {
     const frames: Frame[] = [];
     let offsetUs = 0;

@@ -15,7 +15,9 @@ export type Instant =
   | { readonly kind: 'icount'; readonly icount: number }
   /** At the marker that ended this epoch, or the first one behind it. */
   | { readonly kind: 'epoch'; readonly epoch: number }
-  /** The last reading of the backup's clock on the wall that is not later; milliseconds since 1970. */
+  /**
+   * The last reading of the backup's clock on the wall that is not later; milliseconds since 1970.
+   */
   | { readonly kind: 'time'; readonly ms: number }
   /** All that is kept. */
   | { readonly kind: 'end' };

@@ -10,7 +10,9 @@ export const snapshotLimits = {
   logPieceBytes: 1024 * 1024,
   /** A piece is written at least this often: what a lost node and its peer would both not have. */
   logPieceMs: 1_000,
-  /** Log that waits for a store that is slow or away; past this it is given up up to the next cut. */
+  /**
+   * Log that waits for a store that is slow or away; past this it is given up up to the next cut.
+   */
   logWaitingBytesMax: 64 * 1024 * 1024,
   /** One reading of the clock for so long: how exactly an instant can be named. */
   timeMarkMs: 50,

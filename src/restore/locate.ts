@@ -1,5 +1,6 @@
 /**
- * Finds how many instructions had been executed at an instant, by reading the kept log without executing it.
+ * Finds how many instructions had been executed at an instant, by reading the kept log without
+ * executing it.
  *
  * A debugger is told to stop at an icount before the log that leads there is fed.
  */
@@ -20,7 +21,9 @@ export interface LocateOptions {
   readonly until: Instant;
 }
 
-/** Throws `store` when the kept log does not go so far, `log-format` when it is damaged before that. */
+/**
+ * Throws `store` when the kept log does not go so far, `log-format` when it is damaged before that.
+ */
 export async function icountOf(options: LocateOptions): Promise<Icount> {
   const { layout, cut, pieces, until } = options;
   const tail = receivedLogTail(layout, cut);

@@ -1,6 +1,6 @@
 /**
- * What a piece of kept log holds: events as a backup received them, and what else it must be told to
- * execute them again.
+ * What a piece of kept log holds: events as a backup received them, and what else it must be told
+ * to execute them again.
  *
  *      0        4         8         12
  *      +--------+---------+---------+----------+- - - - - - - -
@@ -8,12 +8,13 @@
  *      +--------+---------+---------+----------+- - - - - - - -
  *  mark 0      1          5          13         21
  *      +------+----------+----------+----------+- - - - - -
- *      | kind | offset   | position | value    | judgement    kind: 0 time, 1 resumed, 2 cut, 3 judged cut
- *      +------+----------+----------+----------+- - - - - -
+ *      | kind | offset   | position | value    | judgement    kind: 0 time, 1 resumed, 2 cut,
+ *      +------+----------+----------+----------+- - - - - -   3 judged cut
  *        u8     u32        u64        u64        26 bytes, of kind 3 only
  *
- * Events are stripped (docs/event-log.md) and packed by a `SegmentPacker` of this piece alone. A mark
- * stands behind the events up to `offset`, a byte of the unpacked events, which is `position` of the log:
+ * Events are stripped (docs/event-log.md) and packed by a `SegmentPacker` of this piece alone. A
+ * mark stands behind the events up to `offset`, a byte of the unpacked events, which is `position`
+ * of the log:
  *
  *  - time: the clock on the wall when this was received, `value` in milliseconds since 1970;
  *  - resumed: the primary was stopped here and went on without a cut (pause-filter.ts);

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 
 /**
- * Makes `dir`, or takes it if it is empty, and lets `fill` put files into it. When that fails, nothing
- * of them stays. Throws `rights` when it cannot be made, `config` when there is something in it.
+ * Makes `dir`, or takes it if it is empty, and lets `fill` put files into it. When that fails,
+ * nothing of them stays. Throws `rights` when it cannot be made, `config` when there is something
+ * in it.
  */
 export async function fillNewDirectory<T>(dir: string, fill: () => Promise<T>): Promise<T> {
   makeEmpty(dir);

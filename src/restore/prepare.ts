@@ -48,8 +48,9 @@ export interface Prepared {
 }
 
 /**
- * The snapshot to begin at for an instant: `id` when it is given, else the newest one of the machine that
- * is not later. Throws `store` when there is none, `config` when it must be said which machine.
+ * The snapshot to begin at for an instant: `id` when it is given, else the newest one of the
+ * machine that is not later. Throws `store` when there is none, `config` when it must be said which
+ * machine.
  */
 export async function findSnapshot(
   store: SnapshotStore,
@@ -87,9 +88,9 @@ function isLater({ icount, epoch, takenAtMs }: SnapshotManifest, until: Instant)
 }
 
 /**
- * Throws `store` when something of the snapshot or the log is missing or damaged, `config` when this
- * host cannot run it, `stall` and `takeover` when it cannot be executed to the instant. The directory
- * is empty then.
+ * Throws `store` when something of the snapshot or the log is missing or damaged, `config` when
+ * this host cannot run it, `stall` and `takeover` when it cannot be executed to the instant. The
+ * directory is empty then.
  */
 export async function prepareMachine(options: PrepareOptions): Promise<Prepared> {
   const { snapshot, until, dir } = options;
@@ -154,7 +155,10 @@ async function executed(
   return rolled;
 }
 
-/** The machine of a snapshot on this host. Throws `config` when it is not the same here, or the instant is before it. */
+/**
+ * The machine of a snapshot on this host. Throws `config` when it is not the same here, or the
+ * instant is before it.
+ */
 export async function machineAt(
   manifest: SnapshotManifest,
   until: Instant | undefined,

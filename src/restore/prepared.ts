@@ -9,8 +9,8 @@
  *
  * Contract
  *  1. machine.json is written last: a directory without it is not prepared.
- *  2. A machine is started from it once. `claim` takes machine.json away before the first write to a
- *     disk, because RAM and disks do not belong together any more afterwards.
+ *  2. A machine is started from it once. `claim` takes machine.json away before the first write to
+ *     a disk, because RAM and disks do not belong together any more afterwards.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,17 +1,18 @@
 /**
- * Restart: a machine that neither node has any more goes on from the newest snapshot and the log behind it.
+ * Restart: a machine that neither node has any more goes on from the newest snapshot and the log
+ * behind it.
  *
  * Contract
- *  1. Only a snapshot of the last term that was ever given counts. A machine that spoke in a later term,
- *     alone or behind a takeover, has disks that know more than its snapshots.
- *  2. The images that were there stay beside the new ones, as IMAGE.before-restart, up to the next restart.
- *     Until the new ones are whole and on the disk nothing is changed; a node that dies while it changes
- *     them leaves them marked, and nothing boots from them.
- *  3. All of the kept log is executed. Log that cannot be, also because the guest switched itself off in it,
- *     is no restart.
- *  4. Where this node was the backup with `ack: durable`, the log is what it had on its disk, and nothing that
- *     was ever acknowledged is missing (durable-tail.ts). A durable log that cannot be used leaves what the
- *     store has, and it is said why.
+ *  1. Only a snapshot of the last term that was ever given counts. A machine that spoke in a later
+ *     term, alone or behind a takeover, has disks that know more than its snapshots.
+ *  2. The images that were there stay beside the new ones, as IMAGE.before-restart, up to the next
+ *     restart. Until the new ones are whole and on the disk nothing is changed; a node that dies
+ *     while it changes them leaves them marked, and nothing boots from them.
+ *  3. All of the kept log is executed. Log that cannot be, also because the guest switched itself
+ *     off in it, is no restart.
+ *  4. Where this node was the backup with `ack: durable`, the log is what it had on its disk, and
+ *     nothing that was ever acknowledged is missing (durable-tail.ts). A durable log that cannot be
+ *     used leaves what the store has, and it is said why.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,15 +1,16 @@
 /**
  * Executes a machine from a kept cut, by the log behind it, to an exact instant of its past.
  *
- * Intuition: this is a backup whose primary has long been gone. It executes what was received, makes
- * what was in flight certain, and proves that it stands where it should (R8).
+ * Intuition: this is a backup whose primary has long been gone. It executes what was received,
+ * makes what was in flight certain, and proves that it stands where it should (R8).
  *
  * Contract
  *  1. RAM file and images are those of the instant when it resolves, and the state that it returns
- *     belongs to them. The same snapshot, log and instant give the same RAM and disks, byte for byte.
- *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and goes on,
- *     as the primary's and its backup's were; where the backup was to take the primary's judgement of the clock, a fresh
- *     replayer goes on with it.
+ *     belongs to them. The same snapshot, log and instant give the same RAM and disks, byte for
+ *     byte.
+ *  2. Cuts between the snapshot and the instant are mirrored: the machine is halted there and goes
+ *     on, as the primary's and its backup's were; where the backup was to take the primary's
+ *     judgement of the clock, a fresh replayer goes on with it.
  *  3. It ends every process that it started, whatever happens. RAM and images are of no use when it
  *     rejects.
  */
@@ -53,11 +54,13 @@ export interface Guide {
   /** It has stopped the machine: nothing is late then. */
   readonly held: () => boolean;
   /**
-   * The machine has its state and stands still; it is for the guide to let it go. Called again with a replayer
-   * that goes on in the place of another one.
+   * The machine has its state and stands still; it is for the guide to let it go. Called again with
+   * a replayer that goes on in the place of another one.
    */
   readonly loaded: (replayer: Replayer) => Promise<void>;
-  /** Whether nobody can have noticed the process of the machine yet, when it stands at this icount. */
+  /**
+   * Whether nobody can have noticed the process of the machine yet, when it stands at this icount.
+   */
   readonly isReplaceable: (icount: Icount) => boolean;
   /** All was executed, or all that can be, and why. The machine is ended when this resolves. */
   readonly atEnd: (icount: Icount, problem: UnderstudyError | undefined) => Promise<void>;

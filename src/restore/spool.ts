@@ -86,7 +86,9 @@ export class Spool {
     });
   }
 
-  /** Opens what a process left that died. Throws `resources`, and `log-format` for anything else. */
+  /**
+   * Opens what a process left that died. Throws `resources`, and `log-format` for anything else.
+   */
   static open(options: SpoolOptions): Spool {
     return reaching(options.path, () => {
       const fd = fs.openSync(options.path, 'r+');
@@ -105,7 +107,10 @@ export class Spool {
     });
   }
 
-  /** The first record of a file, which may be long: nothing else of it is read. Throws as `open` does. */
+  /**
+   * The first record of a file, which may be long: nothing else of it is read. Throws as `open`
+   * does.
+   */
   static first(path: string): Buffer | undefined {
     return reaching(path, () => {
       const fd = fs.openSync(path, 'r');

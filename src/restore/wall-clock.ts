@@ -1,5 +1,6 @@
 /**
- * The clock on the wall, as far as this process knows it: read once at its start, and never set back.
+ * The clock on the wall, as far as this process knows it: read once at its start, and never set
+ * back.
  */
 
 /** Whole milliseconds since 1970. */

@@ -5,7 +5,10 @@ import type { LogPiece } from '../ports/snapshot-store.ts';
 import { describeInstant, type Instant } from './instant.ts';
 import type { LogMark } from './log-payload.ts';
 
-/** Offset of the first event in a piece that is behind a position. Throws `log-format` when that is in no piece. */
+/**
+ * Offset of the first event in a piece that is behind a position. Throws `log-format` when that is
+ * in no piece.
+ */
 export function startIn(
   { from, to }: LogPiece,
   marks: readonly LogMark[],

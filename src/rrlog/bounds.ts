@@ -6,7 +6,9 @@
  * never come.
  */
 export const bounds = {
-  /** An INSTRUCTION count is the difference of two icounts as a positive C int (replay-internal.c). */
+  /**
+   * An INSTRUCTION count is the difference of two icounts as a positive C int (replay-internal.c).
+   */
   instructionCountMax: 0x7fff_ffff,
   /** QEMU's largest packet buffer is NET_BUFSIZE = 69632 bytes (net.h); twice that, rounded. */
   netBytesMax: 131_072,
@@ -20,7 +22,9 @@ export const bounds = {
   unpackedBytesMax: 33_554_432,
   /** Below this many bytes deflate saves less than it costs; the segment goes as it is. */
   deflateFromBytes: 96,
-  /** Up to this size a segment is packed hard: it is short, and latency is its packet's, not ours. */
+  /**
+   * Up to this size a segment is packed hard: it is short, and latency is its packet's, not ours.
+   */
   deflateHardBytesMax: 8192,
   /** What deflate may refer back to in earlier segments: more costs time and wins little. */
   dictionaryBytes: 4096,

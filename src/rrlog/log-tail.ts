@@ -61,7 +61,9 @@ export interface LogTailOptions {
   readonly expectHeader: boolean;
   /** See {@link EventLogReader}. @default position 12, icount 0 */
   readonly start?: { readonly position: LogPosition; readonly icount: Icount };
-  /** The network filter of the `pad` backend. `undefined`: any frame may be a marker (tools only). */
+  /**
+   * The network filter of the `pad` backend. `undefined`: any frame may be a marker (tools only).
+   */
   readonly markerNetId: number | undefined;
   /** Told of every BLOCK, BH and BH_ONESHOT event. */
   readonly requests?: RequestTracker;

@@ -52,7 +52,10 @@ function open(packed: Uint8Array, maxBytes: number): Opened {
   return { codec, bytes, crc: all.readUInt32BE(5), data: all.subarray(packHeadBytes) };
 }
 
-/** Segments are small: of zlib's default, a quarter of a megabyte, most of the time goes into clearing it. */
+/**
+ * Segments are small: of zlib's default, a quarter of a megabyte, most of the time goes into
+ * clearing it.
+ */
 const segmentMemLevel = 5;
 
 /** zlib's output buffer, in which all of it has room: its default is 16 KiB, for each segment. */
@@ -87,7 +90,9 @@ function refused(why: string, cause?: unknown): UnderstudyError {
   return new UnderstudyError('log-format', `cannot unpack a segment: ${why}`, { cause });
 }
 
-/** Pack bytes of any kind on their own. `deflate` falls back to `stored` where it would not help. */
+/**
+ * Pack bytes of any kind on their own. `deflate` falls back to `stored` where it would not help.
+ */
 export function pack(bytes: Uint8Array, codec: 'stored' | 'deflate' = 'deflate'): Buffer {
   if (codec === 'deflate' && bytes.length >= bounds.deflateFromBytes) {
     const packed = deflateRawSync(bytes, { level: 1, ...outputOf(bytes.length) });

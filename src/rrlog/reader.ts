@@ -31,7 +31,9 @@ export interface ReaderOptions {
   readonly start?: { readonly position: LogPosition; readonly icount: Icount };
   /** Whether markers are whole or cut to their head. @default 'raw' */
   readonly input?: 'raw' | 'stripped';
-  /** Report a marker as soon as its head is there. Without effect on stripped input. @default false */
+  /**
+   * Report a marker as soon as its head is there. Without effect on stripped input. @default false
+   */
   readonly earlyMarkers?: boolean;
   /**
    * Only NET events with this id can be markers (a network filter's id is its creation order,
@@ -42,8 +44,8 @@ export interface ReaderOptions {
 }
 
 /**
- * A reader of segments, which begin anywhere: for who asks for the order of events and not for their
- * positions or icounts, which mean nothing then.
+ * A reader of segments, which begin anywhere: for who asks for the order of events and not for
+ * their positions or icounts, which mean nothing then.
  */
 export function segmentReader(layout: Layout): EventLogReader {
   return new EventLogReader({ layout, input: 'stripped', expectHeader: false });

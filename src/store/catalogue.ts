@@ -1,11 +1,11 @@
 /**
- * The catalogue: which chunk lies where, which snapshots, packs and pieces of log there are. An SQLite
- * database that holds nothing that the store's files do not say: it may be deleted while nobody has the
- * store open, and is made again from them (refresh.ts).
+ * The catalogue: which chunk lies where, which snapshots, packs and pieces of log there are. An
+ * SQLite database that holds nothing that the store's files do not say: it may be deleted while
+ * nobody has the store open, and is made again from them (refresh.ts).
  *
  *   pack(number, id, bytes)                              bytes of the file
  *   chunk(name, pack, offset, stored, raw, codec)        one place of each chunk
- *   snapshot(id, vm, taken_at, text)                     text: the manifest's file, checked again when used
+ *   snapshot(id, vm, taken_at, text)                     text: the manifest's file, checked at use
  *   piece(vm, run, low, high, bytes, facts)              low, high: log positions
  *
  * It is not flushed while it is used: after a crash it is made again.

@@ -1,11 +1,11 @@
 /**
  * Chunks: bytes that are named by what they are.
  *
- * The name of a chunk is the SHA-256 of its bytes. A chunk of zeros has the name of 32 zeros, whatever
- * its length, and is not stored. Stored bytes are the chunk itself (codec 0), or Brotli (RFC 7932,
- * codec 1) where that is shorter. Brotli at quality 1 was the best of what Node has, on the memory of a
- * booted guest in chunks of 16 KiB: 280 MB/s at a third of the size; deflate at level 1 made 140 MB/s at
- * the same.
+ * The name of a chunk is the SHA-256 of its bytes. A chunk of zeros has the name of 32 zeros,
+ * whatever its length, and is not stored. Stored bytes are the chunk itself (codec 0), or Brotli
+ * (RFC 7932, codec 1) where that is shorter. Brotli at quality 1 was the best of what Node has, on
+ * the memory of a booted guest in chunks of 16 KiB: 280 MB/s at a third of the size; deflate at
+ * level 1 made 140 MB/s at the same.
  */
 import { hash } from 'node:crypto';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';

@@ -1,12 +1,12 @@
 /**
  * Gives back what no snapshot needs.
  *
- * Mark: all that is reachable from the manifests, from the parents of snapshots that are being taken, and from
- * the last one that was committed.
- * Sweep, pack by pack: a chunk stays when it is marked, pinned by a snapshot that is being taken, or
- * was pinned by one that was committed since the mark began. In one step, without giving anyone a turn,
- * the others are struck from the catalogue: from then on nobody can find, and so come to need, them. Packs
- * without a chunk are removed; packs with few are copied together into new ones first.
+ * Mark: all that is reachable from the manifests, from the parents of snapshots that are being
+ * taken, and from the last one that was committed. Sweep, pack by pack: a chunk stays when it is
+ * marked, pinned by a snapshot that is being taken, or was pinned by one that was committed since
+ * the mark began. In one step, without giving anyone a turn, the others are struck from the
+ * catalogue: from then on nobody can find, and so come to need, them. Packs without a chunk are
+ * removed; packs with few are copied together into new ones first.
  *
  * Chunks are checked when they are copied. A pack with a damaged chunk is left as it is.
  *
@@ -97,7 +97,10 @@ class Sweep {
     await this.#remove([...empty, ...(await this.#copy(sparse))]);
   }
 
-  /** Strikes the chunks of a pack that nobody needs. Gives the bytes of the others. No turn in between. */
+  /**
+   * Strikes the chunks of a pack that nobody needs. Gives the bytes of the others. No turn in
+   * between.
+   */
   #strike(pack: PackRow): number {
     const dead: Buffer[] = [];
     let kept = 0;
@@ -110,7 +113,9 @@ class Sweep {
     return kept;
   }
 
-  /** Copies what is left in these packs into new ones. Gives the packs that are not needed any more. */
+  /**
+   * Copies what is left in these packs into new ones. Gives the packs that are not needed any more.
+   */
   async #copy(packs: readonly PackRow[]): Promise<PackRow[]> {
     let writer = this.#newPack();
     let copied: PackRow[] = [];

@@ -14,7 +14,9 @@ const known: Readonly<Record<string, readonly ['resources' | 'rights', string]>>
   EROFS: ['rights', giveRight],
 };
 
-/** `what` is a sentence's beginning: "Cannot write snapshot 'x'". Our own errors pass as they are. */
+/**
+ * `what` is a sentence's beginning: "Cannot write snapshot 'x'". Our own errors pass as they are.
+ */
 export function failure(what: string, thrown: unknown): UnderstudyError {
   if (thrown instanceof UnderstudyError) return thrown;
   const cause = asError(thrown);

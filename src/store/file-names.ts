@@ -1,6 +1,6 @@
 /**
- * Where things lie in a store, and how a file gets its name: written under a temporary name, flushed,
- * renamed, and the folder flushed. So a file with a name of the store is always whole.
+ * Where things lie in a store, and how a file gets its name: written under a temporary name,
+ * flushed, renamed, and the folder flushed. So a file with a name of the store is always whole.
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * All that the store does to files, as an interface: a test can count each step, end it at any of them,
- * and lose what was not flushed. What the names promise is what the store relies on:
+ * All that the store does to files, as an interface: a test can count each step, end it at any of
+ * them, and lose what was not flushed. What the names promise is what the store relies on:
  *
  *  - `sync` puts the content of a file on the disk, `syncDirectory` its names.
  *  - `rename` replaces at once; who opened the old file keeps it.

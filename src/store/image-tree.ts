@@ -1,16 +1,17 @@
 /**
- * The tree of an image: how a small change makes a small increment, and still every snapshot stands alone.
+ * The tree of an image: how a small change makes a small increment, and still every snapshot stands
+ * alone.
  *
- * Intuition: the names of an image's chunks, 32 to a node; nodes are chunks themselves, so the names of
- * the nodes go into nodes above them, up to one root. What two snapshots have in common they share:
- * a change rewrites only the nodes on the way from its chunks to the root.
+ * Intuition: the names of an image's chunks, 32 to a node; nodes are chunks themselves, so the
+ * names of the nodes go into nodes above them, up to one root. What two snapshots have in common
+ * they share: a change rewrites only the nodes on the way from its chunks to the root.
  *
  *   level 0    node 0: names of chunks 0..31     node 1: chunks 32..63      ...
  *   level 1    node 0: names of the nodes 0..31 of level 0                  ...
  *
- * An image of n chunks has as few levels as hold them, at least one. A node has 32 names of 32 bytes; the
- * ones behind the end are zero. The name of 32 zeros stands for zeros: for a chunk of them, and for a node
- * with nothing but them below it, and neither is stored.
+ * An image of n chunks has as few levels as hold them, at least one. A node has 32 names of 32
+ * bytes; the ones behind the end are zero. The name of 32 zeros stands for zeros: for a chunk of
+ * them, and for a node with nothing but them below it, and neither is stored.
  */
 import { hashBytes, isZero, zeroHash } from './chunk.ts';
 import { storeLimits } from './limits.ts';
@@ -153,9 +154,9 @@ async function loadOrZero(name: Buffer, load: LoadNode): Promise<Buffer> {
 }
 
 /**
- * Everything below a root, each once: `visit` is told nodes and chunks, and says of a node whether to go on
- * below it. `level` tells a node from a chunk that happens to have the same bytes: a guest could make
- * one. Chunks are told with level -1.
+ * Everything below a root, each once: `visit` is told nodes and chunks, and says of a node whether
+ * to go on below it. `level` tells a node from a chunk that happens to have the same bytes: a guest
+ * could make one. Chunks are told with level -1.
  */
 export async function walkTree(
   root: Buffer,

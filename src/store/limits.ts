@@ -5,14 +5,19 @@ const MiB = 1024 * KiB;
 
 export const storeLimits = {
   /**
-   * An idle guest of 128 MiB changes 130 pages a second, all over its memory. Compressed that is 70 KB in
-   * chunks of 4 KiB, 170 KB of 16 KiB, 450 KB of 64 KiB; hashing and compressing takes 15, 5 and
-   * 11 ms. Small chunks make a large catalogue.
+   * An idle guest of 128 MiB changes 130 pages a second, all over its memory. Compressed that is 70
+   * KB in chunks of 4 KiB, 170 KB of 16 KiB, 450 KB of 64 KiB; hashing and compressing takes 15, 5
+   * and 11 ms. Small chunks make a large catalogue.
    */
   chunkBytes: 16 * KiB,
-  /** Hashes a node of an image's tree: 512 KiB of an image. Such an increment rewrites some 50 nodes. */
+  /**
+   * Hashes a node of an image's tree: 512 KiB of an image. Such an increment rewrites some 50
+   * nodes.
+   */
   nodeHashes: 32,
-  /** Nodes kept in memory, 1 KiB each: the trees of an increment and its parent several times over. */
+  /**
+   * Nodes kept in memory, 1 KiB each: the trees of an increment and its parent several times over.
+   */
   nodesCached: 8192,
   /** A device state is one chunk; states were 13 to 105 KB. */
   chunkBytesMax: 64 * MiB,
@@ -26,7 +31,9 @@ export const storeLimits = {
   packIndexBytesMax: 256 * MiB,
   /** Packs kept open for reading, of the 1024 files that a process often may have. */
   packsOpen: 32,
-  /** Neighbouring chunks of a pack are read at once, up to this and over gaps of at most the next. */
+  /**
+   * Neighbouring chunks of a pack are read at once, up to this and over gaps of at most the next.
+   */
   readBytes: 1 * MiB,
   readGapBytes: 64 * KiB,
   /** Chunks that are looked up, read and checked together when an image is written out. */
@@ -34,12 +41,14 @@ export const storeLimits = {
   /** Work between two turns of the event loop: outputs of the guest wait for it. */
   sliceMs: 2,
   /**
-   * How far the thread of a store stands back: to a busy thread beside it, it is a third. So the 50 ms that a
-   * snapshot takes are there within a second also on a machine that has no time to spare; at 10, a tenth, one of
-   * 25 took longer beside other work, and the next one was left out.
+   * How far the thread of a store stands back: to a busy thread beside it, it is a third. So the 50
+   * ms that a snapshot takes are there within a second also on a machine that has no time to spare;
+   * at 10, a tenth, one of 25 took longer beside other work, and the next one was left out.
    */
   threadNiceness: 5,
-  /** A pack is rewritten when so much of it is needed by nobody: half of what is written is gained. */
+  /**
+   * A pack is rewritten when so much of it is needed by nobody: half of what is written is gained.
+   */
   deadShare: 0.5,
   /** Packs smaller than this are joined, when there are so many: folders of thousands are slow. */
   smallPackBytes: 8 * MiB,

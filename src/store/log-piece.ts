@@ -1,10 +1,11 @@
 /**
- * Pieces of log as files, named by their range: `logs/VM/RUN/FROM-TO.log`, positions with 16 digits.
+ * Pieces of log as files, named by their range: `logs/VM/RUN/FROM-TO.log`, positions with 16
+ * digits.
  *
  *   piece    head | payload
  *
- *   head     two lines of text (sealed-text.ts): facts of the piece, and of its payload: codec, stored
- *            bytes, bytes, SHA-256
+ *   head     two lines of text (sealed-text.ts): facts of the piece, and of its payload: codec,
+ *            stored bytes, bytes, SHA-256
  *   payload  as it was given (codec 0), or Brotli (codec 1)
  */
 import { hash } from 'node:crypto';

@@ -1,7 +1,7 @@
 /**
  * Manifests: what is known of a snapshot, and where its content hangs. One small file each,
- * `snapshots/VM/ID.snapshot`; the format is in docs/snapshots.md. It names the device state's chunk and
- * the root of each image's tree (image-tree.ts), so it needs no other manifest.
+ * `snapshots/VM/ID.snapshot`; the format is in docs/snapshots.md. It names the device state's chunk
+ * and the root of each image's tree (image-tree.ts), so it needs no other manifest.
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';

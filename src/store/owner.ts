@@ -1,22 +1,24 @@
 /**
  * Who may write: one process at a time, on any host that sees the directory.
  *
- * Intuition: each process that wants to write puts up a flag with a name of its own, `owners/NAME`, and
- * then looks around. It is the owner when every other flag is of a process that is provably dead; else
- * it takes its flag down again. Two that come at once both see the other and both give way, never
- * neither: the file system orders creating and listing. A flag is only ever removed by its process, or
- * by anyone when it is dead, so no removal can hit the wrong one. There is no lock that a server could
- * lose, and no clock.
+ * Intuition: each process that wants to write puts up a flag with a name of its own, `owners/NAME`,
+ * and then looks around. It is the owner when every other flag is of a process that is provably
+ * dead; else it takes its flag down again. Two that come at once both see the other and both give
+ * way, never neither: the file system orders creating and listing. A flag is only ever removed by
+ * its process, or by anyone when it is dead, so no removal can hit the wrong one. There is no lock
+ * that a server could lose, and no clock.
  *
- *   one line of JSON: {"understudy":"store-owner","version":1,"host":"...","machineId":"...","bootId":"...",
+ *   one line of JSON:
+ *   {"understudy":"store-owner","version":1,"host":"...","machineId":"...","bootId":"...",
  *                      "pidSpace":"...","pid":42,"startTime":"123456",
  *                      "node":{"pair":"web","name":"b","control":"/dev/shm/.../control"}}
  *
- * `node` is there when a node writes: who finds the store in use may ask it through its control socket.
+ * `node` is there when a node writes: who finds the store in use may ask it through its control
+ * socket.
  *
- * Provably dead: of this machine and an earlier boot, or of this boot and a pid that is gone or was given
- * to another process since. About another machine nothing can be proven from here: the error names the
- * file to remove.
+ * Provably dead: of this machine and an earlier boot, or of this boot and a pid that is gone or was
+ * given to another process since. About another machine nothing can be proven from here: the error
+ * names the file to remove.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

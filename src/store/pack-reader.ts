@@ -1,5 +1,6 @@
 /**
- * Reads chunks from packs, each checked. Neighbours are read at once, and packs stay open for a while.
+ * Reads chunks from packs, each checked. Neighbours are read at once, and packs stay open for a
+ * while.
  */
 import type { Catalogue, ChunkPlace } from './catalogue.ts';
 import { decodeChunk, shortName } from './chunk.ts';
@@ -37,8 +38,9 @@ export class PackReader {
   }
 
   /**
-   * The chunks with these names, in their order. When a pack has gone or a chunk is nowhere, `onMissing` is
-   * called once and all is looked up again. Throws `store` for what is damaged or missing.
+   * The chunks with these names, in their order. When a pack has gone or a chunk is nowhere,
+   * `onMissing` is called once and all is looked up again. Throws `store` for what is damaged or
+   * missing.
    */
   async read(names: readonly Buffer[], onMissing: () => Promise<void>): Promise<Buffer[]> {
     try {

@@ -5,12 +5,12 @@
  *
  *   head    "USPK"  u32 version 1
  *   chunk   its stored bytes, nothing else
- *   index   for each chunk 48 bytes: SHA-256 of its bytes (32), u32 offset in the file, u32 stored bytes,
- *           u32 bytes, u8 codec, 3 zeros
+ *   index   for each chunk 48 bytes: SHA-256 of its bytes (32), u32 offset in the file, u32 stored
+ *           bytes, u32 bytes, u8 codec, 3 zeros
  *   tail    "USPI"  u32 chunks  u32 offset of the index  u32 0  SHA-256 of the index (32)
  *
- * All numbers are big-endian. The name of the file is random: were it made of what is in the pack, a pack
- * could be written again while `collect` is about to remove it.
+ * All numbers are big-endian. The name of the file is random: were it made of what is in the pack,
+ * a pack could be written again while `collect` is about to remove it.
  */
 import { hash, randomBytes } from 'node:crypto';
 import { hashBytes, type StoredChunk } from './chunk.ts';

@@ -1,5 +1,6 @@
 /**
- * What the parts of an open store share: its files, catalogue, readers, and who may not lose a chunk.
+ * What the parts of an open store share: its files, catalogue, readers, and who may not lose a
+ * chunk.
  */
 import { UnderstudyError } from '../base/errors.ts';
 import type { RunName } from '../ports/snapshot-store.ts';
@@ -35,8 +36,8 @@ export class StoreParts {
   /** While `collect` runs: what was pinned by snapshots that were committed since it began. */
   committedPins: Set<string>[] | undefined;
   /**
-   * The snapshot that was committed last, also when it was removed since: what is put into the next one is
-   * put over it.
+   * The snapshot that was committed last, also when it was removed since: what is put into the next
+   * one is put over it.
    */
   lastCommitted: StoredManifest | undefined;
   /** As the last refresh found them. */

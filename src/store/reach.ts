@@ -1,6 +1,6 @@
 /**
- * What snapshots need: all that is reachable from their manifests. `collect`, `verify` and `sizes` are
- * built on it.
+ * What snapshots need: all that is reachable from their manifests. `collect`, `verify` and `sizes`
+ * are built on it.
  */
 import { keyOf, zeroHash } from './chunk.ts';
 import { chunkCount, type LoadNode, levelsOf, walkTree } from './image-tree.ts';

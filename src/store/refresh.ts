@@ -1,8 +1,9 @@
 /**
- * Brings a catalogue up to the files: all of it when it is new, else only what it does not know yet.
+ * Brings a catalogue up to the files: all of it when it is new, else only what it does not know
+ * yet.
  *
- * Files of the store never change under their name, so the names tell. When a pack has gone, the catalogue is
- * made anew: chunks that it placed there may also lie elsewhere.
+ * Files of the store never change under their name, so the names tell. When a pack has gone, the
+ * catalogue is made anew: chunks that it placed there may also lie elsewhere.
  */
 import path from 'node:path';
 import type { Catalogue } from './catalogue.ts';

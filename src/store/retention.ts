@@ -1,8 +1,9 @@
 /**
  * Which snapshots a policy keeps, as a pure function.
  *
- * Intuition: `last`, `hourly` and `daily` each point at snapshots; what nobody points at goes. `budget` then
- * takes the oldest that are left, one by one, until the rest fits. Hours and days are those of UTC.
+ * Intuition: `last`, `hourly` and `daily` each point at snapshots; what nobody points at goes.
+ * `budget` then takes the oldest that are left, one by one, until the rest fits. Hours and days are
+ * those of UTC.
  *
  * 1. Of an hour (a day) the newest snapshot stands for it. Only hours with snapshots count.
  * 2. Without `last`, `hourly` and `daily` all are kept, as far as the budget goes.

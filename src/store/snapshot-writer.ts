@@ -1,8 +1,9 @@
 /**
  * Takes one snapshot: what is new of it goes into packs, and at last the manifest makes it visible.
  *
- * Invariant: every chunk that it put or found is pinned before anyone else gets a turn, and the pins are handed
- * to a running `collect` together with the manifest. So there is no moment when `collect` could take one.
+ * Invariant: every chunk that it put or found is pinned before anyone else gets a turn, and the
+ * pins are handed to a running `collect` together with the manifest. So there is no moment when
+ * `collect` could take one.
  *
  * A crash leaves at most a temporary file and packs that nobody needs: both are swept or collected.
  */
@@ -139,8 +140,8 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
   }
 
   /**
-   * The manifest may have its name already. Unless it is gone for certain, what it needs stays pinned: it
-   * would be a snapshot with holes after the next start.
+   * The manifest may have its name already. Unless it is gone for certain, what it needs stays
+   * pinned: it would be a snapshot with holes after the next start.
    */
   async #takeBack(file: string): Promise<void> {
     const { files } = this.#parts;

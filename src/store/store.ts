@@ -1,5 +1,6 @@
 /**
- * A snapshot store in a directory, on a local disk or a shared one. Files and formats: docs/snapshots.md.
+ * A snapshot store in a directory, on a local disk or a shared one. Files and formats:
+ * docs/snapshots.md.
  *
  *   owners/                 who writes (owner.ts)
  *   packs/ID.pack           chunks (pack.ts)
@@ -56,8 +57,8 @@ export interface StoreOptions {
 }
 
 /**
- * Opens a store. Throws `store` when another process writes to it (`StoreInUse`) or there is none to read,
- * `rights` and `resources` when the system refuses.
+ * Opens a store. Throws `store` when another process writes to it (`StoreInUse`) or there is none
+ * to read, `rights` and `resources` when the system refuses.
  */
 export async function openStore(options: StoreOptions): Promise<SnapshotStore> {
   const { mode = 'write', files = realFiles } = options;

@@ -1,8 +1,8 @@
 /**
  * Reads and hashes all that a store holds, and says which snapshots each damage touches.
  *
- * First the packs from begin to end, as they lie on the disk; then manifests and pieces. Only if something was
- * wrong each snapshot is walked by itself, to find out which ones need it.
+ * First the packs from begin to end, as they lie on the disk; then manifests and pieces. Only if
+ * something was wrong each snapshot is walked by itself, to find out which ones need it.
  */
 import type { Damage, VerifyReport } from '../ports/snapshot-store.ts';
 import type { PackRow, PieceRow } from './catalogue.ts';
@@ -132,7 +132,8 @@ class Verifying {
         this.#manifests.push(decodeManifest(text ?? Buffer.alloc(0), id));
         this.#bytes += text?.length ?? 0;
       } catch (thrown) {
-        if (isMissing(thrown) && catalogue.snapshot(id) === undefined) continue; // removed meanwhile
+        // Removed meanwhile.
+        if (isMissing(thrown) && catalogue.snapshot(id) === undefined) continue;
         if (!isMissing(thrown) && !isDamage(thrown)) throw thrown;
         const what = isMissing(thrown)
           ? `Snapshot '${id}' has lost its manifest`
@@ -178,7 +179,8 @@ class Verifying {
         this.#bytes += row.bytes;
       } catch (thrown) {
         const isGone = isMissing(thrown);
-        if (isGone && catalogue.pieceAt(row, row.from) === undefined) continue; // collected meanwhile
+        // Collected meanwhile.
+        if (isGone && catalogue.pieceAt(row, row.from) === undefined) continue;
         if (!isGone && !isDamage(thrown)) throw thrown;
         const what = isGone ? `Piece of log '${file}' is missing` : (thrown as Error).message;
         this.#damaged.push({ what, snapshots: this.#before(row) });

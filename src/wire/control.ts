@@ -165,8 +165,8 @@ export function unpackControl(bytes: Uint8Array): WireControl {
 }
 
 /**
- * The protocol version that a packed hello speaks, whatever else is in it; `undefined` when it is no
- * hello. A hello of another version may have other fields, and must still be refused by name.
+ * The protocol version that a packed hello speaks, whatever else is in it; `undefined` when it is
+ * no hello. A hello of another version may have other fields, and must still be refused by name.
  */
 export function protocolOf(bytes: Uint8Array): number | undefined {
   const value = unpack(bytes);

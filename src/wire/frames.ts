@@ -4,7 +4,7 @@
  *  every frame
  *      0      2    3      4       8              16
  *      +------+----+------+-------+--------------+- - - - - -
- *      | "US" | v1 | type | crc32 | term         | body
+ *      | "US" | v2 | type | crc32 | term         | body
  *      +------+----+------+-------+--------------+- - - - - -
  *        u16    u8   u8     u32     u64            crc32: of all bytes but its own
  *
@@ -31,8 +31,9 @@
  *      +----------+----------------+
  *        u64        u64
  *
- * All numbers are big-endian, as in the event log. A u64 holds at most 2^53-1. The length of a frame
- * is known from its message, so no length is stored. Decoding copies nothing: a payload is a view.
+ * All numbers are big-endian, as in the event log. A u64 holds at most 2^53-1. The length of a
+ * frame is known from its message, so no length is stored. Decoding copies nothing: a payload is a
+ * view.
  */
 import { crc32 } from 'node:zlib';
 import { UnderstudyError } from '../base/errors.ts';

@@ -10,8 +10,8 @@
  * Contract
  *  1. Either side refuses what does not fit with a `helloRefused` message and close code 4000, so
  *     both know the reason. The whole exchange has one deadline.
- *  2. With a shared secret (`auth`) there is no link before the other side has proved that it knows it
- *     (proof.ts). Whether a proof is asked for is this side's own setting: a peer that brings no
+ *  2. With a shared secret (`auth`) there is no link before the other side has proved that it knows
+ *     it (proof.ts). Whether a proof is asked for is this side's own setting: a peer that brings no
  *     challenge is refused, and so is one that brings a challenge to a side without a secret.
  *  3. A message that is not the next one in the order above ends the exchange.
  *
@@ -135,7 +135,9 @@ class Greeting {
     if (this.#role === 'dialer') this.#send(this.#packedHello);
   }
 
-  /** Takes the next message. Returns who the other is once it is accepted, and throws if it is not. */
+  /**
+   * Takes the next message. Returns who the other is once it is accepted, and throws if it is not.
+   */
   received(bytes: Buffer): Hello | undefined {
     const waiting = this.#waiting;
     switch (waiting.for) {

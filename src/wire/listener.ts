@@ -2,8 +2,8 @@
  * Listener: accepts links on one port.
  *
  * Before a hello a stranger can cost little: few connections at a time (strangers.ts), small heads,
- * one deadline, no page in a browser (an Origin header is refused), few lines of log, and nothing is
- * handed to the node.
+ * one deadline, no page in a browser (an Origin header is refused), few lines of log, and nothing
+ * is handed to the node.
  */
 import http from 'node:http';
 import https from 'node:https';

@@ -47,8 +47,8 @@ class Credit {
   }
 
   /**
-   * What the peer has not said to have taken: its window is what it granted first. A peer that grants
-   * more than it took says nothing that could be below nothing.
+   * What the peer has not said to have taken: its window is what it granted first. A peer that
+   * grants more than it took says nothing that could be below nothing.
    */
   get inFlight(): number {
     return Math.max(0, this.sent - (this.granted - this.#first));
@@ -153,7 +153,9 @@ export class Outbox {
     this.#wakeWaiters();
   }
 
-  /** Passes on what is ordered and has credit, whatever the pipe still holds; nothing after that. */
+  /**
+   * Passes on what is ordered and has credit, whatever the pipe still holds; nothing after that.
+   */
   flushAndClose(error: UnderstudyError): void {
     if (this.#closed !== undefined) return;
     for (let entry = this.#ordered.first; entry !== undefined; entry = this.#ordered.first) {

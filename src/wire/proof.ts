@@ -1,15 +1,16 @@
 /**
  * Proof: how a side of the hello exchange shows that it knows the shared secret.
  *
- *   proof = HMAC-SHA-256(key, "understudy proof 1", role, dialer's hello, listener's hello, channel)
+ *   proof = HMAC-SHA-256(key, "understudy proof 1", role, dialer's hello, listener's hello,
+ *   channel)
  *
  * What each part is for
  *   role               who speaks: a proof sent back to its maker is not the one it waits for
  *   both hellos        the packed messages, whole: names, pair, versions, terms. They hold both
  *                      challenges, which are fresh and random, so a proof fits one exchange only,
  *                      and nothing that was said can have been altered on its way
- *   channel            what only the two ends of this very TLS connection can compute (RFC 5705), so
- *                      that nobody sits between them; empty on a plain connection
+ *   channel            what only the two ends of this very TLS connection can compute (RFC 5705),
+ *                      so that nobody sits between them; empty on a plain connection
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { LinkSecret } from './secret.ts';

@@ -1,10 +1,10 @@
 /**
  * Strangers: connections that have not become a link yet.
  *
- * Intuition: whoever can reach the port can open connections and say nothing. A place taken must not
- * be a place kept: each stranger has one deadline, from its first packet to its hello, and when all
- * places are taken the oldest one makes room. The other node is done within a few round trips, so it
- * gets through although somebody else fills the places again and again.
+ * Intuition: whoever can reach the port can open connections and say nothing. A place taken must
+ * not be a place kept: each stranger has one deadline, from its first packet to its hello, and when
+ * all places are taken the oldest one makes room. The other node is done within a few round trips,
+ * so it gets through although somebody else fills the places again and again.
  */
 import type { Socket } from 'node:net';
 import { wireLimits } from './limits.ts';
@@ -15,7 +15,9 @@ interface Stranger {
 }
 
 export class Strangers {
-  /** By remote address and port, oldest first. Both are unique among the connections to one port. */
+  /**
+   * By remote address and port, oldest first. Both are unique among the connections to one port.
+   */
   readonly #waiting = new Map<string, Stranger>();
 
   /** A connection was made. */

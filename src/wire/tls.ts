@@ -67,7 +67,9 @@ function certificatesOf({ ca, cert, key }: LinkCertificates): LinkCertificates {
   return { ca, cert, key };
 }
 
-/** What only the two ends of this connection know (RFC 9266, tls-exporter); empty if it is plain. */
+/**
+ * What only the two ends of this connection know (RFC 9266, tls-exporter); empty if it is plain.
+ */
 export function channelOf(socket: unknown): Buffer {
   if (!(socket instanceof TLSSocket)) return Buffer.alloc(0);
   return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0));

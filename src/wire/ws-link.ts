@@ -22,8 +22,8 @@ export const sharedWsOptions = {
 } as const;
 
 /**
- * Masking protects plain-text proxies from scripts in browsers; here there is TLS or loopback and no
- * browser. A mask of zeros says "masked" and costs neither a copy nor a pass over the bytes.
+ * Masking protects plain-text proxies from scripts in browsers; here there is TLS or loopback and
+ * no browser. A mask of zeros says "masked" and costs neither a copy nor a pass over the bytes.
  */
 export const clientWsOptions: ClientOptions = {
   ...sharedWsOptions,

@@ -1,5 +1,5 @@
-// The etcd arbiter against a real etcd: the contract, lost answers, frozen and killed servers, several
-// endpoints, users, TLS, and keys that hold something else.
+// The etcd arbiter against a real etcd: the contract, lost answers, frozen and killed servers,
+// several endpoints, users, TLS, and keys that hold something else.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

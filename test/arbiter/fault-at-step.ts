@@ -1,7 +1,7 @@
 /**
  * Loaded into a witness before it starts (--import): at one step of writing a term it dies, or the
- * disk is full. UNDERSTUDY_TEST_FAULT is STEP:kill, STEP:ENOSPC, ...; it acts on the first term that is
- * written, and on no later start with another value.
+ * disk is full. UNDERSTUDY_TEST_FAULT is STEP:kill, STEP:ENOSPC, ...; it acts on the first term
+ * that is written, and on no later start with another value.
  */
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';

@@ -1,5 +1,5 @@
-// A witness that dies between any two steps of writing a term must have told nobody of a win that it
-// does not have when it is back, and must still know every term that it told.
+// A witness that dies between any two steps of writing a term must have told nobody of a win that
+// it does not have when it is back, and must still know every term that it told.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// Whatever an operator gets wrong is said once, clearly, with an exit code: the table "Bad input, and
-// what is said" of docs/errors.md. Each case here is a row there, and starts the real program. None of
-// them gets as far as a machine; QEMU is a script that only tells its version.
+// Whatever an operator gets wrong is said once, clearly, with an exit code: the table "Bad input,
+// and what is said" of docs/errors.md. Each case here is a row there, and starts the real program.
+// None of them gets as far as a machine; QEMU is a script that only tells its version.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';

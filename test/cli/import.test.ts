@@ -1,5 +1,5 @@
-// Goal: a raw image becomes a pair that a node accepts, byte for byte, and whatever cannot be one is
-// refused in one message, with nothing left behind.
+// Goal: a raw image becomes a pair that a node accepts, byte for byte, and whatever cannot be one
+// is refused in one message, with nothing left behind.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

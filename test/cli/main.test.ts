@@ -1,5 +1,6 @@
-// The command line must say what is wrong in one message, and with the exit code that docs/errors.md
-// promises. Each verb is met in the real program; a case more of it may run in this process.
+// The command line must say what is wrong in one message, and with the exit code that
+// docs/errors.md promises. Each verb is met in the real program; a case more of it may run in this
+// process.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';

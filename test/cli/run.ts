@@ -1,5 +1,5 @@
-// A verb of the command line, run as a person does: the real program, in a process of its own. Or in
-// this process, which takes no time, where it only says something and changes nothing.
+// A verb of the command line, run as a person does: the real program, in a process of its own. Or
+// in this process, which takes no time, where it only says something and changes nothing.
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { vi } from 'vitest';
@@ -40,7 +40,10 @@ export function runVerb(args: readonly string[], options: RunOptions = {}): Prom
   });
 }
 
-/** The same in this process, one at a time. The verb must neither wait for signals nor change the process. */
+/**
+ * The same in this process, one at a time. The verb must neither wait for signals nor change the
+ * process.
+ */
 export async function runHere(args: readonly string[]): Promise<Ended> {
   const printed = { stdout: '', stderr: '' };
   const spies = (['stdout', 'stderr'] as const).map((name) =>

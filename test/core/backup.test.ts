@@ -125,7 +125,8 @@ describe('a backup', () => {
   });
 
   it('what was acknowledged is so once more when the copy has executed it (7)', () => {
-    // Goal: a primary that hears nothing new would hold its backup for slow, and slow down its guest.
+    // Goal: a primary that hears nothing new would hold its backup for slow, and slow down its
+    // guest.
     const caughtUp: BackupEvent = { type: 'caughtUp' };
     const log: BackupEvent = { type: 'log', to: logPosition(500) };
     const ack = { type: 'ack', position: 500 };

@@ -1,4 +1,6 @@
-/** The output gate: nothing leaves that a takeover could not repeat. Each obligation by its number. */
+/**
+ * The output gate: nothing leaves that a takeover could not repeat. Each obligation by its number.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Epoch, LogPosition } from '../../src/base/units.ts';

@@ -5,7 +5,9 @@ import type { Egress } from '../../src/ports/egress.ts';
 
 export interface Outside {
   readonly egress: Egress;
-  /** Frames of the test's own kind (ethertype 0x88b5) and announcements that reached the outside. */
+  /**
+   * Frames of the test's own kind (ethertype 0x88b5) and announcements that reached the outside.
+   */
   readonly seen: Buffer[];
   put(frame: Buffer): void;
   /** Breaks the wire; the egress must tell. */

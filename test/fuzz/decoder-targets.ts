@@ -29,7 +29,9 @@ function someFrameBytes(random: Random): Buffer {
   return random.chance(0.7) ? reseal(broken) : broken;
 }
 
-/** A megabyte of empty maps would be sixty in memory; what is within the limits is far below this. */
+/**
+ * A megabyte of empty maps would be sixty in memory; what is within the limits is far below this.
+ */
 const heapBytesMax = 32 * 1024 * 1024;
 
 /** What is accepted is a message that we would send, and is the same after a second journey. */

@@ -1,8 +1,10 @@
 /**
- * The fuzzer: plays cases on each target in turn until the time is over, and stops at the first finding.
+ * The fuzzer: plays cases on each target in turn until the time is over, and stops at the first
+ * finding.
  *
- * A case is made from three numbers, the seed, the target and the number of the case, so one case can
- * be played again alone. (Challenges are fresh at each play; what was sent is saved with the finding.)
+ * A case is made from three numbers, the seed, the target and the number of the case, so one case
+ * can be played again alone. (Challenges are fresh at each play; what was sent is saved with the
+ * finding.)
  */
 import vm from 'node:vm';
 import { controlTarget, frameTarget } from './decoder-targets.ts';

@@ -1,7 +1,7 @@
 /**
- * The hello exchange against a peer that says anything in any order: its own words, ours, those of an
- * earlier exchange, damaged ones. Without the secret it must never get a link; with the secret and
- * in order it always must.
+ * The hello exchange against a peer that says anything in any order: its own words, ours, those of
+ * an earlier exchange, damaged ones. Without the secret it must never get a link; with the secret
+ * and in order it always must.
  */
 import { UnderstudyError } from '../../src/base/errors.ts';
 import type { Millis } from '../../src/base/units.ts';

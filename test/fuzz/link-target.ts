@@ -1,6 +1,6 @@
 /**
- * A link, both ends of the fuzzer: one speaks through the port as a node would, the other sends valid,
- * damaged, repeated and unwanted frames. Credit and order must hold whatever comes.
+ * A link, both ends of the fuzzer: one speaks through the port as a node would, the other sends
+ * valid, damaged, repeated and unwanted frames. Credit and order must hold whatever comes.
  */
 import { type Millis, term } from '../../src/base/units.ts';
 import type { LinkMessage } from '../../src/ports/link.ts';

@@ -1,7 +1,7 @@
 /**
- * A real listener on loopback, plain and with TLS keyed by the secret: half-finished requests, broken
- * WebSocket frames, floods, and connections that stop in the middle. After each the other node
- * must still get its link.
+ * A real listener on loopback, plain and with TLS keyed by the secret: half-finished requests,
+ * broken WebSocket frames, floods, and connections that stop in the middle. After each the other
+ * node must still get its link.
  */
 import net from 'node:net';
 import { UnderstudyError } from '../../src/base/errors.ts';

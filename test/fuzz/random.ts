@@ -1,4 +1,6 @@
-/** Random numbers from a seed, and random changes to bytes: equal on every machine and every run. */
+/**
+ * Random numbers from a seed, and random changes to bytes: equal on every machine and every run.
+ */
 
 /** sfc32 (Doty-Humphrey): small, fast, and passes the usual tests. */
 export class Random {

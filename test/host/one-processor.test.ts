@@ -9,7 +9,8 @@ describe('busyShares', () => {
   const look = (lines: string) => parseProcessorTicks(`cpu  9 9 9 9 9 9 9 9 9 9\n${lines}\nintr 5`);
 
   it('is what was not idle between two looks, of each processor', () => {
-    // Goal: waiting for a disk is idle, interrupts and a hypervisor's share are not, guests count once.
+    // Goal: waiting for a disk is idle, interrupts and a hypervisor's share are not, guests count
+    // once.
     const before = look('cpu0 100 0 100 700 100 0 0 0 50 0\ncpu1 0 0 0 1000 0 0 0 0 0 0');
     const after = look('cpu0 110 5 105 760 110 3 3 4 60 0\ncpu1 0 0 0 1100 0 0 0 0 0 0');
     const shares = busyShares(before, after);
@@ -78,7 +79,8 @@ describe('OneProcessor', () => {
   });
 
   it.skipIf(allowedProcessors().length < 2)('lets go of one that gets nowhere', () => {
-    // Goal: a processor that was chosen may be somebody else's, at a higher priority, the next moment.
+    // Goal: a processor that was chosen may be somebody else's, at a higher priority, the next
+    // moment.
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     const pid = child.pid as number;
     const before = allowedOf(process.pid)[0];

@@ -45,7 +45,8 @@ test('delivers statistics and failures, then the record', async () => {
 });
 
 test('asks as seldom as it is told to', async () => {
-  // Goal: the pause reaches readers and counters; with the usual 20 ms each would ask some 20 times.
+  // Goal: the pause reaches readers and counters; with the usual 20 ms each would ask some 20
+  // times.
   const load = new LoadProcess(world, { runName: 'run', readers: 1, counters: 1, pauseMs: 900 });
   await sleep(1000);
   const { requestsOk } = await load.stop();

@@ -65,7 +65,8 @@ describe('a node that looks for its place', () => {
     ['is won', undefined, [true]],
     ['is lost', { term: term(1), holder: 'b:x' }, [true, false]],
   ] as const)('its claim %s: the peer was told before it was sent (4)', async (_, other, told) => {
-    // Goal: nobody who asks this node in between takes it for one that has no machine and gets none.
+    // Goal: nobody who asks this node in between takes it for one that has no machine and gets
+    // none.
     const arbiter = new MemoryArbiter();
     const said: boolean[] = [];
     const whenSent: boolean[][] = [];

@@ -1,5 +1,5 @@
-// A pair whose nodes are backups of a primary that has nothing to seed: no machine runs, and QEMU is a script that
-// tells its version.
+// A pair whose nodes are backups of a primary that has nothing to seed: no machine runs, and QEMU
+// is a script that tells its version.
 import fs from 'node:fs';
 import path from 'node:path';
 import { openFileArbiter } from '../../src/arbiter/file.ts';

@@ -1,6 +1,6 @@
-// What the pair file says of the link is what a node does: it dials its peer and lets itself be dialled
-// with the secret or the certificates, and with nothing less. No machine runs: the node is a backup whose
-// primary has nothing to seed, and QEMU a script that tells its version.
+// What the pair file says of the link is what a node does: it dials its peer and lets itself be
+// dialled with the secret or the certificates, and with nothing less. No machine runs: the node is
+// a backup whose primary has nothing to seed, and QEMU a script that tells its version.
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

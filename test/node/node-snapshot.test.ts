@@ -1,5 +1,6 @@
-// Where only the backup runs, a snapshot is asked for there: the node asks its primary over the link, and says what
-// became of it, or that there is nobody to ask. The primary is a script that has nothing to seed.
+// Where only the backup runs, a snapshot is asked for there: the node asks its primary over the
+// link, and says what became of it, or that there is nobody to ask. The primary is a script that
+// has nothing to seed.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

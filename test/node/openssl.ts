@@ -1,6 +1,6 @@
 /**
- * Certificates for tests, made by the commands of docs/security.md: what is printed there is what is
- * run here.
+ * Certificates for tests, made by the commands of docs/security.md: what is printed there is what
+ * is run here.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -25,7 +25,10 @@ export function shell(commands: string, cwd: string, env: Record<string, string>
   execFileSync('sh', ['-c', script], { cwd, stdio: 'pipe', env: { ...process.env, ...env } });
 }
 
-/** An authority, and keys and certificates for two nodes on 127.0.0.1: `ca.pem`, `a.pem`, `a.key`, ... */
+/**
+ * An authority, and keys and certificates for two nodes on 127.0.0.1: `ca.pem`, `a.pem`, `a.key`,
+ * ...
+ */
 export function makeCertificates(dir: string): void {
   const text = documentedCommands('Certificates')
     .replaceAll('10.0.0.1', '127.0.0.1')

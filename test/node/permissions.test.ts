@@ -1,5 +1,5 @@
-// What a node keeps is for its user alone, whatever umask it was started with, and whoever was there
-// first.
+// What a node keeps is for its user alone, whatever umask it was started with, and whoever was
+// there first.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

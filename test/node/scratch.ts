@@ -1,4 +1,7 @@
-/** A directory of its own for a test file, not to be called in a test; short, as unix sockets want it. */
+/**
+ * A directory of its own for a test file, not to be called in a test; short, as unix sockets want
+ * it.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

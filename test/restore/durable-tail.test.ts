@@ -1,5 +1,5 @@
-// The durable log of the node that was backup is the log behind a snapshot of the same copy, whole and as the
-// store would have it; a log of anything else is not used, and it is said why.
+// The durable log of the node that was backup is the log behind a snapshot of the same copy, whole
+// and as the store would have it; a log of anything else is not used, and it is said why.
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

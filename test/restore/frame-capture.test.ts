@@ -1,4 +1,5 @@
-// Frames of the past carry the time of the wall, also from a stretch in which no epoch is known exactly.
+// Frames of the past carry the time of the wall, also from a stretch in which no epoch is known
+// exactly.
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';

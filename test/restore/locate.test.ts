@@ -12,7 +12,9 @@ const layout = layoutFor('7.2');
 const instructions = (count: number): Buffer => encodeEvent(layout, { kind: 'instruction', count });
 const run = instructions(100);
 
-/** Pieces of two runs of 100 instructions each; the cut is behind the first run of the first piece. */
+/**
+ * Pieces of two runs of 100 instructions each; the cut is behind the first run of the first piece.
+ */
 function piece(index: number, marks: readonly LogMark[]): LogPiece {
   const events = Buffer.concat([run, run]);
   const from = 500 + index * events.length;

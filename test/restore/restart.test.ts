@@ -1,4 +1,5 @@
-// The disks of a machine that goes on from a snapshot take the place of the node's, or nothing changes.
+// The disks of a machine that goes on from a snapshot take the place of the node's, or nothing
+// changes.
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, it } from 'vitest';

@@ -1,4 +1,6 @@
-/** The simulator itself: no seed fails, the same seed is the same run, and every mutant is caught. */
+/**
+ * The simulator itself: no seed fails, the same seed is the same run, and every mutant is caught.
+ */
 import { randomInt } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { hunt, mutantSeeds, runCampaign } from '../../sim/campaign.ts';

@@ -1,4 +1,5 @@
-// The simulated network keeps what TCP keeps: the order of one connection, whatever its packets meet.
+// The simulated network keeps what TCP keeps: the order of one connection, whatever its packets
+// meet.
 import { describe, expect, it } from 'vitest';
 import type { SimHello } from '../../sim/messages.ts';
 import { type ConnectionEnd, Network } from '../../sim/network.ts';

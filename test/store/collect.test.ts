@@ -1,7 +1,7 @@
 /**
- * Goal: whatever is done at once (taking, aborting, removing, collecting, opening again), the store holds what
- * a plain map in memory holds, and nothing that is needed is ever collected. Parents are those that are there, and
- * the last one that was committed, which may be gone.
+ * Goal: whatever is done at once (taking, aborting, removing, collecting, opening again), the store
+ * holds what a plain map in memory holds, and nothing that is needed is ever collected. Parents are
+ * those that are there, and the last one that was committed, which may be gone.
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

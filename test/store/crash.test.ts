@@ -1,6 +1,6 @@
 /**
- * Goal: the store may die at every single step. What was committed is intact, nothing half is visible,
- * leftovers are collected. And a full disk loses nothing that was there.
+ * Goal: the store may die at every single step. What was committed is intact, nothing half is
+ * visible, leftovers are collected. And a full disk loses nothing that was there.
  */
 import { expect, it } from 'vitest';
 import { logPosition } from '../../src/base/units.ts';

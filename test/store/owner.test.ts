@@ -1,4 +1,5 @@
-// Goal: one process writes, others read beside it; a dead owner is no obstacle, an unknown one is named.
+// Goal: one process writes, others read beside it; a dead owner is no obstacle, an unknown one is
+// named.
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

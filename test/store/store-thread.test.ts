@@ -1,4 +1,5 @@
-// Goal: a store in a thread is the same store, call by call, and its thread stands back, ends, and is missed.
+// Goal: a store in a thread is the same store, call by call, and its thread stands back, ends, and
+// is missed.
 import fs from 'node:fs';
 import os from 'node:os';
 import { expect, it, onTestFinished } from 'vitest';

@@ -1,4 +1,5 @@
-// Goal: a single flipped bit, wherever it is, is found, named with the snapshots it touches, and never used.
+// Goal: a single flipped bit, wherever it is, is found, named with the snapshots it touches, and
+// never used.
 import { expect, it } from 'vitest';
 import { openStore } from '../../src/store/store.ts';
 import { chunkBytes, noise, ramOf, take } from './rig.ts';

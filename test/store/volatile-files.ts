@@ -1,9 +1,10 @@
 /**
  * A file system in memory that can lose power, for tests: what was not flushed may be gone.
  *
- * Each change is a step with a number; at a given one the machine dies, before, in the middle of or after
- * it, and everything after that fails. `afterPowerLoss` is what a disk may then hold: flushed content and
- * names surely, of the rest each change or not, by chance. `afterKill` is what the kernel still has.
+ * Each change is a step with a number; at a given one the machine dies, before, in the middle of or
+ * after it, and everything after that fails. `afterPowerLoss` is what a disk may then hold: flushed
+ * content and names surely, of the rest each change or not, by chance. `afterKill` is what the
+ * kernel still has.
  */
 import path from 'node:path';
 import type { Files, StoreFile } from '../../src/store/files.ts';

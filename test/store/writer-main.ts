@@ -1,4 +1,6 @@
-/** Takes snapshots until it is killed, removing and collecting in between; says what it committed. */
+/**
+ * Takes snapshots until it is killed, removing and collecting in between; says what it committed.
+ */
 import { openStore } from '../../src/store/store.ts';
 import { chunkBytes, noise, take } from './snapshots.ts';
 

@@ -1,4 +1,7 @@
-/** The shared secret: both sides prove it, nobody else can, and nothing said before can be used again. */
+/**
+ * The shared secret: both sides prove it, nobody else can, and nothing said before can be used
+ * again.
+ */
 import { performance } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';

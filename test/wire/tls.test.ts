@@ -1,6 +1,6 @@
 /**
- * Links with TLS: by certificates, where each side proves itself against the same authority, or by the
- * shared secret, which needs no certificates. Whoever has neither gets no link.
+ * Links with TLS: by certificates, where each side proves itself against the same authority, or by
+ * the shared secret, which needs no certificates. Whoever has neither gets no link.
  */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -28,7 +28,9 @@ export const aimAt = (snapshot: SnapshotManifest): Aim => {
   };
 };
 
-/** A random instant between a snapshot and the next one of the same run, by the clock or by icount. */
+/**
+ * A random instant between a snapshot and the next one of the same run, by the clock or by icount.
+ */
 export function aimBetween(
   kind: 'time' | 'icount',
   [from, to]: readonly [SnapshotManifest, SnapshotManifest],

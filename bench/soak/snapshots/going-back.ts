@@ -1,5 +1,6 @@
 /**
- * Goes back to snapshots and instants of a pair that has lived, and judges each machine of the past.
+ * Goes back to snapshots and instants of a pair that has lived, and judges each machine of the
+ * past.
  *
  * Contract
  *  1. One that cannot be prepared, started or judged counts as wrong.
@@ -52,7 +53,9 @@ export class Past {
     this.#options = options;
   }
 
-  /** Returns what is wrong, in words. With `isStarted` the snapshot is also restored by the command. */
+  /**
+   * Returns what is wrong, in words. With `isStarted` the snapshot is also restored by the command.
+   */
   async check(aim: Aim, { isStarted = false } = {}): Promise<readonly string[]> {
     try {
       const { files, findings } = await this.#prepared(aim, (prepared) =>

@@ -1,7 +1,7 @@
 /**
- * `ledger-watch-main HOST:PORT`: asks the guest for the number of its ledger's last line, again and again, from
- * where it can be reached. Each answer is a line of JSON, a `LedgerSight`. Ends with its input, and
- * with 1 when a request failed.
+ * `ledger-watch-main HOST:PORT`: asks the guest for the number of its ledger's last line, again and
+ * again, from where it can be reached. Each answer is a line of JSON, a `LedgerSight`. Ends with
+ * its input, and with 1 when a request failed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../../src/base/errors.ts';

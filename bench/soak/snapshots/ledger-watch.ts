@@ -1,4 +1,6 @@
-/** Somebody in a world who looks at the guest's ledger all the time: the program, and what it saw. */
+/**
+ * Somebody in a world who looks at the guest's ledger all the time: the program, and what it saw.
+ */
 import { createInterface } from 'node:readline';
 import { UnderstudyError } from '../../../src/base/errors.ts';
 import type { World, WorldChild } from '../../../src/lab/world.ts';

@@ -2,8 +2,8 @@
  * What the outside saw of the guest, and what a machine of its past must have by that.
  *
  * Intuition: an answer leaves when the backup has the log up to it. So what was answered before an
- * instant is in the machine of that instant, and what was asked only after it is not. Asked often enough, the
- * outside knows the last line of the ledger at any instant, to a line or two.
+ * instant is in the machine of that instant, and what was asked only after it is not. Asked often
+ * enough, the outside knows the last line of the ledger at any instant, to a line or two.
  */
 import { judgeCounter } from '../../../src/lab/judge-counter.ts';
 import { judgeLedger } from '../../../src/lab/judge-ledger.ts';
@@ -48,7 +48,9 @@ export class Outside {
   readonly #acknowledged: readonly (AcknowledgedValue & { readonly fromMs: number })[];
   readonly #final: GuestFiles;
 
-  /** `sights` and `acknowledged` in the order of their times; `final`: the files at the end of all. */
+  /**
+   * `sights` and `acknowledged` in the order of their times; `final`: the files at the end of all.
+   */
   constructor(seen: {
     readonly sights: readonly LedgerSight[];
     readonly acknowledged: readonly AcknowledgedValue[];

@@ -28,7 +28,10 @@ export interface LifeOptions {
   /** All stretches under load together. */
   readonly soakMs: number;
   readonly everyMs: number;
-  /** In the stretches without snapshots cuts are compared as often, so that only keeping them differs. */
+  /**
+   * In the stretches without snapshots cuts are compared as often, so that only keeping them
+   * differs.
+   */
   readonly areOthersCompared: boolean;
   /** Between two requests of a client of the load. */
   readonly pauseMs: number;
@@ -77,7 +80,9 @@ const idleSnapshots = 8;
 
 /** What the nodes told. */
 class Told {
-  /** Of cuts for snapshots: how long the guest stood still, the digest of its RAM, and all but that. */
+  /**
+   * Of cuts for snapshots: how long the guest stood still, the digest of its RAM, and all but that.
+   */
   readonly pauseMs = new Distribution();
   readonly digestMs = new Distribution();
   readonly restMs = new Distribution();
@@ -127,7 +132,9 @@ class Told {
   }
 }
 
-/** Lives it. Both nodes are stopped when it resolves; throws when something of it could not be done. */
+/**
+ * Lives it. Both nodes are stopped when it resolves; throws when something of it could not be done.
+ */
 export async function livePair(options: LifeOptions): Promise<Life> {
   const { world, stage, everyMs, pauseMs, progress } = options;
   const [told, asked] = [new Told(), new Asked()];

@@ -1,4 +1,7 @@
-/** Where the processors' time goes while a pair is kept: what snapshots cost beside the requests they cost. */
+/**
+ * Where the processors' time goes while a pair is kept: what snapshots cost beside the requests
+ * they cost.
+ */
 import { readFileSync } from 'node:fs';
 import { type ProcessorTicks, parseProcessorTicks } from '../../../src/host/processor-load.ts';
 import type { NodeProcess } from '../../../src/lab/node-process.ts';

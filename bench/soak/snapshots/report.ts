@@ -119,8 +119,8 @@ export function costOf(
 }
 
 /**
- * What snapshots added that had one about `everyMs` before them, and were taken in one of the stretches:
- * not the first of a copy, nor of a stretch.
+ * What snapshots added that had one about `everyMs` before them, and were taken in one of the
+ * stretches: not the first of a copy, nor of a stretch.
  */
 export function meanIncrement(
   snapshots: readonly SnapshotManifest[],

@@ -1,4 +1,7 @@
-/** Has snapshots taken, one every so often, as the policy of a pair file has it done; or compares only. */
+/**
+ * Has snapshots taken, one every so often, as the policy of a pair file has it done; or compares
+ * only.
+ */
 import { asError } from '../../../src/base/errors.ts';
 import { askNode } from '../../../src/observe/control-client.ts';
 
@@ -29,7 +32,10 @@ export class Taking {
   #timer: NodeJS.Timeout;
   #current: Promise<void> | undefined;
 
-  /** `control`: the primary's socket. The first one is due after half a period: as many as there are periods. */
+  /**
+   * `control`: the primary's socket. The first one is due after half a period: as many as there are
+   * periods.
+   */
   constructor(
     control: string,
     everyMs: number,

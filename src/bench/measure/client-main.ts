@@ -1,5 +1,6 @@
 /**
- * `client-main HOST:PORT`: asks the guest for pages from where it can be reached, and times the answers.
+ * `client-main HOST:PORT`: asks the guest for pages from where it can be reached, and times the
+ * answers.
  *
  * A line of JSON in, a line of JSON out, several at a time. It lives as long as its standard input:
  * starting a program for each request would take longer than most of what is measured.

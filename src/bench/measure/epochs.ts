@@ -1,7 +1,7 @@
 /**
  * Section: slowdown against the length of an epoch, which is the paper's own picture (Bressoud and
- * Schneider 1996, figures 2 to 4). There an epoch's end stops the processor; here it is a marker in the log,
- * and what a longer one may cost is what outputs wait and what a takeover executes again.
+ * Schneider 1996, figures 2 to 4). There an epoch's end stops the processor; here it is a marker in
+ * the log, and what a longer one may cost is what outputs wait and what a takeover executes again.
  */
 
 import type { Job } from '../results.ts';

@@ -27,7 +27,10 @@ export async function runJob(client: Client, job: Job, sizes: JobSizes): Promise
   return performance.now() - begun;
 }
 
-/** How much of each job takes this guest `ms`. Begins with one unit and asks for more until it counts. */
+/**
+ * How much of each job takes this guest `ms`. Begins with one unit and asks for more until it
+ * counts.
+ */
 export async function sizeJobs(client: Client, ms: number): Promise<JobSizes> {
   const sizes: Record<Job, number> = {
     cpu: 1,

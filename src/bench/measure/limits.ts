@@ -18,7 +18,9 @@ export const benchLimits = {
   takeoverLoadMs: 1_500,
   /** After a guest's boot, and between jobs, for what it still has to do. */
   settleMs: 300,
-  /** Until a guest is idle after its boot, and its nodes have compiled what they do all the time. */
+  /**
+   * Until a guest is idle after its boot, and its nodes have compiled what they do all the time.
+   */
   idleSettleMs: 5_000,
   /** Log that is parsed and packed to see how fast that is: a second of work. */
   parseBytes: 64_000_000,

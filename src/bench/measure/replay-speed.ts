@@ -1,6 +1,6 @@
 /**
- * Section: replay speed against record speed. Below 1 a backup cannot keep up with its primary, which
- * then has to be slowed down.
+ * Section: replay speed against record speed. Below 1 a backup cannot keep up with its primary,
+ * which then has to be slowed down.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limits } from '../../base/limits.ts';

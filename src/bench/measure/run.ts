@@ -62,7 +62,9 @@ export interface RunOptions {
   readonly status: (text: string) => void;
 }
 
-/** Measures everything. What could not be measured is in `gaps`; throws only when nothing can be. */
+/**
+ * Measures everything. What could not be measured is in `gaps`; throws only when nothing can be.
+ */
 export async function runBench({ mode, ...options }: RunOptions): Promise<BenchResults> {
   const plan = plans[mode];
   const startedAt = new Date().toISOString();

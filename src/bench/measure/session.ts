@@ -1,8 +1,8 @@
 /**
  * One run of the benchmark: its world, what was measured so far, and how far it is.
  *
- * A part that fails is a gap in the report, not the end of the run: figures of an hour are not thrown
- * away for one of them.
+ * A part that fails is a gap in the report, not the end of the run: figures of an hour are not
+ * thrown away for one of them.
  */
 import { asError } from '../../base/errors.ts';
 import type { World } from '../../lab/world.ts';

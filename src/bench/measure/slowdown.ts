@@ -1,4 +1,7 @@
-/** Section: every job in every arrangement, round by round; and what the pair's nodes told meanwhile. */
+/**
+ * Section: every job in every arrangement, round by round; and what the pair's nodes told
+ * meanwhile.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Arrangement, type Job, jobs } from '../results.ts';
 import type { Guest, PairGuest } from './guest.ts';

@@ -55,7 +55,9 @@ export class Solo {
     return Recording.start(egressSpec, (handlers) => bootFromPowerOn(this.#place('a'), handlers));
   }
 
-  /** Replays from power-on; resolves with the time of each epoch when all of them came, or throws. */
+  /**
+   * Replays from power-on; resolves with the time of each epoch when all of them came, or throws.
+   */
   async replay(log: SoloLog, stillMs: number): Promise<EpochTimes> {
     const place = this.#place('b');
     createRamFile(place.ramFile, place.vm.memoryBytes);

@@ -1,6 +1,6 @@
 /**
- * Section: takeovers under the load of the demo, by a kill and on purpose, over guests of several sizes;
- * and what a seed and a cut cost, which there are many of on the way.
+ * Section: takeovers under the load of the demo, by a kill and on purpose, over guests of several
+ * sizes; and what a seed and a cut cost, which there are many of on the way.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
@@ -30,7 +30,8 @@ export async function measureTakeovers(session: Session, plan: TakeoverPlan): Pr
     for (let made = 0; made < plan.kills + plan.drills; made += 1) {
       const cause = made < plan.kills ? 'kill' : 'drill';
       session.status(`${cause} ${made + 1} of ${plan.kills + plan.drills}, guest of ${size}`);
-      // A compare leaves the backup behind for a moment: the takeover is not to be one of that moment.
+      // A compare leaves the backup behind for a moment: the takeover is not to be one of that
+      // moment.
       for (let cut = 0; cut < plan.cuts; cut += 1) await oneCut(session, primary);
       const lag = watchLag(backup);
       await sleep(benchLimits.takeoverLoadMs);

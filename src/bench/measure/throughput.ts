@@ -1,4 +1,7 @@
-/** Section: bytes a second through the parser, the packer and the wire, of a log that was really recorded. */
+/**
+ * Section: bytes a second through the parser, the packer and the wire, of a log that was really
+ * recorded.
+ */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { icount, logPosition, term } from '../../base/units.ts';
 import type { Link } from '../../ports/link.ts';

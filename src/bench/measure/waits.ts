@@ -1,4 +1,6 @@
-/** Section: what outputs wait at the gate, and what clients feel of it; the log of an idle guest. */
+/**
+ * Section: what outputs wait at the gate, and what clients feel of it; the log of an idle guest.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../../base/distribution.ts';
 import { LoadProcess } from '../../lab/load-process.ts';
@@ -8,10 +10,14 @@ import { benchLimits } from './limits.ts';
 import { NodeFigures } from './node-figures.ts';
 import type { Session } from './session.ts';
 
-/** The example guest writes a ledger line 16 times a second, each to the disk: an idle one does not. */
+/**
+ * The example guest writes a ledger line 16 times a second, each to the disk: an idle one does not.
+ */
 const idleGuest = 'understudy.ledger_ms=3600000';
 
-/** Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load. */
+/**
+ * Latencies of an otherwise idle guest in one arrangement; of a pair also holds, idle log and load.
+ */
 export async function measureWaits(
   session: Session,
   arrangement: Arrangement,

@@ -94,7 +94,9 @@ function replayChart(runs: BenchResults['replays']): string {
   );
 }
 
-/** Of each job the round whose 99 % was the largest: a promise of a percentile holds in every round. */
+/**
+ * Of each job the round whose 99 % was the largest: a promise of a percentile holds in every round.
+ */
 function worstRounds(lags: BenchResults['lags']): BenchResults['lags'] {
   const worst = new Map<string, BenchResults['lags'][number]>();
   for (const lag of lags) {

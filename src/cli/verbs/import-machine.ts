@@ -14,15 +14,18 @@ export interface MachineOptions {
   readonly kernel?: string;
   readonly initrd?: string;
   readonly append?: string;
-  /** Addresses of its cards; `false`: it has none; left out: one, with an address made from its name. */
+  /**
+   * Addresses of its cards; `false`: it has none; left out: one, with an address made from its
+   * name.
+   */
   readonly nic?: readonly string[] | false;
   /** Of the first card. */
   readonly egress: string;
 }
 
 /**
- * The machine with these images, each checked, as its disks in this order; paths are relative to the
- * working directory.
+ * The machine with these images, each checked, as its disks in this order; paths are relative to
+ * the working directory.
  *
  * @throws UnderstudyError `config` with everything that is wrong.
  */

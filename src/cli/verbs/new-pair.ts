@@ -1,4 +1,6 @@
-/** The pair file of a machine whose disks were just put into a directory, and what to do with it. */
+/**
+ * The pair file of a machine whose disks were just put into a directory, and what to do with it.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
@@ -20,8 +22,8 @@ export function checkPairName(name: string): void {
 }
 
 /**
- * Writes the pair file for the VM file and the disks in `dir`, and makes an arbiter of its own. Both
- * nodes are on this host, on free ports of loopback. Returns the file's path.
+ * Writes the pair file for the VM file and the disks in `dir`, and makes an arbiter of its own.
+ * Both nodes are on this host, on free ports of loopback. Returns the file's path.
  */
 export async function writePairFile(
   dir: string,

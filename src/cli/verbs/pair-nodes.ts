@@ -34,7 +34,10 @@ export function primaryNode(file: string): Promise<AnsweringNode> {
   return nodeInRole(file, ['primary'], hint);
 }
 
-/** The node of this host that is primary; else the backup, which can ask it. Throws `link` when neither is. */
+/**
+ * The node of this host that is primary; else the backup, which can ask it. Throws `link` when
+ * neither is.
+ */
 export function primaryOrBackup(file: string): Promise<AnsweringNode> {
   const hint = 'run this on a host of the pair, as the user that runs the node';
   return nodeInRole(file, ['primary', 'backup'], hint);

@@ -36,8 +36,8 @@ export async function usingStore<T>(
 }
 
 /**
- * Lets `work` change the store: opened here, or, when a node of this machine writes to it, by asking that
- * node. Throws `store` when another process or host has it.
+ * Lets `work` change the store: opened here, or, when a node of this machine writes to it, by
+ * asking that node. Throws `store` when another process or host has it.
  */
 export async function changingStore<T>(
   options: StoreOption,

@@ -23,7 +23,10 @@ export interface BegunSnapshot {
   readonly chunkBytes: number;
 }
 
-/** As in `SnapshotStore`, `SnapshotWriter` and `LogArchive`. `open` is the first one, `close` the last. */
+/**
+ * As in `SnapshotStore`, `SnapshotWriter` and `LogArchive`. `open` is the first one, `close` the
+ * last.
+ */
 export interface StoreCalls {
   open(): void;
   begin(facts: SnapshotFacts, parent: string | undefined): BegunSnapshot;

@@ -1,5 +1,6 @@
 /**
- * Threads of our own: a module that runs beside the main thread, and how much of the processors it gets.
+ * Threads of our own: a module that runs beside the main thread, and how much of the processors it
+ * gets.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,8 +10,8 @@ const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const nicestPriority = 19;
 
 /**
- * Starts the module `name` beside the module `from`, a file URL, as a thread; compiled, or in development
- * through tsx. `data` is cloned and is its `workerData`.
+ * Starts the module `name` beside the module `from`, a file URL, as a thread; compiled, or in
+ * development through tsx. `data` is cloned and is its `workerData`.
  */
 export function startThread(from: string, name: string, data: unknown): Worker {
   const file = new URL(`./${name}.${extension}`, from);
@@ -23,8 +24,8 @@ export function startThread(from: string, name: string, data: unknown): Worker {
 }
 
 /**
- * Lets the calling thread, and no other one of this process, stand back by so many steps of niceness.
- * Returns whether the kernel did.
+ * Lets the calling thread, and no other one of this process, stand back by so many steps of
+ * niceness. Returns whether the kernel did.
  */
 export function standBack(steps: number): boolean {
   try {

@@ -6,10 +6,11 @@
  * thread hands the bytes on, and one that stands back behind all others does the work.
  *
  * Contract
- *  1. It is the store of `openStore`, call by call: same results, same errors, calls of one snapshot in
- *     the order in which they were made.
- *  2. A call that the thread does not live to answer throws `store`, and so does every later one. The store
- *     stays claimed by this process: what is in it can be read, and written to when the process has ended.
+ *  1. It is the store of `openStore`, call by call: same results, same errors, calls of one
+ *     snapshot in the order in which they were made.
+ *  2. A call that the thread does not live to answer throws `store`, and so does every later one.
+ *     The store stays claimed by this process: what is in it can be read, and written to when the
+ *     process has ended.
  *  3. After `close` there is no thread.
  */
 import type { Worker } from 'node:worker_threads';
@@ -30,7 +31,9 @@ import { startThread } from './own-thread.ts';
 export const storeThread = (start: ThreadStart): Worker =>
   startThread(import.meta.url, 'store-thread', start);
 
-/** Opens a store to write. Throws as `openStore` does, and `store` when the thread cannot be had. */
+/**
+ * Opens a store to write. Throws as `openStore` does, and `store` when the thread cannot be had.
+ */
 export async function openStoreInThread(
   start: ThreadStart,
   thread: Worker = storeThread(start),
@@ -152,7 +155,8 @@ class WriterClient implements SnapshotWriter {
   }
 
   put(image: string, offset: number, bytes: Uint8Array): Promise<void> {
-    const copy = new Uint8Array(bytes); // of these bytes alone: what they are part of may be a machine's RAM
+    // Of these bytes alone: what they are part of may be a machine's RAM.
+    const copy = new Uint8Array(bytes);
     return this.#calls.make('put', [this.#writer, image, offset, copy], [copy.buffer]);
   }
 

@@ -1,8 +1,8 @@
 /**
  * The thread of a store that is written to: does what its client (store-client.ts) asks.
  *
- * It stands back behind everything else that the machine has to do: a snapshot may be stored a little
- * later, a guest may not wait for that.
+ * It stands back behind everything else that the machine has to do: a snapshot may be stored a
+ * little later, a guest may not wait for that.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { partsOf } from '../../base/error-parts.ts';

@@ -1,5 +1,5 @@
-// An instant that a soak goes back to is told with the icount where the log says that it is, and with when
-// the backup had heard so much.
+// An instant that a soak goes back to is told with the icount where the log says that it is, and
+// with when the backup had heard so much.
 import { expect, test } from 'vitest';
 import { aimAt, aimBetween } from '../../../bench/soak/snapshots/aims.ts';
 import type { SnapshotManifest } from '../../../src/ports/snapshot-store.ts';

@@ -1,5 +1,5 @@
-// The judge of a soak of snapshots must accept the machine of an instant, and notice one that is too old, too
-// new, or not of this past.
+// The judge of a soak of snapshots must accept the machine of an instant, and notice one that is
+// too old, too new, or not of this past.
 import { describe, expect, test } from 'vitest';
 import { type LedgerSight, Outside } from '../../../bench/soak/snapshots/outside.ts';
 import { guestChecksum } from '../../../src/lab/judge-ledger.ts';

@@ -1,4 +1,5 @@
-// Figures of a soak of snapshots: what a stretch did, what snapshots cost, and which increments count.
+// Figures of a soak of snapshots: what a stretch did, what snapshots cost, and which increments
+// count.
 import { expect, test } from 'vitest';
 import { hostSeconds } from '../../../bench/soak/snapshots/processors.ts';
 import { lossOf, meanIncrement, rateIn } from '../../../bench/soak/snapshots/report.ts';

@@ -1,4 +1,5 @@
-// Goal: a snapshot's memory and registers can be read by other people's tools, and they are the right ones.
+// Goal: a snapshot's memory and registers can be read by other people's tools, and they are the
+// right ones.
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -65,7 +65,8 @@ it('shows what a QEMU said that does not start', async () => {
 });
 
 it('sees that nothing is recorded, although QEMU starts', async () => {
-  // Goal: the checks look at what happens: a machine without record/replay fails those that need it.
+  // Goal: the checks look at what happens: a machine without record/replay fails those that need
+  // it.
   const drop =
     'for a do shift; case $a in shift=auto*) set -- "$@" shift=auto;; *) set -- "$@" "$a";; esac; done';
   const qemu = script(`${drop}; exec qemu-system-x86_64 "$@"`);

@@ -86,7 +86,8 @@ describe('waking the vCPU', () => {
   });
 
   it('is not fooled by one that is stopped and continued in its sleep', async () => {
-    // Goal: a guest that waits for its disk, and is slowed down, is told that the disk has answered.
+    // Goal: a guest that waits for its disk, and is slowed down, is told that the disk has
+    // answered.
     const spinning = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
     ends.push(() => spinning.kill('SIGKILL'));
     await sleep(200);

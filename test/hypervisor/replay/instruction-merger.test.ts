@@ -21,7 +21,10 @@ const frame: LogEvent = { kind: 'net', id: 1, flags: 0, data: Buffer.alloc(60, 3
 const merged = (...events: LogEvent[]): Buffer =>
   new InstructionMerger(layout).push(bytesOf(...events));
 
-/** Every event but the two kinds in question, and checkpoints with something behind them, with its icount. */
+/**
+ * Every event but the two kinds in question, and checkpoints with something behind them, with its
+ * icount.
+ */
 function whatMatters(bytes: Buffer): { events: string[]; icount: number } {
   const reader = new EventLogReader({ layout, expectHeader: false, input: 'stripped' });
   reader.push(bytes);

@@ -1,5 +1,5 @@
-// Snapshots are removed while a node keeps more: the verb finds the node in the store and asks it, and what
-// it says is what it would say alone.
+// Snapshots are removed while a node keeps more: the verb finds the node in the store and asks it,
+// and what it says is what it would say alone.
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { changingStore } from '../../../src/cli/verbs/using-store.ts';

@@ -1,4 +1,5 @@
-// A backup must get every byte of log since its cut, and what is said at a position right behind it.
+// A backup must get every byte of log since its cut, and what is said at a position right behind
+// it.
 import { describe, expect, it } from 'vitest';
 import { logPosition, term } from '../../../src/base/units.ts';
 import { LogShipper } from '../../../src/node/machine/log-shipper.ts';

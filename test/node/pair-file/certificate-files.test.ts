@@ -1,4 +1,5 @@
-// What is wrong with a certificate must be said when the node starts, not when its backup is needed.
+// What is wrong with a certificate must be said when the node starts, not when its backup is
+// needed.
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -36,7 +37,8 @@ function refusal(...given: Parameters<typeof check>): UnderstudyError {
 describe.skipIf(!hasOpenssl())('the certificates of a node', () => {
   beforeAll(() => {
     makeCertificates(dir);
-    // Another authority and its node, a node through an authority between, and one that only serves.
+    // Another authority and its node, a node through an authority between, and one that only
+    // serves.
     fs.mkdirSync(at('other'));
     makeCertificates(at('other'));
     const curve = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';

@@ -1,4 +1,5 @@
-// Where a node's durable log is, and of which term: read at each hello, so only the beginning of a file that may be long.
+// Where a node's durable log is, and of which term: read at each hello, so only the beginning of a
+// file that may be long.
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -33,7 +33,9 @@ const rearming = Buffer.concat([
   ),
 ]);
 
-/** Log as a recorder writes it: clock readings, which nothing makes smaller; `rearmedIn`: a segment. */
+/**
+ * Log as a recorder writes it: clock readings, which nothing makes smaller; `rearmedIn`: a segment.
+ */
 function segments(count: number, rearmedIn?: number): Segment[] {
   const start = { position: from, icount: 0 as never };
   const tail = new LogTail({ layout, input: 'raw', expectHeader: false, markerNetId: 1, start });

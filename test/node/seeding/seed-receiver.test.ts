@@ -1,4 +1,5 @@
-// A machine's state must arrive whole and equal, and nothing may be written where it does not belong.
+// A machine's state must arrive whole and equal, and nothing may be written where it does not
+// belong.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
