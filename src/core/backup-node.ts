@@ -32,6 +32,9 @@ export interface BackupNodeOptions {
 
 export type BackupEnd = Extract<BackupEffect, { type: 'end' }>['outcome'];
 
+/** States in which a primary waits for acknowledgements, or will. */
+const awaiting: readonly string[] = ['connecting', 'seeding', 'ready', 'protecting'];
+
 export class BackupNode {
   /** The primary's: what a claim must find unchanged. */
   readonly term: Term;
@@ -212,6 +215,11 @@ export class BackupNode {
   }
 
   #copyFailed(reason: string, pauseMs: number | undefined, now: Millis): void {
+    if (pauseMs !== undefined && !awaiting.includes(this.state)) {
+      // A copy that is not acknowledged protects nothing, but a lost primary needs that no more.
+      this.#options.emit({ type: 'noted', what: { type: 'logNotKept', reason } });
+      return;
+    }
     if (pauseMs !== undefined) {
       this.#pauseMs = pauseMs;
       this.#options.emit({ type: 'noted', what: { type: 'seedAbandoned', reason, pauseMs } });

@@ -143,6 +143,9 @@ export type Note =
   | { readonly type: 'notKept'; readonly reason: string }
   | { readonly type: 'notRemembered'; readonly term: Term; readonly reason: string }
   | { readonly type: 'guestStands'; readonly reason: string }
+  /** Log cannot be kept on the disk, and nobody is acknowledged any more. */
+  | { readonly type: 'logNotKept'; readonly reason: string }
+  | { readonly type: 'machineEnded'; readonly outcome: string }
   | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number };
 
 /** Where effects are put. */

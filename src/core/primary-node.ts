@@ -387,6 +387,7 @@ export class PrimaryNode {
         return;
       case 'end':
         this.#endLink(effect.outcome);
+        emit({ type: 'noted', what: { type: 'machineEnded', outcome: effect.outcome } });
         onEnd(effect.outcome, now);
         return;
     }

@@ -37,7 +37,7 @@ export interface ControlServerOptions {
   /** Gives the room of removed ones back. */
   readonly collectSnapshots: () => Promise<Collected>;
   /** Hands the machine over to the backup. Throws when there is none. */
-  readonly drill: () => void;
+  readonly drill: () => Promise<void>;
   readonly stop: () => void;
   readonly console: ConsoleHub;
   readonly reporter: Reporter;
@@ -135,7 +135,7 @@ export class ControlServer {
         return false;
       case 'drill':
         answerWith(async () => {
-          this.#options.drill();
+          await this.#options.drill();
           return {};
         });
         return false;

@@ -1,7 +1,9 @@
 /**
  * The bytes behind the output gate: what the guest sent, in the order it arrived, over all channels.
  */
-type Channel = { readonly kind: 'nic'; readonly index: number } | { readonly kind: 'console' };
+export type Channel =
+  | { readonly kind: 'nic'; readonly index: number }
+  | { readonly kind: 'console' };
 
 export interface Output {
   readonly channel: Channel;

@@ -1,0 +1,222 @@
+/**
+ * Where the machines and copies of a node come from: from power-on, from what was kept, from a primary's
+ * seed. It has what outlives each of them: the egresses, the RAM that a seed may use, the snapshot store.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { limits } from '../base/limits.ts';
+import { type Term, term as toTerm } from '../base/units.ts';
+import { CardEgresses, cardSpecs } from '../egress/cards.ts';
+import type { VmConfig } from '../hypervisor/config.ts';
+import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
+import {
+  bootFromPowerOn,
+  bootFromState,
+  type LiveMachine,
+  type MachinePlace,
+} from '../hypervisor/machine-parts.ts';
+import { writeVmFile } from '../hypervisor/vm-file/write.ts';
+import type { MachineReport } from '../ports/machine.ts';
+import type { PreparedMachine } from '../restore/prepared.ts';
+import type { Layout } from '../rrlog/layouts.ts';
+import type { NodeDisks } from './driver.ts';
+import { SnapshotKeeper } from './keeping/keeper.ts';
+import type { NodeStore } from './keeping/node-store.ts';
+import type { Logger } from './logger.ts';
+import type { ConsoleHub } from './machine/console-hub.ts';
+import { CopiedMachine, type CopiedMachineOptions } from './machine/copied.ts';
+import { RecordedMachine } from './machine/recorded.ts';
+import type { MachineSource, Made } from './machine-driver.ts';
+import { Outputs } from './outputs.ts';
+import { durableLogPath, loggedTerm } from './pair-file/durable-log-place.ts';
+import type { PairConfig } from './pair-file/pair-config.ts';
+import type { Reporter } from './report.ts';
+import { Restarter } from './restarter.ts';
+import type { RunDir } from './run-dir.ts';
+import { Bandwidth } from './seeding/bandwidth.ts';
+import { SeedRemains } from './seeding/remains.ts';
+
+export interface MachinesOptions {
+  readonly config: PairConfig;
+  readonly vm: VmConfig;
+  readonly vmFingerprint: string;
+  /** As QEMU prints it. */
+  readonly qemuVersion: string;
+  readonly layout: Layout;
+  readonly runDir: RunDir;
+  /** Where the pair file has snapshots. */
+  readonly store: NodeStore | undefined;
+  /** The first machine does not boot, but goes on from here. */
+  readonly prepared: PreparedMachine | undefined;
+  readonly console: ConsoleHub;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export class Machines implements MachineSource, NodeDisks {
+  readonly #options: MachinesOptions;
+  readonly #bandwidth: Bandwidth;
+  readonly #remains = new SeedRemains();
+  readonly #restarter: Restarter;
+  #egress: CardEgresses | undefined;
+  #nextMachine = 1;
+  #prepared: PreparedMachine | undefined;
+
+  constructor(options: MachinesOptions) {
+    const { config, runDir, prepared } = options;
+    this.#options = options;
+    this.#prepared = prepared;
+    this.#bandwidth = new Bandwidth({
+      bytesPerSecond: config.seedBandwidth,
+      burstBytes: limits.seedBurstBytes,
+    });
+    this.#restarter = new Restarter({ ...options, runDir: runDir.path, pidDir: runDir.pids });
+  }
+
+  /** How long this node leaves it to a peer with all of the log to go on. */
+  get restartWaitMs(): number {
+    return this.#options.config.ack === 'durable' ? this.#restarter.waitMs : 0;
+  }
+
+  logged(): Term {
+    return loggedTerm(this.#options.config);
+  }
+
+  async canRestart(term: Term): Promise<boolean> {
+    return (await this.#restarter.find(term)) !== undefined;
+  }
+
+  checkImages(): void {
+    refuseMarked(Object.values(this.#diskImages));
+  }
+
+  newMachine(term: () => Term, report: (report: MachineReport) => void): Made {
+    const outputs = new Outputs({
+      cards: this.#options.vm.nics.length,
+      egress: this.#cardEgresses(),
+      console: this.#options.console,
+      reporter: this.#options.reporter,
+    });
+    const machine = new RecordedMachine({
+      vm: this.#options.vm,
+      diskImages: this.#diskImages,
+      bandwidth: this.#bandwidth,
+      term,
+      report,
+      onOutput: (channel, bytes) => outputs.push(channel, bytes),
+      reporter: this.#options.reporter,
+      log: this.#options.log,
+    });
+    return { machine, outputs };
+  }
+
+  /** From what was kept of the machine of the term before, where that is wanted, or from power-on. */
+  async boot({ handlers }: RecordedMachine, term: Term): Promise<LiveMachine> {
+    const place = this.#nextPlace();
+    const restart =
+      this.#prepared === undefined ? await this.#restarter.prepare(toTerm(term - 1)) : undefined;
+    const prepared = this.#prepared ?? restart?.machine;
+    this.#prepared = undefined;
+    if (prepared === undefined) return bootFromPowerOn(place, handlers);
+    const machine = await bootFromState(place, prepared, handlers);
+    if (restart !== undefined) await this.#restarter.wentOn(restart);
+    return machine;
+  }
+
+  newCopy(
+    given: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report'>,
+  ): CopiedMachine {
+    const { log, config, reporter, runDir } = this.#options;
+    const spool = path.join(
+      config.self.spoolDir ?? runDir.path,
+      `${config.pair}-${config.self.name}.spool`,
+    );
+    return new CopiedMachine({
+      ...this.#nextPlace(),
+      ...given,
+      remains: this.#remains,
+      spool: { path: spool, budgetBytes: config.spoolBudget },
+      durableLog:
+        config.ack === 'received'
+          ? undefined
+          : {
+              path: durableLogPath(config),
+              budgetBytes: config.durableLogBudget,
+              budgetKey: 'durableLogBudget',
+            },
+      keepSnapshots: this.#keepSnapshots(),
+      prepareToSpeak: async () => {
+        await this.#cardEgresses().prepare();
+      },
+      reporter,
+      log,
+    });
+  }
+
+  /** Lets whoever listens hear a machine that is there. */
+  begin(machine: RecordedMachine, parts: LiveMachine): void {
+    machine.begin(parts, this.#cardEgresses(), this.#options.console);
+  }
+
+  /** As a backup of the winner this node needs little of that machine's RAM anew. */
+  machineGone(parts: LiveMachine | undefined): void {
+    this.#egress = undefined;
+    if (parts !== undefined) {
+      this.#remains.keep({ ramFile: parts.ramFile, interrupted: undefined });
+    }
+  }
+
+  /** The machine here speaks: what earlier seeds left is of no use. */
+  speaks(): void {
+    this.#remains.discard();
+  }
+
+  async close(): Promise<void> {
+    await this.#egress?.close();
+  }
+
+  get #diskImages(): Readonly<Record<string, string>> {
+    return this.#options.config.self.disks;
+  }
+
+  /** The one that was prepared, if there is one. */
+  #cardEgresses(): CardEgresses {
+    const { egress } = this.#options.config.self;
+    this.#egress ??= CardEgresses.fromSpecs(cardSpecs(egress, this.#options.vm.nics.length));
+    return this.#egress;
+  }
+
+  /** Who keeps the cuts of a copy here, when the pair file says so. */
+  #keepSnapshots(): CopiedMachineOptions['keepSnapshots'] {
+    const { config, log, store, qemuVersion, vmFingerprint, layout } = this.#options;
+    if (store === undefined) return undefined;
+    const vmFile = writeVmFile(this.#options.vm);
+    return (seedId, term) => {
+      const run = `${seedId}-${randomBytes(3).toString('hex')}`;
+      return new SnapshotKeeper({
+        facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
+        layout,
+        openStore: () => store.open(),
+        afterKept: (kept) => store.afterKept(kept),
+        reporter: this.#options.reporter,
+        log,
+      });
+    };
+  }
+
+  /** Where the next machine, or copy, lies. */
+  #nextPlace(): MachinePlace {
+    const dir = `${this.#options.runDir.path}/m${this.#nextMachine}`;
+    this.#nextMachine += 1;
+    fs.mkdirSync(dir, { mode: 0o700, recursive: true });
+    return {
+      vm: this.#options.vm,
+      layout: this.#options.layout,
+      dir,
+      pidDir: this.#options.runDir.pids,
+      ramFile: `${dir}.ram`,
+      diskImages: this.#diskImages,
+    };
+  }
+}

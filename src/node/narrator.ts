@@ -1,0 +1,95 @@
+/** What people see of a node: its log, and the stream that faces watch. Nothing here has an effect on it. */
+import type { Term } from '../base/units.ts';
+import type { NodeEffect, Note } from '../core/effects.ts';
+import type { Logger } from './logger.ts';
+import type { Reporter } from './report.ts';
+
+export interface NarratorOptions {
+  readonly term: () => Term;
+  readonly state: () => string;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export class Narrator {
+  readonly #options: NarratorOptions;
+  #waitsFor: string | undefined;
+
+  constructor(options: NarratorOptions) {
+    this.#options = options;
+  }
+
+  /** What a node without a machine waits for. */
+  get waitsFor(): string | undefined {
+    return this.#waitsFor;
+  }
+
+  tell(effect: Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>): void {
+    const { log, reporter, state } = this.#options;
+    switch (effect.type) {
+      case 'became':
+        if (effect.role === 'primary') this.#reportState('primary', state());
+        return;
+      case 'changed':
+        log.info({ from: effect.from, to: effect.to }, `${effect.role} state`);
+        this.#reportState(effect.role, effect.to);
+        return;
+      case 'waiting': {
+        const { reason } = effect;
+        this.#waitsFor = reason;
+        if (reason === undefined) return;
+        log.info({ reason }, 'waiting');
+        reporter.report({ type: 'state', state: 'waiting', detail: reason });
+        return;
+      }
+      case 'noted':
+        this.#note(effect.what);
+        return;
+    }
+  }
+
+  #reportState(role: 'primary' | 'backup', state: string): void {
+    const { reporter, term } = this.#options;
+    reporter.report({ type: 'role', role, term: term() });
+    reporter.report({ type: 'state', state });
+  }
+
+  #note(note: Note): void {
+    const { log, reporter } = this.#options;
+    switch (note.type) {
+      case 'backupLost':
+        log.warn({ reason: note.reason }, 'the backup is lost');
+        return;
+      case 'primaryLost':
+        log.warn({ reason: note.reason }, 'the primary is lost');
+        return;
+      case 'cutCompared':
+        reporter.report(note);
+        return;
+      case 'notKept':
+        log.warn({ reason: note.reason }, 'no snapshot was kept');
+        return;
+      case 'guestStands':
+        log.warn({ reason: note.reason }, 'the guest does not do as it is told');
+        return;
+      case 'notRemembered':
+        log.error(note, 'the term cannot be remembered; trying again');
+        return;
+      case 'seedAbandoned':
+        reporter.report(note);
+        return;
+      case 'logNotKept':
+        log.warn({ error: note.reason }, 'the durable log ends here');
+        return;
+      case 'machineEnded':
+        reporter.report({ type: 'ended', outcome: note.outcome });
+        return;
+      case 'wasAway':
+        log.warn({ ms: Math.round(note.ms) }, 'this node itself stood still');
+        return;
+      case 'silenceRaised':
+        log.warn(note, 'silenceMs is too short for the round trip of this link: it was raised');
+        return;
+    }
+  }
+}
