@@ -1,12 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+const setup = ['test/compiled/programs.setup.ts', 'test/buffers.setup.ts'];
+
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
+          globalSetup: 'test/compiled/global-setup.ts',
+          setupFiles: setup,
           include: ['test/**/*.test.ts'],
           exclude: ['test/qemu/**'],
           testTimeout: 20_000,
@@ -20,6 +24,8 @@ export default defineConfig({
         // Real QEMU: one file at a time, two cores are all there is.
         test: {
           name: 'qemu',
+          globalSetup: 'test/compiled/global-setup.ts',
+          setupFiles: setup,
           include: ['test/qemu/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 300_000,

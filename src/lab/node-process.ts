@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -11,6 +10,7 @@ import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
 import { watchNode } from '../observe/watch-node.ts';
 import { demoLimits } from './limits.ts';
+import { ownProgram } from './own-program.ts';
 import { type ProcessorSeconds, processorSeconds } from './processor-time.ts';
 
 export interface NodeProcessOptions {
@@ -36,10 +36,8 @@ export class NodeProcess {
     this.#options = options;
     this.name = options.name;
     const log = fs.openSync(options.logFile, 'a');
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const main = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
-    const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
-    const args = [...loader, main, 'node', '--pair', options.pairFile, '--name', options.name];
+    const program = ownProgram(import.meta.url, '../cli/main');
+    const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name];
     // A demo that is killed takes its nodes with it, and they their machines.
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
     const prefix = options.commandPrefix ?? [];

@@ -11,6 +11,7 @@ import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { type OpenedArbiter, openArbiter } from '../../src/arbiter/open.ts';
 import { parseArbiterSpec } from '../../src/arbiter/spec.ts';
 import { startWitness, type Witness } from '../../src/arbiter/witness-server.ts';
+import { compiled } from '../compiled/program.ts';
 import { hasOpenssl, makeCertificates } from './certificates.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { describeArbiterContract, racingPair, state } from './contract.ts';
@@ -61,11 +62,10 @@ describeArbiterContract('http with a secret', () => setUp({ secret }));
 
 describeNetworkArbiterContract('http', async () => {
   const port = await freePort();
-  const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts');
   const where = ['--listen', `127.0.0.1:${port}`, '--state', newDirectory()];
   const child = new ChildServer({
     command: process.execPath,
-    args: ['--import', 'tsx', main, 'witness', ...where, '--secret', secretFile],
+    args: [compiled('src/cli/main.ts'), 'witness', ...where, '--secret', secretFile],
     ready: async (started) => void (await firstLine(started)),
   });
   return {
