@@ -13,7 +13,9 @@ export default defineConfig({
           setupFiles: setup,
           include: ['test/**/*.test.ts'],
           exclude: ['test/qemu/**'],
-          testTimeout: 20_000,
+          // Only what hangs comes so far.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           // On two processors one would be kept free, for nothing: many tests wait for a disk or a child.
           maxWorkers: Math.max(2, availableParallelism() - 1),
           // More at once in one file would only take time from each other's deadlines.
@@ -24,12 +26,13 @@ export default defineConfig({
         // Real QEMU: one file at a time, two cores are all there is.
         test: {
           name: 'qemu',
-          globalSetup: 'test/compiled/global-setup.ts',
+          globalSetup: ['test/compiled/global-setup.ts', 'test/qemu/booted.setup.ts'],
           setupFiles: setup,
           include: ['test/qemu/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          // Only what hangs comes so far: a test waits for what was promised, however slow a machine is.
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
     ],

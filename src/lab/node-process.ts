@@ -21,6 +21,8 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Put in front of the node's command, such as `ip netns exec NAME`. @default nothing */
   readonly commandPrefix?: readonly string[];
+  /** Directory of a prepared machine to go on from. @default it boots */
+  readonly from?: string;
 }
 
 export class NodeProcess {
@@ -37,7 +39,8 @@ export class NodeProcess {
     this.name = options.name;
     const log = fs.openSync(options.logFile, 'a');
     const program = ownProgram(import.meta.url, '../cli/main');
-    const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name];
+    const from = options.from === undefined ? [] : ['--from', options.from];
+    const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name, ...from];
     // A demo that is killed takes its nodes with it, and they their machines.
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
     const prefix = options.commandPrefix ?? [];
