@@ -14,10 +14,10 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/qemu/**'],
           // Only what hangs comes so far.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // On two processors one would be kept free, for nothing: many tests wait for a disk or a child.
-          maxWorkers: Math.max(2, availableParallelism() - 1),
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          // More than there are processors: many tests wait for a disk or a child.
+          maxWorkers: availableParallelism() + 1,
           // More at once in one file would only take time from each other's deadlines.
           maxConcurrency: 2,
         },

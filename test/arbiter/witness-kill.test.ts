@@ -93,7 +93,7 @@ describe('a witness that is killed', () => {
     expect((await probe.read())?.term).toBeGreaterThanOrEqual(Math.max(...told));
     await probe.close();
     await sound.kill();
-  }, 60_000);
+  });
 });
 
 describe('a witness whose disk fails', () => {

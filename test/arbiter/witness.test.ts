@@ -12,6 +12,7 @@ import { arbiterLimits } from '../../src/arbiter/limits.ts';
 import { requestMac } from '../../src/arbiter/witness-protocol.ts';
 import { startWitness, type Witness } from '../../src/arbiter/witness-server.ts';
 import { compiled } from '../compiled/program.ts';
+import { hangMs } from '../time.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { state } from './contract.ts';
 
@@ -210,7 +211,7 @@ interface Ended {
 function command(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
     const all = [main, 'witness', ...args];
-    execFile(process.execPath, all, { timeout: 15_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, all, { timeout: hangMs }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });
     });

@@ -15,6 +15,7 @@ import { hasOpenssl } from '../arbiter/certificates.ts';
 import { fullResults } from '../bench/fixture.ts';
 import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
+import { hangMs } from '../time.ts';
 import { type Ended, program, root, runVerb } from './run.ts';
 
 const dir = scratchDir();
@@ -59,7 +60,7 @@ nodes:
 }
 
 const run = (args: readonly string[], as: readonly string[] = []) =>
-  runVerb(args, { timeout: 30_000, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
+  runVerb(args, { timeout: hangMs, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
 
 const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
 
@@ -93,7 +94,7 @@ beforeAll(async () => {
   occupiedPort = (occupied.address() as AddressInfo).port;
   freePort = (free.address() as AddressInfo).port;
   await new Promise((resolve) => free.close(resolve));
-}, 30_000);
+});
 
 afterAll(() => {
   occupied.close();
@@ -388,7 +389,7 @@ it('arbiter that does not answer: the node waits and says so, until it is told t
     log += chunk.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: 15_000 });
+  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: hangMs });
   const status = ['status', '--pair', file, '--name', 'a'];
   const says = (await run(status)).stdout;
   expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter does not answer: /);

@@ -5,6 +5,7 @@ import { LoadProcess } from '../../src/lab/load-process.ts';
 import type { LoadFailure, LoadStats } from '../../src/lab/load-record.ts';
 import type { World } from '../../src/lab/world.ts';
 import { readGuestPage } from '../../src/lab/world-program.ts';
+import { hangMs } from '../time.ts';
 import { FakeGuest } from './fake-guest.ts';
 
 let guest: FakeGuest;
@@ -54,7 +55,7 @@ test('asks as seldom as it is told to', async () => {
       answered = stats.requestsOk;
     },
   });
-  await vi.waitUntil(() => answered >= clients, { timeout: 60_000 });
+  await vi.waitUntil(() => answered >= clients, { timeout: hangMs });
   const { requestsOk } = await load.stop();
   const pauses = (performance.now() - began) / pauseMs;
   expect(requestsOk).toBeLessThanOrEqual(clients * (1 + Math.floor(pauses)));

@@ -193,4 +193,4 @@ it('survives SIGKILL at sampled moments of a real process', async () => {
     expect(fs.readdirSync(path.join(directory, 'packs'))).toEqual([]);
     await store.close();
   }
-}, 60_000);
+});

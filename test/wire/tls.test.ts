@@ -26,7 +26,7 @@ import {
   serverTls,
 } from '../../src/wire/tls.ts';
 import { hasOpenssl, makeCertificates } from '../arbiter/certificates.ts';
-import { OwnTime } from '../own-time.ts';
+import { OwnTime } from '../time.ts';
 import { Collector, logFrame } from './link-contract.ts';
 
 const identity = (node: string): Identity => ({

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { formatChecks } from '../../../src/cli/verbs/doctor.ts';
 import { checkQemu, type FeatureCheck } from '../../../src/hypervisor/qemu/features.ts';
 import { checkHost } from '../../../src/hypervisor/qemu/host-features.ts';
-import { OwnTime } from '../../own-time.ts';
+import { OwnTime } from '../../time.ts';
 import { makeRunDir, removeRunDir } from '../real-qemu.ts';
 
 let scratchDir: string;

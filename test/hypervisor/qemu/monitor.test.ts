@@ -1,7 +1,7 @@
 /** The monitor: what it does with a QMP server that behaves, and with one that does not. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Monitor, type QmpEvent } from '../../../src/hypervisor/qemu/monitor.ts';
-import { OwnTime } from '../../own-time.ts';
+import { OwnTime } from '../../time.ts';
 import { makeRunDir, removeRunDir, startQemu, stopQemu } from '../real-qemu.ts';
 import { type FakeQmp, fakeQmp } from './fake-qmp.ts';
 

@@ -1,3 +1,6 @@
+/** For whatever a test waits for: only what hangs takes so long, however busy a machine is. */
+export const hangMs = 120_000;
+
 /**
  * Time as this process lives through it: for tests of what is promised "in time", on a machine whose
  * processors others use as well. A process that does not get to run for a second is none the older here:
