@@ -10,7 +10,7 @@ export function demoCommand(): Command {
     .option('--memory <size>', 'the guest’s memory', '128M')
     .option('--world <kind>', 'auto, netns or passt', 'auto')
     .option('--logs <dir>', 'keep the nodes’ logs in this directory')
-    .option('--json', 'print the report as one JSON object, the last line')
+    .option('--json', 'print the report as one JSON object; the table goes to standard error')
     .option('--keep', 'leave the pair running afterwards until Ctrl-C')
     .action(async (options: DemoOptions) => (await import('./verbs/demo.ts')).demo(options));
 }

@@ -35,7 +35,7 @@ export const demoLimits = {
   /** A boot takes 5 s here, 10 with the machine loaded. */
   guestBootMs: 120_000,
   /** Seeding and takeover take a second; past this something is wrong. */
-  nodeEventMs: 60_000,
+  nodeEventMs: 120_000,
   nodePollMs: 50,
   /** After a takeover, for the outside to notice what it would notice. */
   settleMs: 1000,

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -11,6 +10,7 @@ import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
 import { watchNode } from '../observe/watch-node.ts';
 import { demoLimits } from './limits.ts';
+import { ownProgram } from './own-program.ts';
 import { type ProcessorSeconds, processorSeconds } from './processor-time.ts';
 
 export interface NodeProcessOptions {
@@ -21,6 +21,8 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Put in front of the node's command, such as `ip netns exec NAME`. @default nothing */
   readonly commandPrefix?: readonly string[];
+  /** Directory of a prepared machine to go on from. @default it boots */
+  readonly from?: string;
 }
 
 export class NodeProcess {
@@ -36,10 +38,9 @@ export class NodeProcess {
     this.#options = options;
     this.name = options.name;
     const log = fs.openSync(options.logFile, 'a');
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const main = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
-    const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
-    const args = [...loader, main, 'node', '--pair', options.pairFile, '--name', options.name];
+    const program = ownProgram(import.meta.url, '../cli/main');
+    const from = options.from === undefined ? [] : ['--from', options.from];
+    const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name, ...from];
     // A demo that is killed takes its nodes with it, and they their machines.
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
     const prefix = options.commandPrefix ?? [];

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import YAML from 'yaml';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import { NodeProcess } from './node-process.ts';
 
 export interface StageOptions {
@@ -48,25 +49,14 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const { nodes, egressSpecs, memory = '128M', append = '' } = options;
+    const { nodes, egressSpecs } = options;
     const guestDir =
       options.guestDir ?? fileURLToPath(new URL('../../build/guest', import.meta.url));
-    const guest = readGuest(guestDir);
+    const vm = exampleVm(guestDir, options);
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-demo-'));
     const stage = new Stage(dir, options);
     fs.mkdirSync(stage.#logDir, { recursive: true });
     fs.mkdirSync(path.join(dir, 'arbiter'));
-    const vm = {
-      name: 'demo',
-      memory,
-      boot: {
-        kernel: path.join(guestDir, 'vmlinuz'),
-        initrd: path.join(guestDir, 'initrd.img'),
-        append: `${guest.append} ${append}`.trim(),
-      },
-      disks: [{ id: 'data' }],
-      nics: [{}],
-    };
     fs.writeFileSync(path.join(dir, 'vm.yaml'), YAML.stringify(vm));
     const listen = options.listen ?? (await freeAddresses(nodes.length));
     const entries = nodes.map((name, index) => {
@@ -81,7 +71,7 @@ export class Stage {
         },
       ] as const;
     });
-    fs.copyFileSync(path.join(guestDir, 'disk.raw'), path.join(dir, `data-${nodes[0]}.raw`));
+    await copySparse(path.join(guestDir, 'disk.raw'), path.join(dir, `data-${nodes[0]}.raw`));
     const pair = {
       pair: 'demo',
       vm: 'vm.yaml',
@@ -97,14 +87,15 @@ export class Stage {
     return `/dev/shm/${path.basename(this.dir)}-${name}`;
   }
 
-  /** Starts a node, again if it was killed. */
-  start(name: string): NodeProcess {
+  /** Starts a node, again if it was killed. `from`: a prepared machine to go on from. */
+  start(name: string, from?: string): NodeProcess {
     const node = new NodeProcess({
       name,
       pairFile: this.pairFile,
       runDir: this.runDir(name),
       logFile: path.join(this.#logDir, `${name}.log`),
       commandPrefix: this.#commandPrefix?.(name) ?? [],
+      ...(from === undefined ? {} : { from }),
     });
     this.#nodes.set(name, node);
     return node;
@@ -116,6 +107,24 @@ export class Stage {
     for (const name of this.#names) fs.rmSync(this.runDir(name), { recursive: true, force: true });
     fs.rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** The VM file of the guest in `guestDir`, as an object. */
+export function exampleVm(
+  guestDir: string,
+  { memory = '128M', append = '' }: Pick<StageOptions, 'memory' | 'append'> = {},
+) {
+  return {
+    name: 'demo',
+    memory,
+    boot: {
+      kernel: path.join(guestDir, 'vmlinuz'),
+      initrd: path.join(guestDir, 'initrd.img'),
+      append: `${readGuest(guestDir).append} ${append}`.trim(),
+    },
+    disks: [{ id: 'data' }],
+    nics: [{}],
+  };
 }
 
 function readGuest(dir: string): { append: string } {

@@ -1,12 +1,10 @@
 /**
- * Starts one of our own programs inside a world, compiled or, in development, through tsx; and the
- * smallest of them: reading a page of the guest from where the guest can be reached.
+ * Starts one of our own programs inside a world; and the smallest of them: reading a page of the guest
+ * from where the guest can be reached.
  */
-import { fileURLToPath } from 'node:url';
 import { UnderstudyError } from '../base/errors.ts';
+import { ownProgram } from './own-program.ts';
 import type { World, WorldChild } from './world.ts';
-
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 /** `name` is that of a file beside the module `from`, a file URL, without its extension. */
 export function spawnProgram(
@@ -15,9 +13,7 @@ export function spawnProgram(
   name: string,
   args: readonly string[],
 ): WorldChild {
-  const file = fileURLToPath(new URL(`./${name}.${extension}`, from));
-  const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
-  return world.spawn(process.execPath, [...loader, file, ...args]);
+  return world.spawn(process.execPath, [...ownProgram(from, `./${name}`), ...args]);
 }
 
 /** The body of a page of the guest's HTTP service, like `/ledger` or `/counter.log`. */

@@ -11,6 +11,8 @@ import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { type OpenedArbiter, openArbiter } from '../../src/arbiter/open.ts';
 import { parseArbiterSpec } from '../../src/arbiter/spec.ts';
 import { startWitness, type Witness } from '../../src/arbiter/witness-server.ts';
+import { compiled } from '../compiled/program.ts';
+import { hangMs } from '../time.ts';
 import { hasOpenssl, makeCertificates } from './certificates.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { describeArbiterContract, racingPair, state } from './contract.ts';
@@ -61,11 +63,10 @@ describeArbiterContract('http with a secret', () => setUp({ secret }));
 
 describeNetworkArbiterContract('http', async () => {
   const port = await freePort();
-  const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts');
   const where = ['--listen', `127.0.0.1:${port}`, '--state', newDirectory()];
   const child = new ChildServer({
     command: process.execPath,
-    args: ['--import', 'tsx', main, 'witness', ...where, '--secret', secretFile],
+    args: [compiled('src/cli/main.ts'), 'witness', ...where, '--secret', secretFile],
     ready: async (started) => void (await firstLine(started)),
   });
   return {
@@ -133,11 +134,15 @@ describe('the client of a witness', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   };
-  const client = (url: string, ours: Buffer | undefined = secret): HttpArbiter => {
+  const client = (
+    url: string,
+    ours: Buffer | undefined = secret,
+    deadlineMs: number = hangMs,
+  ): HttpArbiter => {
     const arbiter = new HttpArbiter({
       url,
       pair: 'p',
-      deadlineMs: 500,
+      deadlineMs,
       ...(ours === undefined ? {} : { secret: ours }),
     });
     arbiters.push(arbiter);
@@ -192,7 +197,7 @@ describe('the client of a witness', () => {
       [strange, false],
       [url.replace('http:', 'https:'), false],
     ] as const) {
-      const answer = client(where, undefined).read();
+      const answer = client(where, undefined, where === mute ? 500 : hangMs).read();
       await expect(answer, where).rejects.toMatchObject({ code: 'arbiter', mayPass });
     }
     const other = Buffer.from('another secret, as long as the first');
@@ -247,7 +252,7 @@ describe('the client of a witness', () => {
     ['lines of control characters', '\x1b[31m\r\n\x00', 'cannot be understood: [31m'],
   ])('takes an answer of %s for no answer', async (_, body, message) => {
     const url = await listen((_request, response) => response.end(body));
-    const arbiter = new HttpArbiter({ url, pair: 'p', deadlineMs: 500 });
+    const arbiter = new HttpArbiter({ url, pair: 'p', deadlineMs: hangMs });
     arbiters.push(arbiter);
     const error = await claim(arbiter).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
@@ -262,6 +267,6 @@ describe('the client of a witness', () => {
       const dripping = setInterval(() => response.write('x'), 50);
       response.on('close', () => clearInterval(dripping));
     });
-    await expect(client(url).read()).rejects.toThrow('no answer within 500 ms');
+    await expect(client(url, secret, 500).read()).rejects.toThrow('no answer within 500 ms');
   });
 });

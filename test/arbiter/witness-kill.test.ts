@@ -7,14 +7,15 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { term } from '../../src/base/units.ts';
 import { Terms } from '../../src/node/claims.ts';
+import { compiled } from '../compiled/program.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { race, racingPair, state } from './contract.ts';
 import { freePort } from './lossy-proxy.ts';
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-kill-'));
 afterAll(() => fs.rmSync(scratch, { recursive: true }));
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts');
-const faultScript = path.resolve(import.meta.dirname, 'fault-at-step.ts');
+const main = compiled('src/cli/main.ts');
+const faultScript = compiled('test/arbiter/fault-at-step-main.ts');
 
 async function witnessWith(fault: string, directory: string) {
   const port = await freePort();
@@ -22,7 +23,7 @@ async function witnessWith(fault: string, directory: string) {
   const serverOf = (value: string): ChildServer =>
     new ChildServer({
       command: process.execPath,
-      args: ['--import', 'tsx', '--import', faultScript, main, 'witness', ...where],
+      args: ['--import', faultScript, main, 'witness', ...where],
       env: { UNDERSTUDY_TEST_FAULT: value },
       ready: async (started) => void (await firstLine(started)),
     });
@@ -92,7 +93,7 @@ describe('a witness that is killed', () => {
     expect((await probe.read())?.term).toBeGreaterThanOrEqual(Math.max(...told));
     await probe.close();
     await sound.kill();
-  }, 60_000);
+  });
 });
 
 describe('a witness whose disk fails', () => {

@@ -11,13 +11,15 @@ import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { arbiterLimits } from '../../src/arbiter/limits.ts';
 import { requestMac } from '../../src/arbiter/witness-protocol.ts';
 import { startWitness, type Witness } from '../../src/arbiter/witness-server.ts';
+import { compiled } from '../compiled/program.ts';
+import { hangMs } from '../time.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { state } from './contract.ts';
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-witness-'));
 afterAll(() => fs.rmSync(scratch, { recursive: true }));
 const secret = Buffer.from('a secret of the tests, long enough');
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts');
+const main = compiled('src/cli/main.ts');
 
 let directory: string;
 beforeEach(() => {
@@ -208,8 +210,8 @@ interface Ended {
 /** Runs the real command until it ends by itself. */
 function command(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const all = ['--import', 'tsx', main, 'witness', ...args];
-    execFile(process.execPath, all, { timeout: 15_000 }, (error, stdout, stderr) => {
+    const all = [main, 'witness', ...args];
+    execFile(process.execPath, all, { timeout: hangMs }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });
     });
@@ -230,7 +232,7 @@ describe('understudy witness', () => {
     let line = '';
     const child = new ChildServer({
       command: process.execPath,
-      args: ['--import', 'tsx', main, 'witness', ...args],
+      args: [main, 'witness', ...args],
       ready: async (started) => {
         line = await firstLine(started);
       },

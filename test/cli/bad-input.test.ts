@@ -15,14 +15,15 @@ import { hasOpenssl } from '../arbiter/certificates.ts';
 import { fullResults } from '../bench/fixture.ts';
 import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
-import { type Ended, root, runVerb } from './run.ts';
+import { hangMs } from '../time.ts';
+import { type Ended, program, root, runVerb } from './run.ts';
 
 const dir = scratchDir();
 const at = (name: string): string => path.join(dir, name);
 const isRoot = process.getuid?.() === 0;
 const errorsPage = fs.readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
 
-const program = (name: string, text: string): void => {
+const script = (name: string, text: string): void => {
   fs.writeFileSync(at(name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 };
 const vm = (more = ''): string => `name: bad\nmemory: 32M\nqemu: ${at('qemu')}\n${more}`;
@@ -59,7 +60,7 @@ nodes:
 }
 
 const run = (args: readonly string[], as: readonly string[] = []) =>
-  runVerb(args, { timeout: 30_000, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
+  runVerb(args, { timeout: hangMs, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
 
 const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
 
@@ -70,10 +71,10 @@ let freePort = 0;
 beforeAll(async () => {
   const version = 'QEMU emulator version 7.2.22 (Debian)';
   fs.writeFileSync(at('bios-256k.bin'), 'firmware');
-  program('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
-  program('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
-  program('old-qemu', 'echo "QEMU emulator version 6.2.0"');
-  program('no-qemu', 'echo "Hello, I am no hypervisor"');
+  script('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
+  script('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
+  script('old-qemu', 'echo "QEMU emulator version 6.2.0"');
+  script('no-qemu', 'echo "Hello, I am no hypervisor"');
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   fs.writeFileSync(at('secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o600 });
   fs.writeFileSync(at('open-secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o644 });
@@ -93,7 +94,7 @@ beforeAll(async () => {
   occupiedPort = (occupied.address() as AddressInfo).port;
   freePort = (free.address() as AddressInfo).port;
   await new Promise((resolve) => free.close(resolve));
-}, 30_000);
+});
 
 afterAll(() => {
   occupied.close();
@@ -382,14 +383,13 @@ describe.concurrent('bad input: one clear message, and the exit code of the tabl
 
 it('arbiter that does not answer: the node waits and says so, until it is told to stop', async () => {
   const file = pair({ arbiter: 'http://127.0.0.1:9' });
-  const args = ['--import', 'tsx', `${root}/src/cli/main.ts`, ...node(file)];
-  const child = spawn(process.execPath, args, { cwd: root });
+  const child = spawn(process.execPath, [...program, ...node(file)], { cwd: root });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => {
     log += chunk.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: 15_000 });
+  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: hangMs });
   const status = ['status', '--pair', file, '--name', 'a'];
   const says = (await run(status)).stdout;
   expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter does not answer: /);

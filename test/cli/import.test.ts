@@ -11,6 +11,7 @@ import { importCommand } from '../../src/cli/import.ts';
 import { readVmDescription } from '../../src/hypervisor/config.ts';
 import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { scratchDir } from '../node/scratch.ts';
+import { hangMs } from '../time.ts';
 import { program, root, runVerb } from './run.ts';
 
 const dir = scratchDir();
@@ -283,7 +284,10 @@ it('an image that something writes to meanwhile: a mixture of two times is no di
   const out = freshOut();
   const wrong = importing(busy, '--as', 'busy', '--out', out, ...enough);
   wrong.catch(() => undefined); // awaited below
-  await vi.waitUntil(() => fs.existsSync(path.join(out, 'disk.d0.raw')), { interval: 1 });
+  await vi.waitUntil(() => fs.existsSync(path.join(out, 'disk.d0.raw')), {
+    timeout: hangMs,
+    interval: 1,
+  });
   fs.writeFileSync(busy, 'x', { flag: 'r+' });
   await expect(wrong).rejects.toMatchObject({
     code: 'disk',
@@ -306,7 +310,7 @@ it('interrupted in the middle: nothing half stays, and it can be done again', as
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   await vi.waitUntil(() => fs.existsSync(path.join(out, 'disk.d1.raw')), {
-    timeout: 15_000,
+    timeout: hangMs,
     interval: 1,
   });
   child.kill('SIGINT');

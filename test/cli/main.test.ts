@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchDir } from '../node/scratch.ts';
+import { hangMs } from '../time.ts';
 import { runHere, runVerb } from './run.ts';
 
 const dir = scratchDir();
@@ -21,7 +22,7 @@ nodes:
 );
 
 const understudy = (...args: string[]) =>
-  runVerb(args, { timeout: 15_000, env: { NO_COLOR: '1' } });
+  runVerb(args, { timeout: hangMs, env: { NO_COLOR: '1' } });
 
 const nodeA = ['--pair', pairFile, '--name', 'a'];
 

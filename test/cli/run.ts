@@ -1,15 +1,15 @@
 // A verb of the command line, run as a person does: the real program, in a process of its own. Or
 // in this process, which takes no time, where it only says something and changes nothing.
 import { execFile } from 'node:child_process';
-import path from 'node:path';
 import { vi } from 'vitest';
 import { exitCodes, runCommand } from '../../src/cli/exit.ts';
 import { understudyProgram } from '../../src/cli/program.ts';
+import { compiled, root } from '../compiled/program.ts';
 
-export const root = path.resolve(import.meta.dirname, '../..');
+export { root };
 
 /** What node is given to run the program. */
-export const program = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
+export const program = [compiled('src/cli/main.ts')];
 
 export interface Ended {
   /** -1: it was killed, also because it took too long. */

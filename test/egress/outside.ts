@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { encodeStreamFrame, StreamFrameDecoder } from '../../src/base/stream-frames.ts';
 import type { Egress } from '../../src/ports/egress.ts';
+import { hangMs } from '../time.ts';
 
 export interface Outside {
   readonly egress: Egress;
@@ -32,10 +33,10 @@ export const isOurs = (frame: Buffer): boolean =>
 
 export const textOf = (frame: Buffer): string => frame.toString('latin1', 14).replaceAll('\0', '');
 
-/** Resolves when the condition holds; fails the test when it does not within two seconds. */
+/** Resolves when the condition holds; fails the test when it does not in `hangMs`. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const endMs = performance.now() + 2000; !holds(); ) {
-    if (performance.now() > endMs) throw new Error(`not within two seconds: ${what}`);
+  for (const endMs = performance.now() + hangMs; !holds(); ) {
+    if (performance.now() > endMs) throw new Error(`not within ${hangMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

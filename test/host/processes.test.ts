@@ -10,7 +10,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bootId, processStartTime } from '../../src/host/pid-files.ts';
 import {
@@ -22,6 +21,7 @@ import {
   type SpawnOptions,
   spawnOwned,
 } from '../../src/host/processes.ts';
+import { compiled } from '../compiled/program.ts';
 import { makeRunDir, removeRunDir } from '../hypervisor/real-qemu.ts';
 
 let runDir: string;
@@ -157,13 +157,11 @@ describe('a child', () => {
 });
 
 describe('a node that ends', () => {
-  const program = fileURLToPath(new URL('./owned-child.ts', import.meta.url));
-
   async function startNode(
     ending: string,
     env = process.env,
   ): Promise<{ node: ChildProcess; child: number }> {
-    const args = ['--import', 'tsx', program, runDir, ending];
+    const args = [compiled('test/host/owned-child-main.ts'), runDir, ending];
     const node = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     foreign.push(node);
     const child = await new Promise<number>((resolve, reject) => {

@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../src/lab/endpoint.ts';
 import type { LoadLine, LoadRecord } from '../../src/lab/load-record.ts';
+import { compiled } from '../compiled/program.ts';
 import { FakeGuest } from './fake-guest.ts';
 
 let guest: FakeGuest;
@@ -18,7 +19,7 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 const address = ({ host, port }: Endpoint): string => `${host}:${port}`;
 
 function startLoad(...args: string[]): Child {
-  return spawn(process.execPath, ['--import', 'tsx', 'src/lab/load-main.ts', ...args], {
+  return spawn(process.execPath, [compiled('src/lab/load-main.ts'), ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import YAML from 'yaml';
 import { loadVmConfig } from '../../src/hypervisor/config.ts';
 import { StreamPeer } from '../egress/outside.ts';
-import { PairUnderTest, waitFor } from './harness.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import { waitFor } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 const peers = { a: new StreamPeer(), b: new StreamPeer() };
@@ -43,7 +44,9 @@ test('both cards of a guest keep their wire over a takeover', async () => {
       node.egress = [node.egress, `stream:127.0.0.1:${ports[name]}`];
     }
   });
-  const { a, b } = await pair.protect();
+  const a = await pair.boot(); // another machine than the one that is kept
+  const b = pair.start('b');
+  await pair.protectedBy(a, b);
   const terminal = await pair.console(a);
   await terminal.run('ifconfig eth1 10.78.0.2 netmask 255.255.255.0 up');
 

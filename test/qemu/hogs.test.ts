@@ -4,7 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { judge } from '../../src/lab/judge.ts';
 import type { LoadStats } from '../../src/lab/load-record.ts';
-import { PairUnderTest, waitFor } from './harness.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import { waitForCount } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 const hogs: ChildProcess[] = [];
@@ -24,12 +25,12 @@ test('the primary is killed while two hogs compute', async () => {
     stats = latest;
   });
   const answered = (): number => stats?.requestsOk ?? 0;
-  await waitFor('the load to begin', () => answered() > 20 || undefined);
+  await waitForCount('answers', answered, 21);
   for (let hog = 0; hog < 2; hog += 1) {
     hogs.push(spawn(process.execPath, ['-e', 'for(;;);'], { stdio: 'ignore' }));
   }
   const beside = answered();
-  await waitFor('answers beside the hogs', () => answered() > beside + 200 || undefined, 60_000);
+  await waitForCount('answers beside the hogs', answered, beside + 201);
   // A copy that was given up under this load is back before the kill: that is not what is tested.
   await pair.protectedBy(a, b);
   const seenText = await pair.read('/ledger');
@@ -37,7 +38,7 @@ test('the primary is killed while two hogs compute', async () => {
   await a.killWithMachine();
   await takeover;
   const after = answered();
-  await waitFor('answers after the takeover', () => answered() > after + 100 || undefined, 60_000);
+  await waitForCount('answers after the takeover', answered, after + 101);
 
   const record = await load.stop();
   const verdict = judge({

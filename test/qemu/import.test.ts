@@ -6,7 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { askNode } from '../../src/observe/control-client.ts';
-import { bootMs, guestDir, type Terminal, waitFor } from './harness.ts';
+import { guestDir } from './harness/booted.ts';
+import type { Terminal } from './harness/terminal.ts';
+import { bootMs, waitFor } from './harness/wait.ts';
 import { consoleOf, controlOf, RunningVerbs, understudy, untilState } from './verbs.ts';
 
 const { append } = JSON.parse(fs.readFileSync(`${guestDir}/guest.json`, 'utf8')) as {

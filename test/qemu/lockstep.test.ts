@@ -8,7 +8,8 @@ import {
 } from '../../src/hypervisor/device-state/device-state.ts';
 import { differingBlocks, digestRam } from '../../src/hypervisor/memory/ram.ts';
 import type { Segment } from '../../src/rrlog/log-tail.ts';
-import { Lab, logStart, waitFor } from './harness.ts';
+import { Lab, logStart } from './harness/lab.ts';
+import { waitFor } from './harness/wait.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -39,7 +40,7 @@ test('a replica follows from power-on', async () => {
   const [first, ...rest] = upToCut.map(({ bytes }) => bytes);
   const { replayer, ramFile } = await lab.replayFromPowerOn(first ?? Buffer.alloc(0));
   replayer.feed(Buffer.concat(rest));
-  await waitFor('the log to be read', () => replayer.pendingBytes === 0 || undefined, 120_000);
+  await waitFor('the log to be read', () => replayer.pendingBytes === 0 || undefined);
   const halted = await replayer.halt(cut.replay.icount, () => []);
 
   expect(halted.replay.icount).toBe(cut.replay.icount);
@@ -48,7 +49,7 @@ test('a replica follows from power-on', async () => {
 });
 
 test('a replica follows from a cut and its state is equal at the next cut', async () => {
-  const machine = await lab.boot();
+  const machine = await lab.booted();
   const copy = await machine.seed();
   await machine.console.run('work cpu 3; work fork 3; work diskwrite 20; date');
   const cut = await machine.recorder.cut((frozen) => {

@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { bootFromState, type MachinePlace } from '../../src/hypervisor/machine-parts.ts';
-import { Lab, Terminal } from './harness.ts';
+import { Lab } from './harness/lab.ts';
+import { Terminal } from './harness/terminal.ts';
 
 let lab: Lab;
 beforeEach(async () => {

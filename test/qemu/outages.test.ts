@@ -6,14 +6,14 @@ import { describe, expect, test } from 'vitest';
 import type { NodeProcess } from '../../src/lab/node-process.ts';
 import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { SpokenTerm } from '../../src/node/spoken.ts';
-import { waitFor } from './harness.ts';
+import { waitFor } from './harness/wait.ts';
 import { Ordeal } from './hosts/ordeal.ts';
 import type { PairOnHosts } from './hosts/pair-on-hosts.ts';
 import { sharedPair } from './hosts/shared-pair.ts';
 
-// Silence is judged patiently: two busy processors hold a cable up for 300 ms now and then, and a
-// takeover because of that would be one speaker more than a test is about.
-const silenceMs = 1000;
+// Silence is judged patiently: busy processors hold a cable up for a second now and then, and a takeover
+// because of that would be one speaker more than a test is about.
+const silenceMs = 3000;
 const thePair = sharedPair({ silenceMs });
 
 /** Cuts while the guest works, sees one node go on, mends, and sees both protect it again. */
@@ -63,8 +63,12 @@ describe('frozen', () => {
     pair.witness.freeze();
     await ordeal.answers(100); // a protected pair needs no arbiter
     await pair.network.impairBoth('a', 'b', { isCut: true });
-    await sleep(silenceMs + 500); // both have noticed, and what was acknowledged has left
-    const framesBefore = await pair.framesSeen();
+    // What was acknowledged leaves yet, and both notice; then nobody speaks.
+    let framesBefore: number;
+    do {
+      framesBefore = await pair.framesSeen();
+      await sleep(silenceMs);
+    } while ((await pair.framesSeen()) > framesBefore);
     await sleep(2000);
     expect(await pair.framesSeen()).toBe(framesBefore);
     expect(pair.terms()).toEqual(termsBefore);
@@ -83,8 +87,10 @@ describe('frozen', () => {
     const { primary, backup } = await pair.protection();
     const ordeal = await Ordeal.begin(pair);
     const lives = pair.events(primary.name).length;
+    const takeover = backup.next((event) => event.type === 'takeover');
     const goOn = await pair.freeze(primary);
-    await sleep(5000);
+    await Promise.all([takeover, sleep(5000)]);
+    await ordeal.answers();
     expect(await ordeal.speakers()).toEqual([primary.name, backup.name]);
     await goOn();
     await waitFor(

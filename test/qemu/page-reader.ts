@@ -3,8 +3,8 @@
  * as the demo has it, would start from source each time, beside a guest that needs the processors.
  */
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { World, WorldChild } from '../../src/lab/world.ts';
+import { compiled } from '../compiled/program.ts';
 
 export interface PageQuestion {
   readonly id: number;
@@ -44,9 +44,8 @@ export class PageReader {
 
   #start(): WorldChild {
     const { host, port } = this.#world.http;
-    const program = fileURLToPath(new URL('./page-reader-main.ts', import.meta.url));
-    const loader = ['--import', import.meta.resolve('tsx')];
-    const child = this.#world.spawn(process.execPath, [...loader, program, `${host}:${port}`]);
+    const program = compiled('test/qemu/page-reader-main.ts');
+    const child = this.#world.spawn(process.execPath, [program, `${host}:${port}`]);
     this.#child = child;
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {

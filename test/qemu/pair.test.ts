@@ -9,7 +9,8 @@ import type { NodeProcess } from '../../src/lab/node-process.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import { DurableLogReader } from '../../src/restore/durable-log.ts';
 import { runVerb } from '../cli/run.ts';
-import { PairUnderTest, waitFor } from './harness.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import { bootMs, waitFor, waitForCount } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 /** How many events of each node there were before the test. */
@@ -35,7 +36,7 @@ async function reboot(node: NodeProcess): Promise<void> {
   await terminal.run('true');
   const from = terminal.text.length;
   await terminal.type('reboot -f');
-  await terminal.until('understudy-guest ready', 120_000, from);
+  await terminal.until('understudy-guest ready', bootMs, from);
   await waitFor('the guest', () => pair.read('/read'));
 }
 
@@ -50,7 +51,10 @@ describe('a pair for each', () => {
   });
 
   test('the primary is killed while it seeds', async () => {
-    const a = await pair.boot();
+    pair.configure((file) => {
+      file.seedBandwidth = '10MB/s'; // so that there is a while
+    });
+    const a = await pair.booted();
     const termsBefore = pair.terms();
     const b = pair.start('b');
     await pair.seen(b, 'seeding');
@@ -74,30 +78,32 @@ describe('a pair for each', () => {
   });
 
   test('no output leaves before its acknowledgement', async () => {
-    // The backup is silent for longer than the default allows: it shall not be taken for lost.
+    // The backup is silent for long: it shall not be taken for lost.
     pair.configure((file) => {
-      file.silenceMs = 30_000;
+      file.silenceMs = 60_000;
     });
     const { a, b } = await pair.protect();
     const stats: LoadStats[] = [];
     const load = pair.load((latest) => stats.push(latest));
     const answered = () => stats.at(-1)?.requestsOk ?? 0;
-    const moreStats = (count: number): Promise<true> => {
-      const wanted = stats.length + count;
-      return waitFor('statistics', () => stats.length >= wanted || undefined);
-    };
-    await waitFor('the load to begin', () => answered() > 20 || undefined);
+    const moreStats = (count: number): Promise<void> =>
+      waitForCount('statistics', () => stats.length, stats.length + count);
+    await waitForCount('answers', answered, 21);
 
     const release = await pair.freeze(b);
-    await moreStats(3); // acknowledgements that were on their way have arrived
-    const silent = stats.at(-1);
+    // Acknowledgements that were on their way arrive, however long that takes here; then none comes.
+    let silent: LoadStats | undefined;
+    do {
+      silent = stats.at(-1);
+      await moreStats(3);
+    } while (stats.at(-1)?.requestsOk !== silent?.requestsOk);
     await moreStats(6);
     expect(stats.at(-1)?.requestsOk).toBe(silent?.requestsOk);
     expect(stats.at(-1)?.echoLines).toBe(silent?.echoLines);
     expect((await a.status()).state).toBe('protected');
 
     await release();
-    await waitFor('answers again', () => answered() > (silent?.requestsOk ?? 0) + 50 || undefined);
+    await waitForCount('answers again', answered, (silent?.requestsOk ?? 0) + 51);
     expect((await a.status()).state).toBe('protected');
     const record = await load.stop();
     expect(record.failures).toEqual([]);
@@ -118,7 +124,7 @@ describe('a pair for each', () => {
       const load = pair.load((latest) => {
         answered = latest.requestsOk;
       });
-      await waitFor('answers', () => answered > 200 || undefined);
+      await waitForCount('answers', () => answered, 201);
       await a.killWithMachine();
       await b.until('alone');
       await waitFor('answers after the takeover', () => pair.read('/read'));
@@ -199,14 +205,14 @@ describe('one pair for all, which each finds protected by node a', () => {
       stats = latest;
     });
     const answered = () => stats?.requestsOk ?? 0;
-    await waitFor('the load to begin', () => answered() > 20 || undefined);
+    await waitForCount('answers', answered, 21);
     await b.killWithMachine();
     await a.until('alone');
     const alone = await a.status();
     expect(alone.role).toBe('primary');
     expect(alone.term).toBe(inPair.term + 1);
     const atLoss = answered();
-    await waitFor('answers without a backup', () => answered() > atLoss + 20 || undefined);
+    await waitForCount('answers without a backup', answered, atLoss + 21);
     await waitFor(
       'the processes of node b to end',
       () => pair.leftOf('b').length === 0 || undefined,
@@ -215,7 +221,7 @@ describe('one pair for all, which each finds protected by node a', () => {
     const again = pair.start('b');
     await pair.protectedBy(a, again);
     const atReturn = answered();
-    await waitFor('answers with a backup', () => answered() > atReturn + 20 || undefined);
+    await waitForCount('answers with a backup', answered, atReturn + 21);
     const record = await load.stop();
     expect(record.failures).toEqual([]);
     expect(record.requestsFailed).toBe(0);
@@ -229,7 +235,7 @@ describe('one pair for all, which each finds protected by node a', () => {
       stats = latest;
     });
     const answered = (): number => stats?.requestsOk ?? 0;
-    await waitFor('the load to begin', () => answered() > 20 || undefined);
+    await waitForCount('answers', answered, 21);
     for (const [from, to] of [
       [a, b],
       [b, a],
@@ -237,7 +243,7 @@ describe('one pair for all, which each finds protected by node a', () => {
       const report = await understudy('drill', '--pair', pair.stage.pairFile, '--json');
       expect(JSON.parse(report)).toMatchObject({ from: from.name, to: to.name, killed: false });
       const after = answered();
-      await waitFor('answers after the drill', () => answered() > after + 20 || undefined);
+      await waitForCount('answers after the drill', answered, after + 21);
       // The node that handed over is the backup now, without a person.
       await pair.protectedBy(to, from);
     }

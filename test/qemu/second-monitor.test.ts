@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import { QMPClient } from 'node-qemu';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { QemuInstance } from '../../src/hypervisor/qemu/instance.ts';
-import { Lab, waitFor } from './harness.ts';
+import { Lab } from './harness/lab.ts';
+import { waitFor } from './harness/wait.ts';
 
 interface Standing {
   readonly status: string;

@@ -5,7 +5,8 @@ import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LoadStats } from '../../src/lab/load-record.ts';
 import type { WatchEvent } from '../../src/observe/control-client.ts';
-import { PairUnderTest, waitFor } from './harness.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import { waitFor, waitForCount } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 beforeEach(async () => {
@@ -32,7 +33,7 @@ test('a seed under load, and a rejoin with an older disk', async () => {
   const load = pair.load((latest) => {
     stats = latest;
   });
-  await waitFor('the load to begin', () => (stats?.requestsOk ?? 0) > 20 || undefined);
+  await waitForCount('answers', () => stats?.requestsOk ?? 0, 21);
   const b = pair.start('b');
   await pair.protectedBy(a, b);
   expect(await pair.compare(a, b)).toEqual([]);
@@ -58,7 +59,7 @@ test('the link breaks in the middle of a seed', async () => {
   pair.configure((file) => {
     file.seedBandwidth = '20MB/s'; // so that there is a middle
   });
-  const a = await pair.boot();
+  const a = await pair.booted();
   const relay = await pair.relay('a');
   const b = pair.start('b');
   const begun = await a.next((event): event is EventOf<'seedBegun'> => event.type === 'seedBegun');

@@ -16,7 +16,9 @@ import { Replica } from '../../src/node/machine/replica.ts';
 import { type NodeEvent, Reporter } from '../../src/node/report.ts';
 import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
 import type { LogTail, Segment } from '../../src/rrlog/log-tail.ts';
-import type { Lab, Machine } from './harness.ts';
+import type { Lab } from './harness/lab.ts';
+import type { Machine } from './harness/machine.ts';
+import type { PairUnderTest } from './harness/pair.ts';
 
 export interface KeptCut {
   readonly id: string;
@@ -34,6 +36,8 @@ interface CutOptions {
 export class KeptPair {
   /** Compares after which the copy took the primary's judgement of the clock. */
   clocksTaken = 0;
+  /** For how long the machine stood still at its cuts. */
+  pausedMs = 0;
   readonly machine: Machine;
   readonly replica: Replica;
   readonly keeper: SnapshotKeeper;
@@ -63,7 +67,7 @@ export class KeptPair {
   }
 
   static async open(lab: Lab, store: SnapshotStore): Promise<KeptPair> {
-    const machine = await lab.boot();
+    const machine = await lab.booted();
     const image = lab.fresh('image');
     const ramFile = lab.fresh('ram');
     const held: Segment[] = [];
@@ -154,6 +158,7 @@ export class KeptPair {
         this.#appointments.push({ position, act });
       },
     );
+    this.pausedMs += cut.pauseMs;
     this.#keepAppointments();
     await cut.validated;
     const id = await (comparing as Promise<string> | undefined);
@@ -212,4 +217,12 @@ export function withDelta(state: Buffer, nanoseconds: bigint): Buffer {
   const judged = Buffer.from(state);
   judged.writeBigInt64BE(judged.readBigInt64BE(at) + nanoseconds, at);
   return judged;
+}
+
+/** Why cuts of a pair were not kept: but for what the policy leaves out, which depends on how fast disks are. */
+export function droppedBy(pair: PairUnderTest, name: string): string[] {
+  return pair
+    .events(name)
+    .flatMap((event) => (event.type === 'snapshotDropped' ? [event.reason] : []))
+    .filter((reason) => !/not followed yet|the one before is still being stored/.test(reason));
 }

@@ -2,7 +2,6 @@
 // over, and the next backup goes on keeping them in the same store. Meanwhile people take and remove some.
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import YAML from 'yaml';
 import { changingStore } from '../../src/cli/verbs/using-store.ts';
@@ -10,7 +9,9 @@ import type { NodeProcess } from '../../src/lab/node-process.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import type { SnapshotManifest } from '../../src/ports/snapshot-store.ts';
 import { openStore } from '../../src/store/store.ts';
-import { PairUnderTest, waitFor } from './harness.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import { waitFor } from './harness/wait.ts';
+import { droppedBy } from './snapshot-rig.ts';
 import { understudy } from './verbs.ts';
 
 let pair: PairUnderTest;
@@ -27,12 +28,12 @@ afterAll(() => pair.close());
 const kept = (name: string) =>
   pair.events(name).flatMap((event) => (event.type === 'snapshot' ? [event] : []));
 
-/** Of the cuts that were due when the copy was followed. */
-const dropped = (name: string) =>
-  pair
-    .events(name)
-    .flatMap((event) => (event.type === 'snapshotDropped' ? [event.reason] : []))
-    .filter((reason) => !reason.includes('not followed yet'));
+/** To a socket that listens, also those that nobody has accepted. */
+const connectionsTo = (socket: string): number =>
+  fs
+    .readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(` ${socket}`)).length;
 
 async function oneMore(name: string): Promise<string> {
   const before = kept(name).length;
@@ -105,7 +106,7 @@ test('the newest ones are removed, which the next are built on, and all that fol
     expect(await askNode(backup.control, 'collectSnapshots')).toMatchObject({ ok: true });
   }
   const after = [await oneMore('a'), await oneMore('a')];
-  expect(dropped('a')).toEqual([]);
+  expect(droppedBy(pair, 'a')).toEqual([]);
   const store = await openStore({ directory, mode: 'read' });
   const manifest = (await store.list()).find(({ id }) => id === after[1]);
   await store.close();
@@ -115,9 +116,10 @@ test('the newest ones are removed, which the next are built on, and all that fol
 test('the node dies while it is asked: that is said, and the store is removed from without it', async () => {
   const taken = await askNode<{ snapshot: string }>(primary.control, 'snapshot', { label: 'x' });
   await pair.freeze(backup);
+  const connected = connectionsTo(backup.control);
   const removing = changingStore({ store: directory }, (store) => store.remove(taken.snapshot));
   const outcome = removing.catch((thrown: unknown) => thrown);
-  await sleep(2000); // the store was found in use long ago
+  await waitFor('the question', () => connectionsTo(backup.control) > connected || undefined);
   await backup.killWithMachine();
   expect(await outcome).toMatchObject({
     code: 'store',

@@ -9,7 +9,7 @@ import { diskImage, ramImage, type SnapshotStore } from '../../src/ports/snapsho
 import type { Instant } from '../../src/restore/instant.ts';
 import { type Guide, rollForward } from '../../src/restore/roll-forward.ts';
 import { openStore } from '../../src/store/store.ts';
-import { Lab } from './harness.ts';
+import { Lab } from './harness/lab.ts';
 import { KeptPair, withDelta } from './snapshot-rig.ts';
 
 let lab: Lab;
@@ -150,14 +150,6 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   const at = await past(store, first.id, { kind: 'icount', icount: judged.icount });
   expect(lastDelta(at.deviceState)).toBe(delta - 1n);
   const justBehind = await past(store, first.id, { kind: 'icount', icount: judged.icount + 1 });
-  console.log(
-    'DBG',
-    judged.icount,
-    justBehind.icount,
-    last.icount,
-    lastDelta(justBehind.deviceState),
-    delta,
-  );
   expect(lastDelta(justBehind.deviceState)).toBe(delta);
   const early = watcher(true);
   const seen = await past(store, first.id, { kind: 'end' }, early.guide);

@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RequestTracker } from '../../src/rrlog/inflight.ts';
-import { type Copy, Lab, type Machine } from './harness.ts';
+import { Lab } from './harness/lab.ts';
+import type { Copy, Machine } from './harness/machine.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -49,7 +50,7 @@ function receive(copy: Copy, bytes: Buffer) {
 }
 
 test('the primary dies with a torn event at the end of its log', async () => {
-  const machine = await lab.boot();
+  const machine = await lab.booted();
   const log = new RawLog(machine);
   const copy = await machine.seed({ follow: false });
   await machine.console.run('work syncwrite 5; work fork 2; echo before > /data/torn; sync');

@@ -6,10 +6,11 @@ import type { NodeStatus } from '../../src/node/control-server.ts';
 import { loadPairConfig } from '../../src/node/pair-file/pair-config.ts';
 import { askNode, connectControl } from '../../src/observe/control-client.ts';
 import { program, root, runVerb } from '../cli/run.ts';
-import { Terminal, waitFor } from './harness.ts';
+import { Terminal } from './harness/terminal.ts';
+import { bootMs, waitFor } from './harness/wait.ts';
 
 /** A verb that ends by itself. */
-export const understudy = (...args: string[]) => runVerb(args, { timeout: 40_000 });
+export const understudy = (...args: string[]) => runVerb(args, { timeout: bootMs });
 
 /** Verbs that stay in the foreground, each in a process of its own; their logs go to a directory. */
 export class RunningVerbs {

@@ -15,6 +15,7 @@ import {
 } from '../../src/restore/durable-log.ts';
 import { Spool } from '../../src/restore/spool.ts';
 import { scratchDir } from '../node/scratch.ts';
+import { hangMs } from '../time.ts';
 
 const dir = scratchDir();
 const file = path.join(dir, 'pair-b.durable-log');
@@ -128,7 +129,7 @@ describe('a durable log', () => {
     await settle();
     expect([acks, disk.inFlight]).toEqual([[], 1]);
     disk.done();
-    await vi.waitUntil(() => acks.length > 0);
+    await vi.waitUntil(() => acks.length > 0, { timeout: hangMs });
     expect(acks).toEqual([first.to]);
     await log.close();
   });
@@ -142,11 +143,11 @@ describe('a durable log', () => {
     await settle();
     expect([disk.flushes, durable]).toEqual([1, []]);
     disk.done();
-    await vi.waitUntil(() => disk.flushes === 2);
+    await vi.waitUntil(() => disk.flushes === 2, { timeout: hangMs });
     // The flush covered what was written when it began; the rest is another one.
     expect(durable).toEqual([first.to]);
     disk.done();
-    await vi.waitUntil(() => durable.length === 2);
+    await vi.waitUntil(() => durable.length === 2, { timeout: hangMs });
     expect(durable).toEqual([first.to, rest.at(-1)?.to]);
     await settle();
     expect(disk.flushes).toBe(2);
@@ -159,7 +160,7 @@ describe('a durable log', () => {
     const [first, second] = frames(10, 20) as [DurableFrame, DurableFrame];
     log.push(first);
     disk.fail();
-    await vi.waitUntil(() => failures.length > 0);
+    await vi.waitUntil(() => failures.length > 0, { timeout: hangMs });
     expect(failures).toEqual(['Cannot make log durable: EIO: i/o error, fdatasync']);
     log.push(second);
     await settle();
@@ -174,7 +175,7 @@ describe('a durable log', () => {
     const [small, large] = frames(20, 400) as [DurableFrame, DurableFrame];
     log.push(small);
     disk.done();
-    await vi.waitUntil(() => durable.length === 1);
+    await vi.waitUntil(() => durable.length === 1, { timeout: hangMs });
     log.push(large);
     expect(failures).toHaveLength(1);
     expect(failures[0]).toMatch(
@@ -229,7 +230,7 @@ describe('a durable log', () => {
     const [first, second] = frames(10, 20) as [DurableFrame, DurableFrame];
     log.push(first);
     disk.done();
-    await vi.waitUntil(() => durable.length === 1);
+    await vi.waitUntil(() => durable.length === 1, { timeout: hangMs });
     log.resumed();
     log.cut({ icount: icount(42) });
     log.cut({ icount: icount(42), judgement: 'ab'.repeat(26) });

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Epoch } from '../../src/base/units.ts';
@@ -12,6 +13,7 @@ import { encodeEvent } from '../../src/rrlog/events.ts';
 import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { LogTail } from '../../src/rrlog/log-tail.ts';
 import { encodeMarkerFrame } from '../../src/rrlog/marker.ts';
+import { compiled } from '../compiled/program.ts';
 import { idleLog } from './idle-log.ts';
 
 const layout = layoutFor('7.2');
@@ -131,9 +133,9 @@ describe('understudy log', () => {
   it('stops quietly when nobody reads on', () => {
     // Goal: `dump | head` ends without an error, with a log far larger than a pipe holds.
     const large = file('large', encodeHeader(), idleLog(layout, 20_000));
-    const module = JSON.stringify(new URL('../../src/cli/log.ts', import.meta.url).href);
+    const module = JSON.stringify(pathToFileURL(compiled('src/cli/log.ts')).href);
     const script = file(
-      'main.mts',
+      'main.mjs',
       Buffer.from(
         `const { logCommand } = await import(${module});\n` +
           `await logCommand().parseAsync(['node', 'log', 'dump', ${JSON.stringify(large)}]);\n`,
@@ -141,7 +143,7 @@ describe('understudy log', () => {
     );
     const { stdout, stderr } = spawnSync(
       'bash',
-      ['-c', '"$0" --import tsx "$1" | head -n 2; echo $PIPESTATUS', process.execPath, script],
+      ['-c', '"$0" "$1" | head -n 2; echo $PIPESTATUS', process.execPath, script],
       { encoding: 'utf8', cwd: process.cwd() },
     );
     expect(stderr).toBe('');

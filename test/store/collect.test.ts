@@ -155,7 +155,7 @@ it('behaves as a map, whatever runs at once', async () => {
     }),
     { numRuns: 200, interruptAfterTimeLimit: 15_000 },
   );
-}, 60_000);
+});
 
 it('keeps the last one for the next to be built on, also when it was removed, and not longer', async () => {
   const files = new VolatileFiles();

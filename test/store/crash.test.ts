@@ -140,7 +140,7 @@ it('survives being killed at every step', async () => {
       await judge(left, promised, `killed ${when} step ${step}: ${files.trace.at(-1)}`);
     }
   }
-}, 120_000);
+});
 
 it('survives a loss of power at every step, whatever of the rest reached the disk', async () => {
   const steps = await countSteps();
@@ -157,7 +157,7 @@ it('survives a loss of power at every step, whatever of the rest reached the dis
       await judge(left, promised, `power lost after step ${step}: ${files.trace.at(-1)}`);
     }
   }
-}, 120_000);
+});
 
 it('loses nothing to a full disk, and goes on when there is room again', async () => {
   const steps = await countSteps();
@@ -202,4 +202,4 @@ it('loses nothing to a full disk, and goes on when there is room again', async (
     }
   }
   expect(refused).toBeGreaterThan(steps);
-}, 120_000);
+});

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { StoreInUse } from '../../src/store/owner.ts';
 import { openStore } from '../../src/store/store.ts';
+import { compiled } from '../compiled/program.ts';
 import { chunkBytes, noise, ramOf, scratchDirectory, take } from './rig.ts';
 
 const flagOf = (directory: string) => {
@@ -168,11 +169,9 @@ it('loses nothing on a disk that is really full', async () => {
 it('survives SIGKILL at sampled moments of a real process', async () => {
   const directory = scratchDirectory();
   for (const afterMs of [0, 3, 11, 23, 37, 61]) {
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', path.join(import.meta.dirname, 'writer-main.ts'), directory],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = spawn(process.execPath, [compiled('test/store/writer-main.ts'), directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let said = '';
     await new Promise<void>((resolve) => {
       child.stdout.on('data', (text: Buffer) => {
@@ -195,4 +194,4 @@ it('survives SIGKILL at sampled moments of a real process', async () => {
     expect(fs.readdirSync(path.join(directory, 'packs'))).toEqual([]);
     await store.close();
   }
-}, 60_000);
+});

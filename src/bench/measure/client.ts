@@ -84,8 +84,8 @@ export class Client {
   }
 
   /** Waits until the guest's services answer. Throws `environment` when they do not in time. */
-  async untilUp(): Promise<void> {
-    const deadline = performance.now() + benchLimits.bootMs;
+  async untilUp(deadlineMs: number = benchLimits.bootMs): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
     for (;;) {
       try {
         await this.ask('/read', { timeoutMs: benchLimits.bootAnswerMs });

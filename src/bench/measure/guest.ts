@@ -14,6 +14,8 @@ export interface GuestOptions {
   readonly pairKeys?: Readonly<Record<string, unknown>>;
   /** Added to the kernel's command line. */
   readonly append?: string;
+  /** Deadline for a guest without nodes to answer. @default benchLimits.bootMs */
+  readonly upMs?: number;
 }
 
 export interface Guest {
@@ -74,7 +76,7 @@ async function startBareGuest(arrangement: BareArrangement, options: GuestOption
       await close();
     };
     try {
-      await client.untilUp();
+      await client.untilUp(options.upMs);
     } catch (thrown) {
       await qemu.kill();
       throw thrown;

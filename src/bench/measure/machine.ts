@@ -1,23 +1,22 @@
 /** What the figures were measured on. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { qemuVersion } from '../../hypervisor/qemu/version.ts';
 import type { Machine, Versions } from '../results.ts';
-import { benchLimits } from './limits.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-export async function describeMachine(): Promise<Machine> {
+/** `hasKvm`: a guest came up in it. */
+export function describeMachine(hasKvm: boolean): Machine {
   const cpus = os.cpus();
   return {
     cpu: cpus[0]?.model ?? 'unknown',
     cores: cpus.length,
     memoryBytes: os.totalmem(),
     kernel: `${os.type()} ${os.release()}`,
-    hasKvm: await kvmRuns(),
+    hasKvm,
     realTime: realTimeAllowed(),
   };
 }
@@ -34,31 +33,6 @@ export async function describeVersions(): Promise<Versions> {
     qemu: (await qemuVersion('qemu-system-x86_64')).text,
     guestKernel: String(guest.kernelVersion ?? 'unknown'),
   };
-}
-
-/** KVM that is there may still not run a machine: asked by starting one that ends by itself. */
-async function kvmRuns(): Promise<boolean> {
-  if (!fs.existsSync('/dev/kvm')) return false;
-  const args = [
-    '-accel',
-    'kvm',
-    '-cpu',
-    'host',
-    '-nodefaults',
-    '-display',
-    'none',
-    '-S',
-    '-m',
-    '16',
-  ];
-  const child = spawn('qemu-system-x86_64', args, { stdio: 'ignore' });
-  const ended = new Promise<false>((resolve) => {
-    child.once('error', () => resolve(false));
-    child.once('exit', () => resolve(false));
-  });
-  const runs = await Promise.race([ended, sleep(benchLimits.settleMs, true)]);
-  child.kill('SIGKILL');
-  return runs;
 }
 
 /** As chrt(1) of util-linux says: asking for it here would change this process. */

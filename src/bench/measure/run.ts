@@ -2,6 +2,8 @@
 import type { World } from '../../lab/world.ts';
 import { type Arrangement, type BenchResults, resultsFormat } from '../results.ts';
 import { measureEpochs } from './epochs.ts';
+import { kvmProblem } from './kvm.ts';
+import { benchLimits } from './limits.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { measureReplay } from './replay-speed.ts';
 import { Session } from './session.ts';
@@ -68,12 +70,15 @@ export interface RunOptions {
 export async function runBench({ mode, ...options }: RunOptions): Promise<BenchResults> {
   const plan = plans[mode];
   const startedAt = new Date().toISOString();
-  const [machine, versions] = await Promise.all([describeMachine(), describeVersions()]);
+  const versions = await describeVersions();
   const session = new Session({
     ...options,
     memoryBytes: guestMemoryBytes,
     expectedMs: plan.expectedMs,
   });
+  const problem = await kvmProblem(() => session.guest('kvm', { upMs: benchLimits.kvmBootMs }));
+  if (problem !== undefined) session.gap('kvm', problem);
+  const machine = describeMachine(problem === undefined);
   await measureAll(session, plan, machine.hasKvm);
   return {
     format: resultsFormat,
@@ -90,8 +95,7 @@ export async function runBench({ mode, ...options }: RunOptions): Promise<BenchR
 async function measureAll(session: Session, plan: Plan, hasKvm: boolean): Promise<void> {
   const sizes = await measureSizes(session, plan.jobMs);
   const arrangements: Arrangement[] = ['bare', 'icount', 'record', 'pair'];
-  if (!hasKvm) session.gap('kvm', 'this host has no KVM that runs a guest');
-  else arrangements.push('kvm');
+  if (hasKvm) arrangements.push('kvm');
   for (const arrangement of ['bare', 'pair'] as const) {
     await session.part(`latencies (${arrangement})`, () =>
       measureWaits(session, arrangement, plan.waitSeconds),

@@ -21,7 +21,10 @@ export async function measureSizes(session: Session, ms: number): Promise<JobSiz
   }
 }
 
-/** One round: each arrangement once, in an order that turns from round to round. */
+/**
+ * One round: each arrangement once, in an order that turns from round to round. One whose guest does not
+ * start is a gap.
+ */
 export async function measureSlowdown(
   session: Session,
   round: number,
@@ -29,21 +32,32 @@ export async function measureSlowdown(
   sizes: JobSizes,
 ): Promise<void> {
   for (const arrangement of turned(arrangements, round)) {
-    const guest = await session.guest(arrangement);
-    const figures = isPair(guest) ? new NodeFigures(guest) : undefined;
-    try {
-      await runJob(guest.client, 'diskread', { ...sizes, diskread: 1 }); // makes its file
-      await sleep(benchLimits.settleMs);
-      for (const job of jobs) {
-        session.status(`round ${round}: ${job} in arrangement ${arrangement}`);
-        await session.part(`${job} (${arrangement})`, () =>
-          oneJob(session, guest, figures, { job, round, sizes }),
-        );
-      }
-    } finally {
-      figures?.close();
-      await guest.close();
+    await session.part(`all jobs (${arrangement})`, async () => {
+      await allJobs(session, await session.guest(arrangement), round, sizes);
+    });
+  }
+}
+
+async function allJobs(
+  session: Session,
+  guest: Guest,
+  round: number,
+  sizes: JobSizes,
+): Promise<void> {
+  const { arrangement } = guest;
+  const figures = isPair(guest) ? new NodeFigures(guest) : undefined;
+  try {
+    await runJob(guest.client, 'diskread', { ...sizes, diskread: 1 }); // makes its file
+    await sleep(benchLimits.settleMs);
+    for (const job of jobs) {
+      session.status(`round ${round}: ${job} in arrangement ${arrangement}`);
+      await session.part(`${job} (${arrangement})`, () =>
+        oneJob(session, guest, figures, { job, round, sizes }),
+      );
     }
+  } finally {
+    figures?.close();
+    await guest.close();
   }
 }
 

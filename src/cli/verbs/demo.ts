@@ -4,6 +4,7 @@ import { runDemo } from '../../demo/run.ts';
 import { reportTable } from '../../demo/table.ts';
 import { openWorld } from '../../lab/open-world.ts';
 import { allKept } from '../../lab/promises.ts';
+import type { DemoReport } from '../../lab/report.ts';
 import { Stage } from '../../lab/stage.ts';
 import { Progress } from '../../text/progress.ts';
 import { wantsColour } from '../../text/style.ts';
@@ -63,8 +64,7 @@ async function show(options: DemoOptions): Promise<boolean> {
       return false;
     }
     progress.end();
-    process.stdout.write(`\n${reportTable(report, { coloured: wantsColour(process.stdout) })}`);
-    if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+    printReport(report, options.json === true);
     if (options.keep === true) {
       process.stderr.write(keepText(stage, world.http));
       await interrupted;
@@ -73,6 +73,13 @@ async function show(options: DemoOptions): Promise<boolean> {
   } finally {
     await cleanUp();
   }
+}
+
+/** With `json` standard output is that one object, and the table is for whoever watches. */
+export function printReport(report: DemoReport, json: boolean): void {
+  const people = json ? process.stderr : process.stdout;
+  people.write(`\n${reportTable(report, { coloured: wantsColour(people) })}`);
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
 function describeWorld(kind: 'netns' | 'passt'): string {

@@ -32,7 +32,7 @@ describe('a machine that was recorded and replayed', () => {
     runDir = makeRunDir();
     recorded = await record(runDir);
     replayed = await replay(runDir, recorded);
-  }, 60_000);
+  });
   afterAll(() => removeRunDir(runDir));
 
   it('has sections that can be told apart, from "timer" to "globalstate"', () => {

@@ -44,7 +44,7 @@ beforeAll(async () => {
   } finally {
     await stopQemu(qemu);
   }
-}, 60_000);
+});
 afterAll(() => removeRunDir(runDir));
 
 it('reads the registers that QEMU tells', () => {
@@ -114,7 +114,7 @@ it('writes a core file that readelf and gdb understand', async () => {
     );
     expect(said).toContain(`rip ${general.rip.toString(16)}`);
   }
-}, 60_000);
+});
 
 it('knows where the machine has its memory', () => {
   expect(physicalMemory(3 * GiB).at(-1)).toEqual({

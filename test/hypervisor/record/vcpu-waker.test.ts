@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../../src/base/limits.ts';
@@ -7,6 +8,10 @@ import { VcpuWaker } from '../../../src/hypervisor/record/vcpu-waker.ts';
 
 /** The thread that runs this test: whoever asks for its state finds it running. */
 const running = process.pid;
+
+/** Nanoseconds that a process has had of a processor. */
+const ranNs = (pid: number): number =>
+  Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]);
 
 describe('waking the vCPU', () => {
   const ends: (() => void)[] = [];
@@ -96,13 +101,18 @@ describe('waking the vCPU', () => {
     ends.push(...throttles.map((throttle) => () => throttle.suspend()));
     for (const throttle of throttles) throttle.share = 0.5;
     const wakers = ids.map((id) => waker(id, { isSlowedDown: () => true }));
-    for (let look = 0; look < 20; look += 1) {
+    // A busy machine may not serve the one that spins from one look to the next: then it did not run.
+    let unserved = 0;
+    for (let look = 0, before = 0; look < 20; look += 1) {
       for (const { waker: made } of wakers) made.tick();
+      const ran = ranNs(ids[1] ?? 0);
+      if (ran - before < 1e6) unserved += 1;
+      before = ran;
       await sleep(4 * limits.throttlePeriodMs);
     }
     const [asleep = 0, awake = 20] = wakers.map(({ woken }) => woken.times);
     expect(asleep).toBeGreaterThan(15);
-    expect(awake, 'now and then a busy machine serves it for too short a time').toBeLessThan(5);
+    expect(awake, 'now and then it is served for too short a time').toBeLessThan(5 + unserved);
   });
 
   it('wakes nobody while the machine is stopped, and makes up for it', async () => {

@@ -4,8 +4,8 @@
  * them.
  */
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { World, WorldChild } from '../../../src/lab/world.ts';
+import { compiled } from '../../compiled/program.ts';
 
 /** Frames of the guest from one uplink, with none from another one in between. */
 export interface SpeakerRun {
@@ -48,9 +48,8 @@ export class GuestCapture {
     mac: string,
     uplinks: readonly string[],
   ): Promise<GuestCapture> {
-    const program = fileURLToPath(new URL('./guest-capture-main.ts', import.meta.url));
-    const loader = ['--import', import.meta.resolve('tsx')];
-    const child = world.spawn(process.execPath, [...loader, program, mac, ...uplinks]);
+    const program = compiled('test/qemu/hosts/guest-capture-main.ts');
+    const child = world.spawn(process.execPath, [program, mac, ...uplinks]);
     const capture = new GuestCapture(child);
     await capture.runs();
     return capture;

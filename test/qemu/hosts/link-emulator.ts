@@ -3,8 +3,8 @@
  * carries the frames (link-emulator-main.ts). What is resolved is in force.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { endChild } from '../../../src/lab/child.ts';
+import { compiled } from '../../compiled/program.ts';
 import { type Impairment, unimpaired } from './network-path.ts';
 
 export interface EmulatorHost {
@@ -49,9 +49,8 @@ export class LinkEmulator {
   }
 
   static async open(hosts: readonly EmulatorHost[], seed: number): Promise<LinkEmulator> {
-    const program = fileURLToPath(new URL('./link-emulator-main.ts', import.meta.url));
-    const child = fork(program, {
-      execArgv: ['--import', import.meta.resolve('tsx')],
+    const child = fork(compiled('test/qemu/hosts/link-emulator-main.ts'), {
+      execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const names = hosts.map(({ name }) => name);

@@ -8,13 +8,12 @@ import { judgeCounter } from '../../../src/lab/judge-counter.ts';
 import { judgeLedger } from '../../../src/lab/judge-ledger.ts';
 import type { LoadProcess } from '../../../src/lab/load-process.ts';
 import type { LoadStats } from '../../../src/lab/load-record.ts';
-import { bootMs, waitFor } from '../harness.ts';
+import { bootMs, waitFor, waitForCount } from '../harness/wait.ts';
 import type { HostName } from './hosts-world.ts';
 import type { PairOnHosts } from './pair-on-hosts.ts';
 
 /** Answers to clients that show that the guest is heard. */
 const SOME_ANSWERS = 50;
-const answersMs = 120_000;
 
 export class Ordeal {
   readonly #pair: PairOnHosts;
@@ -45,8 +44,7 @@ export class Ordeal {
 
   /** Waits until some more requests were answered. */
   async answers(count: number = SOME_ANSWERS): Promise<void> {
-    const wanted = this.answered + count;
-    await waitFor('answers of the guest', () => this.answered >= wanted || undefined, answersMs);
+    await waitForCount('answers of the guest', () => this.answered, this.answered + count);
   }
 
   /** Hosts that spoke since the load began, in order; the first one spoke before it, too. */

@@ -7,7 +7,8 @@ import { loadVmConfig } from '../../../src/hypervisor/config.ts';
 import type { NodeProcess } from '../../../src/lab/node-process.ts';
 import { Stage } from '../../../src/lab/stage.ts';
 import { createSecretFile } from '../../../src/node/pair-file/secret-file.ts';
-import { bootMs, PairUnderTest, waitFor } from '../harness.ts';
+import { PairUnderTest } from '../harness/pair.ts';
+import { bootMs, waitFor } from '../harness/wait.ts';
 import { GuestCapture } from './guest-capture.ts';
 import {
   type HostName,

@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { endChild } from '../../../src/lab/child.ts';
 import type { World, WorldChild } from '../../../src/lab/world.ts';
+import { compiled } from '../../compiled/program.ts';
 
 export interface WitnessProcessOptions {
   readonly host: string;
@@ -26,9 +26,8 @@ export class WitnessProcess {
     world: World,
     { host, port, stateDir, secretFile }: WitnessProcessOptions,
   ): Promise<WitnessProcess> {
-    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
     const child = world.spawn(process.execPath, [
-      ...['--import', import.meta.resolve('tsx'), main, 'witness'],
+      ...[compiled('src/cli/main.ts'), 'witness'],
       ...['--listen', `${host}:${port}`, '--state', stateDir, '--secret', secretFile],
     ]);
     let said = '';
