@@ -12,7 +12,7 @@ import { type LogPosition, logPosition, type Millis, type Term } from '../base/u
 import type { Control, LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
 import type { ClaimOutcome } from './claim.ts';
-import { type AnsweredCut, type CutOrigin, type Cuts, resultOf } from './cuts.ts';
+import { CutDesk } from './cut-desk.ts';
 import type { Answer, Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { MachineWork } from './machine-work.ts';
@@ -36,7 +36,7 @@ export type PrimaryEnd = Extract<PrimaryEffect, { type: 'end' }>['outcome'];
 export class PrimaryNode {
   readonly #options: PrimaryNodeOptions;
   readonly #core: PrimaryCore;
-  readonly #cuts: Cuts;
+  readonly #cuts: CutDesk;
   readonly #work: MachineWork;
   #backup: ServedBackup | undefined;
   #recordedTo = logPosition(0);
@@ -44,12 +44,16 @@ export class PrimaryNode {
   #share = 0;
   /** A guest that did not go on is told to once more then. */
   #goAgain: { readonly at: number; readonly tries: number } | undefined;
-  #whyNotKept = '';
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
     this.#core = options.rules.primary(options);
-    this.#cuts = options.rules.cuts(options.snapshotEveryMs);
+    this.#cuts = new CutDesk({
+      cuts: options.rules.cuts(options.snapshotEveryMs),
+      term: () => this.term,
+      state: () => this.state,
+      emit: options.emit,
+    });
     this.#work = new MachineWork(options.emit);
   }
 
@@ -132,7 +136,7 @@ export class PrimaryNode {
         return;
       case 'cutEnded':
         this.#work.done('cut');
-        this.#answer(this.#cuts.ended(event.cutId, event.problem));
+        this.#cuts.ended(event.cutId, event.problem);
         return;
       case 'asked':
         this.#asked(event.ask, event.for, now);
@@ -146,7 +150,7 @@ export class PrimaryNode {
     this.#step({ type: 'timer' }, now);
     const reason = this.#backup?.timer(now);
     if (reason !== undefined) this.#step({ type: 'backupTooSlow', reason }, now);
-    this.#cuts.timer(now, this.state === 'protected');
+    this.#cuts.timer(now);
     if (this.#goAgain !== undefined && now >= this.#goAgain.at) {
       this.#goAgain = { ...this.#goAgain, at: Number.POSITIVE_INFINITY };
       this.#work.want({ type: 'go' });
@@ -211,20 +215,15 @@ export class PrimaryNode {
       case 'seedFailed':
         this.#step({ type: 'backupLost', reason: control.reason }, now);
         return;
-      case 'cutResult': {
-        const { equal, differences } = control;
-        this.#options.emit({ type: 'noted', what: { type: 'cutCompared', equal, differences } });
-        this.#answer(this.#cuts.result(control));
+      case 'cutResult':
+        this.#cuts.found(control);
         return;
-      }
       case 'kept':
-        this.#answer(this.#cuts.kept(control));
+        this.#cuts.kept(control);
         return;
-      case 'snapshotRequest': {
-        const { requestId, label } = control;
-        this.#wantCut({ by: 'backup', link: backup.peer.link, requestId }, keeping(label));
+      case 'snapshotRequest':
+        this.#cuts.requested(backup.peer.link, control.requestId, control.label);
         return;
-      }
       default:
         return;
     }
@@ -278,10 +277,10 @@ export class PrimaryNode {
   #asked(ask: number, wish: Wish, now: Millis): void {
     switch (wish.wish) {
       case 'compare':
-        this.#wantCut({ by: 'operator', ask }, undefined);
+        this.#cuts.asked(ask, undefined);
         return;
       case 'snapshot':
-        this.#wantCut({ by: 'operator', ask }, keeping(wish.label));
+        this.#cuts.asked(ask, wish);
         return;
       case 'drill': {
         const { state } = this;
@@ -297,38 +296,9 @@ export class PrimaryNode {
     }
   }
 
-  #wantCut(origin: CutOrigin, keep: { readonly label?: string } | undefined): void {
-    if (this.state === 'protected') {
-      this.#cuts.want({ origin, keep });
-      return;
-    }
-    const problem = `There is nothing to compare: state is ${this.state}`;
-    this.#answer([{ origin, answer: { type: 'refused', code: 'cut', problem } }]);
-  }
-
   #cutNext(): void {
-    if (this.state !== 'protected' || !this.#work.isIdle) return;
-    const order = this.#cuts.next(this.term);
+    const order = this.#work.isIdle ? this.#cuts.next() : undefined;
     if (order !== undefined) this.#work.want({ type: 'cut', ...order });
-  }
-
-  #answer(answered: readonly AnsweredCut[]): void {
-    const { emit } = this.#options;
-    for (const { origin, answer } of answered) {
-      if (origin.by === 'operator') emit({ type: 'answer', ask: origin.ask, answer });
-      else if (origin.by === 'backup') {
-        const control = resultOf(origin.requestId, answer);
-        const message = { kind: 'control', term: this.term, control } as const;
-        emit({ type: 'send', link: origin.link, message });
-      } else {
-        const reason = answer.type === 'refused' ? answer.problem : '';
-        // It is due again soon: the same reason is said once.
-        if (reason !== '' && reason !== this.#whyNotKept) {
-          emit({ type: 'noted', what: { type: 'notKept', reason } });
-        }
-        this.#whyNotKept = reason;
-      }
-    }
   }
 
   #slowDown(): void {
@@ -412,10 +382,7 @@ export class PrimaryNode {
     const link = this.#backup?.peer.link;
     this.#backup = undefined;
     this.#work.withdraw(({ type }) => type === 'cut' || type === 'seed');
-    this.#answer(this.#cuts.lost(why));
+    this.#cuts.lost(why);
     if (link !== undefined) this.#options.emit({ type: 'closeLink', link, reason });
   }
 }
-
-const keeping = (label: string | undefined): { readonly label?: string } =>
-  label === undefined ? {} : { label };
