@@ -5,11 +5,8 @@
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { type Icount, type LogPosition, type Term, icount as toIcount } from '../../base/units.ts';
+import { type Icount, type Term, icount as toIcount } from '../../base/units.ts';
 import type { RecorderOptions } from '../../hypervisor/record/recorder.ts';
-import { encodeBehindMarker } from '../../hypervisor/replay/pad-frames.ts';
-import { PauseFilter } from '../../hypervisor/replay/pause-filter.ts';
-import { receivedLogTail } from '../../hypervisor/replay/received-log.ts';
 import type {
   BlobFrame,
   Control,
@@ -21,19 +18,13 @@ import type {
   SeedOffer,
 } from '../../ports/link.ts';
 import type { Copy, CopyReport } from '../../ports/machine.ts';
-import { DurableLog } from '../../restore/durable-log.ts';
 import type { SpoolOptions } from '../../restore/spool.ts';
-import { RequestTracker } from '../../rrlog/inflight.ts';
-import type { LogTail } from '../../rrlog/log-tail.ts';
-import { SegmentUnpacker } from '../../rrlog/packer.ts';
-import type { Keeping, KeepResult, SnapshotKeeper } from '../keeping/keeper.ts';
 import type { Logger } from '../logger.ts';
 import type { Reporter } from '../report.ts';
-import { seedStreams } from '../seeding/bulk.ts';
-import { EarlyLog } from '../seeding/early-log.ts';
 import type { SeedRemains } from '../seeding/remains.ts';
 import { SeedReceiver } from '../seeding/seed-receiver.ts';
-import { BlobCollector } from './blob-collector.ts';
+import { CopiedCuts, type CopiedCutsOptions } from './copied-cuts.ts';
+import { CopiedLog } from './copied-log.ts';
 import { LagMeter } from './lag-meter.ts';
 import { Replica, type ReplicaOptions, type TakenOver } from './replica.ts';
 
@@ -47,8 +38,7 @@ export interface CopiedMachineOptions extends Omit<ReplicaOptions, 'onFailure' |
   readonly spool: SpoolOptions;
   /** Where log is kept that is acknowledged; `undefined`: in memory is enough (`ack: received`). */
   readonly durableLog?: SpoolOptions | undefined;
-  /** Who keeps this copy's cuts, if somebody does: `seedId` names the recording it is of. */
-  readonly keepSnapshots?: ((seedId: string, term: Term) => SnapshotKeeper) | undefined;
+  readonly keepSnapshots?: CopiedCutsOptions['keepSnapshots'];
   /** What the recorder of a takeover calls. */
   readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
   /** Slow preparations for speaking, done while it catches up. */
@@ -63,31 +53,18 @@ export interface TakenOverCopy extends TakenOver {
   readonly backlogBytes: number;
 }
 
-interface Seed {
-  readonly offer: SeedOffer;
-  readonly early: EarlyLog;
-  readonly requests: RequestTracker;
-  readonly tail: LogTail;
-  readonly unpacker: SegmentUnpacker;
-}
-
 export class CopiedMachine implements Copy {
   readonly #options: CopiedMachineOptions;
   readonly #lag: LagMeter;
   readonly #timer: NodeJS.Timeout;
-  readonly #pauses: PauseFilter;
-  readonly #behindMarker: Buffer;
   #receiver: SeedReceiver | undefined;
-  #seed: Seed | undefined;
-  #durable: DurableLog | undefined;
-  #snapshots: SnapshotKeeper | undefined;
+  #offer: SeedOffer | undefined;
+  #log: CopiedLog | undefined;
+  readonly #cuts: CopiedCuts;
   #replica: Replica | undefined;
   #taken: TakenOverCopy | undefined;
   #bringingUp: Promise<void> = Promise.resolve();
   #spoolToldAt = 0;
-  #cutState: BlobCollector | undefined;
-  /** Nothing came behind the last marker. */
-  #endsWithMarker = false;
   #isReady = false;
   #isGranted = false;
   #isPoweringOff = false;
@@ -96,8 +73,7 @@ export class CopiedMachine implements Copy {
 
   constructor(options: CopiedMachineOptions) {
     this.#options = options;
-    this.#pauses = new PauseFilter(options.layout);
-    this.#behindMarker = encodeBehindMarker(options.layout);
+    this.#cuts = new CopiedCuts({ ...options, report: (report) => this.#report(report) });
     this.#lag = new LagMeter({
       idle: () => this.#replica === undefined || this.#replica.comparing,
       readBytes: () => this.#replica?.readBytes ?? 0,
@@ -125,17 +101,17 @@ export class CopiedMachine implements Copy {
     return undefined;
   }
 
-  compare({ judgement, ...facts }: Cut): void {
-    const isJudged = this.#pauses.takeRearmed() && judgement !== undefined;
-    const cut = { ...facts, ...(isJudged ? { judgement } : {}) };
-    this.#durable?.cut(cut);
-    this.#feed(this.#pauses.flush());
-    void this.#compare(cut);
+  compare(cut: Cut): void {
+    const replica = this.#replica;
+    const found = this.#log?.cut(cut);
+    if (replica !== undefined && found !== undefined) void this.#cuts.compare(replica, found);
   }
 
   granted(): void {
     this.#isGranted = true;
-    this.#followForSnapshots();
+    if (this.#replica !== undefined && this.#offer !== undefined) {
+      this.#cuts.follow(this.#replica, this.#offer);
+    }
   }
 
   takeOver(): void {
@@ -155,7 +131,7 @@ export class CopiedMachine implements Copy {
   }
 
   #tick(): void {
-    this.#pumpEarly();
+    this.#pump();
     this.#tellSpool();
     if (this.#drained === undefined || this.#isFull()) return;
     this.#drained();
@@ -179,14 +155,12 @@ export class CopiedMachine implements Copy {
     if (control.type === 'seedBegin') this.#prepare(control);
     if (control.type === 'seedOffer') this.#begin(control);
     if (control.type !== 'resumed') return;
-    this.#durable?.resumed();
-    this.#snapshots?.resumed();
-    this.#feed(this.#pauses.resumedHere());
+    this.#cuts.resumed();
+    this.#log?.resumed();
   }
 
   #takeBlob(blob: BlobFrame): void {
-    if (this.#cutState !== undefined) this.#cutState.take(blob);
-    else this.#receiver?.take(blob);
+    if (!this.#cuts.take(blob)) this.#receiver?.take(blob);
   }
 
   /** RAM and disks are going to come; tells what is here of them. */
@@ -202,52 +176,28 @@ export class CopiedMachine implements Copy {
   }
 
   #begin(offer: SeedOffer): void {
-    const { layout, spool } = this.#options;
+    const { layout, spool, durableLog, link, term } = this.#options;
     const receiver = this.#receiver;
     if (receiver === undefined) throw new Error('a cut arrived before its seed began');
     receiver.takeOffer(offer);
-    this.#durable = this.#beginDurableLog(offer);
-    if (this.#isOver) return;
-    const requests = new RequestTracker(offer.blockRequestId ?? 0);
-    const start = { position: offer.logPosition, icount: offer.icount };
-    this.#seed = {
-      offer,
-      early: new EarlyLog(spool),
-      requests,
-      unpacker: new SegmentUnpacker(layout),
-      tail: receivedLogTail(layout, start, requests),
-    };
+    this.#offer = offer;
+    const log = new CopiedLog({
+      ...{ layout, offer, spool, durableLog, term, primary: link.peer },
+      onDurable: (to) => this.#report({ type: 'durable', to, executed: this.#executed }),
+      onLost: (error) => this.#abandon(error),
+    });
+    this.#log = log;
     this.#lag.start(offer.icount);
-    const { early } = this.#seed;
     void receiver.complete.then((deviceState) => {
       const settled = receiver.settle();
       settled.catch(() => undefined); // awaited when the copy is up
-      this.#bringingUp = this.#bringUp(deviceState, early, settled).catch((thrown: unknown) => {
+      this.#bringingUp = this.#bringUp(deviceState, log, settled).catch((thrown: unknown) => {
         this.#fail(asError(thrown).message);
       });
     });
   }
 
-  #beginDurableLog(offer: SeedOffer): DurableLog | undefined {
-    const { durableLog, layout, link, term } = this.#options;
-    if (durableLog === undefined) return undefined;
-    const { pair, vmFingerprint } = link.peer;
-    const { seedId, logPosition: position, icount, blockRequestId = 0 } = offer;
-    const base = { pair, vmFingerprint, term, seedId, position, icount, blockRequestId };
-    const events = {
-      onDurable: (to: LogPosition) =>
-        this.#report({ type: 'durable', to, executed: this.#executed }),
-      onFailure: (error: Error) => this.#abandon(error),
-    };
-    try {
-      return new DurableLog(durableLog, { ...base, layout: layout.qemu }, events);
-    } catch (thrown) {
-      this.#abandon(asError(thrown));
-      return undefined;
-    }
-  }
-
-  async #bringUp(deviceState: Buffer, early: EarlyLog, settled: Promise<void>): Promise<void> {
+  async #bringUp(deviceState: Buffer, log: CopiedLog, settled: Promise<void>): Promise<void> {
     const replica = await Replica.start({
       ...this.#options,
       onFailure: (reason) => {
@@ -257,7 +207,7 @@ export class CopiedMachine implements Copy {
         this.#lag.echoed(epoch);
         if (!this.#lag.isCaughtUp) return;
         this.#report({ type: 'executed', executed: this.#executed, isAll: true });
-        if (this.#endsWithMarker) this.#replica?.rest();
+        if (log.endsWithMarker) this.#replica?.rest();
       },
     });
     if (this.#isOver) {
@@ -266,14 +216,14 @@ export class CopiedMachine implements Copy {
     }
     this.#replica = replica;
     // Before the load: a replayer that finds no log behind its start gate waits, with its lock held.
-    early.attach(replica);
+    log.attach(replica);
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();
     await this.#untilCaughtUp(replica);
     await settled;
     this.#options.remains.succeeded();
     this.#isReady = true;
-    this.#report({ type: 'copyReady', seedId: this.#seed?.offer.seedId ?? '' });
+    this.#report({ type: 'copyReady', seedId: this.#offer?.seedId ?? '' });
   }
 
   async #untilCaughtUp(replica: Replica): Promise<void> {
@@ -289,9 +239,9 @@ export class CopiedMachine implements Copy {
     }
   }
 
-  #pumpEarly(): void {
+  #pump(): void {
     try {
-      this.#seed?.early.pump();
+      this.#log?.pump();
     } catch (thrown) {
       this.#fail(asError(thrown).message);
     }
@@ -299,13 +249,11 @@ export class CopiedMachine implements Copy {
 
   /** How much waits while nothing is executed. */
   #tellSpool(): void {
-    const early = this.#seed?.early;
     const now = performance.now();
-    if (this.#isReady || early === undefined) return;
+    if (this.#isReady || this.#log === undefined) return;
     if (now - this.#spoolToldAt < limits.reportMs) return;
     this.#spoolToldAt = now;
-    const { usedBytes, budgetBytes } = early;
-    this.#report({ type: 'spooled', usedBytes, budgetBytes });
+    this.#report({ type: 'spooled', ...this.#log.waiting });
   }
 
   /** What arrives cannot be kept, by budget or by the disk: a seed later is better. */
@@ -315,37 +263,21 @@ export class CopiedMachine implements Copy {
   }
 
   #takeLog(frame: LogFrame): void | Promise<void> {
-    const seed = this.#seed;
-    if (seed === undefined) throw new Error('log arrived before a seed was offered');
-    const bytes = seed.unpacker.unpack(frame.payload);
-    const segment = seed.tail.pushSegment({ ...frame, bytes });
+    if (this.#log === undefined) throw new Error('log arrived before a seed was offered');
+    const segment = this.#log.take(frame);
+    if (segment === undefined) return undefined;
     this.#lag.received(segment.icount, segment.markers);
     if (segment.shutdowns.some(({ cause }) => cause === 'guest-shutdown')) {
       this.#isPoweringOff = true;
       this.#report({ type: 'shutdownLogged' });
     }
-    this.#endsWithMarker = segment.markers.at(-1)?.end === segment.to;
-    const events = this.#endsWithMarker
-      ? Buffer.concat([segment.bytes, this.#behindMarker])
-      : segment.bytes;
-    this.#durable?.push(frame);
-    if (this.#isOver) return undefined;
-    this.#feed(this.#pauses.push(events));
     this.#report({ type: 'received', to: segment.to, executed: this.#executed });
-    this.#snapshots?.received(segment);
+    this.#cuts.received(segment);
     if (!this.#isFull()) return undefined;
     // The link's credit is held back until the copy has caught up.
     return new Promise((resolve) => {
       this.#drained = resolve;
     });
-  }
-
-  #feed(bytes: Buffer): void {
-    try {
-      this.#seed?.early.push(bytes);
-    } catch (thrown) {
-      this.#abandon(asError(thrown));
-    }
   }
 
   async #stalled(reason: string): Promise<void> {
@@ -356,64 +288,6 @@ export class CopiedMachine implements Copy {
 
   #isFull(): boolean {
     return (this.#replica?.pendingBytes ?? 0) > limits.backlogBytesMax;
-  }
-
-  /** From its grant on the copy is worth keeping. */
-  #followForSnapshots(): void {
-    const { keepSnapshots, term, ramFile, diskImages } = this.#options;
-    const { offer } = this.#seed ?? {};
-    if (keepSnapshots === undefined || this.#replica === undefined || offer === undefined) return;
-    const { storage } = this.#replica;
-    const diskBytes = Object.fromEntries(offer.disks.map(({ id, bytes }) => [id, bytes]));
-    const images = Object.entries(diskImages).filter(([id]) => diskBytes[id] !== undefined);
-    this.#snapshots = keepSnapshots(offer.seedId, term);
-    this.#snapshots.follow({
-      ...{ storage, ramFile, diskBytes, ramBytes: offer.ramBytes },
-      diskImages: Object.fromEntries(images),
-    });
-  }
-
-  /** Answers a cut that was to be kept; asked for without a keeper, it cannot be. */
-  #keeping(cut: Cut): Keeping | undefined {
-    const { cutId } = cut;
-    const tell = (result: KeepResult) => this.#report({ type: 'kept', cutId, ...result });
-    if (this.#snapshots !== undefined) return this.#snapshots.cut(cut, tell);
-    if (cut.keep !== undefined) {
-      tell({ problem: 'No snapshot: the pair file of the backup has no `snapshots`' });
-    }
-    return undefined;
-  }
-
-  /** `cut` has a judgement of the clock when it is to be taken. */
-  async #compare(cut: Cut): Promise<void> {
-    const replica = this.#replica;
-    const { reporter, log } = this.#options;
-    if (replica === undefined) return;
-    const collector = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
-    this.#cutState = collector;
-    const keeping = this.#keeping(cut);
-    let deviceState: Buffer | undefined;
-    try {
-      const { differences, clockTaken } = await replica.compare({
-        icount: cut.icount,
-        ram: cut.digest.ram,
-        primaryState: collector.complete,
-        judgement: cut.judgement,
-        whileStill: keeping?.whileStill,
-      });
-      if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
-      const equal = differences.length === 0;
-      if (equal) deviceState = await collector.complete;
-      else log.error({ differences }, 'the copy differs from the primary');
-      this.#cutState = undefined;
-      reporter.report({ type: 'cutCompared', equal, differences, clockTaken });
-      this.#report({ type: 'compared', cutId: cut.cutId, differences });
-    } catch (thrown) {
-      this.#fail(asError(thrown).message);
-    } finally {
-      this.#cutState = undefined;
-      keeping?.settle(deviceState);
-    }
   }
 
   #takeSample(): void {
@@ -428,15 +302,14 @@ export class CopiedMachine implements Copy {
 
   async #takeOver(): Promise<void> {
     const replica = this.#replica;
-    const seed = this.#seed;
+    const log = this.#log;
     try {
-      if (replica === undefined || seed === undefined) throw new Error('there is no copy yet');
-      this.#feed(this.#pauses.flush());
+      if (replica === undefined || log === undefined) throw new Error('there is no copy yet');
       const backlogBytes = replica.pendingBytes;
-      seed.early.flush();
+      log.flush();
       const taken = await replica.takeOver(
-        seed.tail.icount,
-        () => seed.requests.uncompleted(),
+        log.icount,
+        () => log.uncompleted(),
         this.#options.recorderHandlers,
       );
       this.#replica = undefined; // it is the machine now
@@ -462,15 +335,14 @@ export class CopiedMachine implements Copy {
 
   async #end(): Promise<void> {
     const { dir, ramFile, remains, log } = this.#options;
-    this.#durable?.close().catch(() => undefined);
     await this.#replica?.destroy();
     // Of a takeover the snapshot is of a machine that lives on.
-    await this.#snapshots?.close();
+    await this.#cuts.close();
     // A copy that was just being started would still have its files mapped.
     await this.#bringingUp;
     const { begin, isComplete } = this.#receiver ?? {};
     this.#receiver?.close();
-    await this.#seed?.early.close();
+    await this.#log?.close();
     if (this.#taken !== undefined) return;
     try {
       await fs.promises.rm(dir, { recursive: true, force: true });

@@ -1,0 +1,108 @@
+/**
+ * The cuts of a copy: it is compared with its primary there, and kept where that was asked for.
+ */
+import { asError } from '../../base/errors.ts';
+import type { Term } from '../../base/units.ts';
+import type { BlobFrame, Cut, SeedOffer } from '../../ports/link.ts';
+import type { CopyReport } from '../../ports/machine.ts';
+import type { Segment } from '../../rrlog/log-tail.ts';
+import type { Keeping, KeepResult, SnapshotKeeper } from '../keeping/keeper.ts';
+import type { Logger } from '../logger.ts';
+import type { Reporter } from '../report.ts';
+import { seedStreams } from '../seeding/bulk.ts';
+import { BlobCollector } from './blob-collector.ts';
+import type { Replica } from './replica.ts';
+
+export interface CopiedCutsOptions {
+  readonly ramFile: string;
+  readonly diskImages: Readonly<Record<string, string>>;
+  readonly term: Term;
+  /** Who keeps this copy's cuts, if somebody does: `seedId` names the recording it is of. */
+  readonly keepSnapshots?: ((seedId: string, term: Term) => SnapshotKeeper) | undefined;
+  readonly report: (report: CopyReport) => void;
+  readonly reporter: Reporter;
+  readonly log: Logger;
+}
+
+export class CopiedCuts {
+  readonly #options: CopiedCutsOptions;
+  #keeper: SnapshotKeeper | undefined;
+  /** The primary's device state, which comes behind the cut. */
+  #state: BlobCollector | undefined;
+
+  constructor(options: CopiedCutsOptions) {
+    this.#options = options;
+  }
+
+  /** From its grant on the copy is worth keeping. */
+  follow({ storage }: Replica, offer: SeedOffer): void {
+    const { keepSnapshots, term, ramFile, diskImages } = this.#options;
+    if (keepSnapshots === undefined) return;
+    const diskBytes = Object.fromEntries(offer.disks.map(({ id, bytes }) => [id, bytes]));
+    const images = Object.entries(diskImages).filter(([id]) => diskBytes[id] !== undefined);
+    this.#keeper = keepSnapshots(offer.seedId, term);
+    this.#keeper.follow({
+      ...{ storage, ramFile, diskBytes, ramBytes: offer.ramBytes },
+      diskImages: Object.fromEntries(images),
+    });
+  }
+
+  received(segment: Segment): void {
+    this.#keeper?.received(segment);
+  }
+
+  resumed(): void {
+    this.#keeper?.resumed();
+  }
+
+  /** Takes a piece that belongs to a cut. False: it is of something else. */
+  take(blob: BlobFrame): boolean {
+    this.#state?.take(blob);
+    return this.#state !== undefined;
+  }
+
+  /** Waits for what is being stored, and lets go of everything. */
+  async close(): Promise<void> {
+    await this.#keeper?.close();
+  }
+
+  /** `cut` has a judgement of the clock when it is to be taken. */
+  async compare(replica: Replica, cut: Cut): Promise<void> {
+    const { reporter, log, report } = this.#options;
+    const { cutId, icount, digest, judgement } = cut;
+    const state = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
+    this.#state = state;
+    const keeping = this.#keeping(cut);
+    let deviceState: Buffer | undefined;
+    try {
+      const { differences, clockTaken } = await replica.compare({
+        ...{ icount, ram: digest.ram, primaryState: state.complete, judgement },
+        whileStill: keeping?.whileStill,
+      });
+      if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
+      const equal = differences.length === 0;
+      if (equal) deviceState = await state.complete;
+      else log.error({ differences }, 'the copy differs from the primary');
+      // The next cut may come as soon as this one is answered.
+      this.#state = undefined;
+      reporter.report({ type: 'cutCompared', equal, differences, clockTaken });
+      report({ type: 'compared', cutId, differences });
+    } catch (thrown) {
+      this.#state = undefined;
+      report({ type: 'copyFailed', reason: asError(thrown).message });
+    } finally {
+      keeping?.settle(deviceState);
+    }
+  }
+
+  /** Answers a cut that was to be kept; asked for without a keeper, it cannot be. */
+  #keeping(cut: Cut): Keeping | undefined {
+    const { cutId } = cut;
+    const tell = (result: KeepResult) => this.#options.report({ type: 'kept', cutId, ...result });
+    if (this.#keeper !== undefined) return this.#keeper.cut(cut, tell);
+    if (cut.keep !== undefined) {
+      tell({ problem: 'No snapshot: the pair file of the backup has no `snapshots`' });
+    }
+    return undefined;
+  }
+}
