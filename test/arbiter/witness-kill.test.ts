@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { term } from '../../src/base/units.ts';
-import { Terms } from '../../src/node/claims.ts';
+import { Terms } from '../doubles/terms.ts';
 import { ChildServer, firstLine } from './child-server.ts';
 import { race, racingPair, state } from './contract.ts';
 import { freePort } from './lossy-proxy.ts';
