@@ -47,7 +47,6 @@ const ackOf = (position: number): AckFrame => ({
   term: term(1),
   received: logPosition(position),
   appliedIcount: icount(position),
-  applied: logPosition(position),
 });
 
 /** The other process: takes everything and acknowledges each log frame. */

@@ -46,12 +46,19 @@ interface Making {
   found: Pick<CutResult, 'equal' | 'differences'> | undefined;
 }
 
+interface Storing {
+  readonly cutId: string;
+  readonly origin: CutOrigin;
+  /** What the copy said of it before it was confirmed. */
+  early?: Answer;
+}
+
 export class Cuts {
   readonly #everyMs: number | undefined;
   readonly #waiting: WantedCut[] = [];
   #making: Making | undefined;
   /** A cut that the copy stores, which may take longer than its compare. */
-  #storing: { readonly cutId: string; readonly origin: CutOrigin } | undefined;
+  #storing: Storing | undefined;
   #dueAt: number | undefined;
   #number = 0;
 
@@ -93,10 +100,14 @@ export class Cuts {
     const making = this.#making;
     if (making?.cutId !== cutId) return [];
     making.isConfirmed = true;
-    if (problem === undefined) return this.#finishIfDone(making);
-    this.#making = undefined;
-    if (this.#storing?.cutId === cutId) this.#storing = undefined;
-    return [{ origin: making.wanted.origin, answer: refusal('cut', problem) }];
+    const storing = this.#storing?.cutId === cutId ? this.#storing : undefined;
+    if (problem !== undefined) {
+      this.#making = undefined;
+      if (storing !== undefined) this.#storing = undefined;
+      return [{ origin: making.wanted.origin, answer: refusal('cut', problem) }];
+    }
+    const compared = this.#finishIfDone(making);
+    return storing?.early === undefined ? compared : this.#stored(storing, storing.early);
   }
 
   /** What the copy found. */
@@ -111,12 +122,14 @@ export class Cuts {
   kept({ cutId, snapshot, problem }: Kept): AnsweredCut[] {
     const storing = this.#storing;
     if (storing?.cutId !== cutId) return [];
-    this.#storing = undefined;
     const answer: Answer =
       snapshot === undefined
         ? refusal('store', problem ?? 'The backup kept no snapshot')
         : { type: 'kept', snapshot };
-    return [{ origin: storing.origin, answer }];
+    const isConfirmed = this.#making?.cutId !== cutId || this.#making.isConfirmed;
+    if (isConfirmed) return this.#stored(storing, answer);
+    storing.early = answer;
+    return [];
   }
 
   /** There is no copy any more: nothing that was asked will come to anything. */
@@ -133,6 +146,11 @@ export class Cuts {
     this.#making = undefined;
     this.#storing = undefined;
     return origins.map((origin) => ({ origin, answer }));
+  }
+
+  #stored({ origin }: Storing, answer: Answer): AnsweredCut[] {
+    this.#storing = undefined;
+    return [{ origin, answer }];
   }
 
   #finishIfDone(making: Making): AnsweredCut[] {

@@ -17,7 +17,7 @@
  *  4. Changing from open to holding takes nothing back; changing from holding to open releases all.
  *  5. While shut, nothing is released, whatever is acknowledged.
  *  6. At most `markersInFlightMax` markers are unseen at once; outputs that arrive meanwhile are
- *     covered by the next one.
+ *     covered by the next one. A marker is on its way until it comes back, whoever it was sent for.
  *  7. The end of the log covers every output, whenever it arrives, and needs no marker before it.
  *  8. After `distrust`, acknowledgements release nothing until one of them reaches a marker that was
  *     sent after it, or the end of the log. So what an acknowledgement says is never older than that.
@@ -136,7 +136,10 @@ export class OutputGate {
   /** The backup that gave the acknowledgements is gone: a new one starts from nothing. */
   forgetAcknowledgements(): void {
     this.#acknowledged = 0;
-    this.#markers = [];
+    // What is on its way still takes room in QEMU (6), and covers nothing any more.
+    this.#markers = this.#markers
+      .filter(({ position }) => position === undefined)
+      .map((marker) => ({ ...marker, covers: 0, isStale: true }));
     this.#covered = this.#released;
   }
 

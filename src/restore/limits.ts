@@ -26,8 +26,6 @@ export const snapshotLimits = {
   restartWaitMsMax: 86_400_000,
   /** Retention is applied this often at most: it reads the catalogue. */
   retentionMs: 10_000,
-  /** Snapshots that a backup has asked its primary for at once: people and scripts ask for one. */
-  requestsMax: 8,
   /** Log fed to a replayer ahead of what it has executed: memory, and far more than it needs. */
   feedAheadBytes: 8 * 1024 * 1024,
   /** Between two looks whether a replayer has taken what it was fed. */

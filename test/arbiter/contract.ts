@@ -5,10 +5,10 @@ import { fork } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
-import { Terms } from '../../src/node/claims.ts';
 import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
 import { compiled } from '../compiled/program.ts';
 import { FaultyArbiter, faultsInOrder, seededFaults } from '../doubles/faulty-arbiter.ts';
+import { Terms } from '../doubles/terms.ts';
 
 export interface ArbiterUnderTest {
   /** A further client of the same, fresh state. */

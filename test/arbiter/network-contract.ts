@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenedArbiter } from '../../src/arbiter/open.ts';
 import { term } from '../../src/base/units.ts';
-import { Terms } from '../../src/node/claims.ts';
+import { Terms } from '../doubles/terms.ts';
 import { hangMs, OwnTime } from '../time.ts';
 import { state } from './contract.ts';
 import { freePort, type LossyProxy, startLossyProxy } from './lossy-proxy.ts';

@@ -13,7 +13,8 @@ import {
   type Term,
   term,
 } from '../../src/base/units.ts';
-import { PrimaryCore, type PrimaryEffect, type PrimaryEvent } from '../../src/core/primary.ts';
+import { PrimaryCore } from '../../src/core/primary.ts';
+import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from '../../src/core/primary-events.ts';
 
 interface SentMarker {
   readonly epoch: Epoch;
@@ -21,14 +22,19 @@ interface SentMarker {
   readonly covers: number;
   /** Counts the changes of backup: a marker of an earlier one covers nothing. */
   readonly session: number;
+  /** The first one of its session: a grant waits for it. */
+  readonly isGrants: boolean;
   position: number | undefined;
 }
+
+type RigOptions = Pick<PrimaryOptions, 'heldOutputsMax' | 'isRemembered'>;
 
 export class PrimaryRig {
   readonly core: PrimaryCore;
   /** All releases while the gate was held by a backup. */
   readonly releases: number[] = [];
   readonly #policy: 'runAlone' | 'hold';
+  readonly #heldMax: number;
   readonly #sent: SentMarker[] = [];
   #now = 1000;
   #position = 12;
@@ -41,12 +47,20 @@ export class PrimaryRig {
   /** The term is won, and by policy nothing leaves until the next grant. */
   #silent = false;
   #claimed = false;
+  /** The term that it began in is on the disk. */
+  #isRemembered: boolean;
+  /** Too many outputs wait, until half of them have left. */
+  #isFull = false;
   #logEnd: number | undefined;
   #ended = false;
 
-  constructor(policy: 'runAlone' | 'hold' = 'runAlone') {
+  constructor(policy: 'runAlone' | 'hold' = 'runAlone', options: RigOptions = {}) {
     this.#policy = policy;
+    this.#heldMax = options.heldOutputsMax ?? limits.heldOutputsMax;
+    this.#isRemembered = options.isRemembered ?? true;
+    if (!this.#isRemembered) this.#mode = 'holding';
     this.core = new PrimaryCore({
+      ...options,
       term: term(7),
       epochMs: limits.epochMs,
       onBackupLost: policy,
@@ -54,8 +68,8 @@ export class PrimaryRig {
   }
 
   /** A primary whose backup 'b' was granted and has acknowledged everything. */
-  static protected(policy: 'runAlone' | 'hold' = 'runAlone'): PrimaryRig {
-    const rig = new PrimaryRig(policy);
+  static protected(policy: 'runAlone' | 'hold' = 'runAlone', options: RigOptions = {}): PrimaryRig {
+    const rig = new PrimaryRig(policy, options);
     rig.step({ type: 'backupJoined', backup: 'b' });
     rig.step({ type: 'backupReady' });
     rig.seeAll();
@@ -90,8 +104,7 @@ export class PrimaryRig {
     const effects = this.core.step(event, this.#now as Millis);
     if (this.#ended) expect(effects).toEqual([]);
     for (const effect of effects) this.#check(effect, event);
-    const room = this.#unseen.filter(({ session }) => session === this.#session).length;
-    expect(room).toBeLessThanOrEqual(limits.markersInFlightMax + 1); // the grant's own is extra
+    this.#checkBounds();
     return effects;
   }
 
@@ -171,6 +184,7 @@ export class PrimaryRig {
       () => this.step({ type: 'arbiterUnreachable', reason: 'any' }),
       () => n < 3 && this.#claimed && this.step({ type: 'termLost', holder: 'b:1' }),
       () => n < 3 && this.step({ type: 'guestPoweredOff', logEnd: this.logEnd() }),
+      () => !this.#isRemembered && this.step({ type: 'remembered' }),
     ];
     moves[kind]?.();
   }
@@ -178,6 +192,10 @@ export class PrimaryRig {
   /** What the onlooker knows before the core decides. */
   #before(event: PrimaryEvent): void {
     const { kind } = this.core.state;
+    if (event.type === 'remembered') {
+      this.#isRemembered = true;
+      this.#mode = 'open';
+    }
     if (event.type === 'outputs') this.#arrived += event.count;
     if (event.type === 'ack') this.#acknowledged = Math.max(this.#acknowledged, event.position);
     if (event.type === 'backupReady' && kind === 'seeding') {
@@ -195,24 +213,27 @@ export class PrimaryRig {
       this.#logEnd ??= event.logEnd;
       if (kind === 'holding') this.#mode = 'open';
     }
-    if (event.type === 'backupLost' && !this.#granted && kind !== 'poweringOff' && !this.#silent) {
-      this.#mode = 'open';
-    }
+    const isAnswered = kind !== 'poweringOff' && !this.#silent && this.#isRemembered;
+    if (event.type === 'backupLost' && !this.#granted && isAnswered) this.#mode = 'open';
   }
 
   #check(effect: PrimaryEffect, event: PrimaryEvent): void {
     expect(this.#ended, `${effect.type} behind the end`).toBe(false);
     switch (effect.type) {
-      case 'sendMarker':
+      case 'sendMarker': {
+        const { session } = this.#sent.at(-1) ?? { session: 0 };
         expect(effect.epoch).toBe((this.#sent.at(-1)?.epoch ?? 0) + 1);
         this.#sent.push({
           epoch: effect.epoch,
           covers: this.#arrived,
           session: this.#session,
+          isGrants: session !== this.#session,
           position: undefined,
         });
         return;
+      }
       case 'release':
+        expect(this.#isRemembered, 'it speaks in a term that is not remembered').toBe(true);
         expect(effect.through).toBeGreaterThan(this.#released);
         expect(effect.through).toBeLessThanOrEqual(this.#arrived);
         this.#released = effect.through;
@@ -254,6 +275,24 @@ export class PrimaryRig {
       case 'destroyMachine':
         return;
     }
+  }
+
+  /** Memory: of markers that QEMU has, whoever they were for, and of outputs that wait. */
+  #checkBounds(): void {
+    // A grant's own is extra.
+    const unseen = this.#unseen.filter(({ isGrants }) => !isGrants).length;
+    expect(unseen).toBeLessThanOrEqual(limits.markersInFlightMax);
+    const { held, heldShare, state } = this.core;
+    if (held > this.#heldMax) this.#isFull = true;
+    else if (held <= this.#heldMax / 2) this.#isFull = false;
+    if (this.#ended) return;
+    if (!this.#isFull) {
+      expect(heldShare).toBe(0);
+      return;
+    }
+    // What can release some needs a guest that meets a marker.
+    const isStanding = ['remembering', 'claiming', 'holding'].includes(state.kind);
+    expect(heldShare).toBe(isStanding ? 1 : limits.throttleShareMax);
   }
 
   /** The output rule, from memory of everything that happened. */

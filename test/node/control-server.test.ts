@@ -39,7 +39,7 @@ describe('the control socket', () => {
     server = await ControlServer.start({
       path: socketPath,
       status: () => status,
-      drill: () => undefined,
+      drill: () => Promise.resolve(),
       verify: () => verify(),
       takeSnapshot: (label) => Promise.resolve(`kept ${label}`),
       removeSnapshot: (id) => remove(id),
@@ -82,7 +82,7 @@ describe('the control socket', () => {
     fs.writeFileSync(dead, '');
     const next = await ControlServer.start({
       ...{ path: dead, console: hub, reporter, verify },
-      drill: () => undefined,
+      drill: () => Promise.resolve(),
       status: () => status,
       takeSnapshot: () => Promise.resolve('id'),
       removeSnapshot: (id) => remove(id),

@@ -43,7 +43,7 @@ describe('with a umask of 0, for the owner only is', () => {
       takeSnapshot: () => Promise.resolve('id'),
       removeSnapshot: () => Promise.resolve(),
       collectSnapshots: () => Promise.resolve({ freedBytes: 0, chunks: 0, logPieces: 0 }),
-      drill: () => undefined,
+      drill: () => Promise.resolve(),
       stop: () => undefined,
       console: new ConsoleHub(),
       reporter: new Reporter(),

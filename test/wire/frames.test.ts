@@ -64,12 +64,7 @@ describe('frames', () => {
 
   it('is laid out as documented, byte for byte', () => {
     expect(encodeFrame(ack).toString('hex')).toBe(
-      '55530204' +
-        'e818adf3' +
-        '0000000000000001' +
-        '0000000000000002' +
-        '0000000000000003' +
-        '0000000000000004',
+      '55530204' + '60df7678' + '0000000000000001' + '0000000000000002' + '0000000000000003',
     );
     expect(encodeFrame(log).subarray(8).toString('hex')).toBe(
       '0000000000000005' +
@@ -129,8 +124,8 @@ describe('frames', () => {
       [forged(ack, 0, [0x47, 0x45]), 'it begins with 0x4745, expected is 0x5553'],
       [forged(ack, 2, [9]), 'its version is 9, this node speaks 2'],
       [forged(ack, 3, [5]), 'its type is 5, known are 1 to 4'],
-      [forged(ack, 3, [2]), "it has 40 bytes, a frame of type 'log' has at least 48"],
-      [forged(log, 3, [4]), "it has 51 bytes, a frame of type 'ack' has at most 40"],
+      [forged(ack, 3, [2]), "it has 32 bytes, a frame of type 'log' has at least 48"],
+      [forged(log, 3, [4]), "it has 51 bytes, a frame of type 'ack' has at most 32"],
       [tooLong, "it has 1048625 bytes, a frame of type 'log' has at most 1048624"],
       [forged(ack, 16, huge), 'its received is 9007199254740992, at most 2^53-1 may be'],
       [forged(ack, 8, huge), 'its term is 9007199254740992, at most 2^53-1 may be'],

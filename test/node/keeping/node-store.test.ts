@@ -38,7 +38,7 @@ describe('while a node has the store open', () => {
       takeSnapshot: () => Promise.reject(new Error('unused')),
       removeSnapshot: (id) => kept.remove(id),
       collectSnapshots: () => kept.collect(),
-      drill: () => undefined,
+      drill: () => Promise.resolve(),
       stop: () => undefined,
       console: new ConsoleHub(),
       reporter: new Reporter(),

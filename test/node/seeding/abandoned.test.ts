@@ -3,13 +3,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { logPosition, term } from '../../../src/base/units.ts';
+import { logPosition, millis, term } from '../../../src/base/units.ts';
+import { withResolvers } from '../../../src/base/with-resolvers.ts';
+import { type BackupEnd, BackupNode } from '../../../src/core/backup-node.ts';
+import type { NodeEffect, NodeEvent, Note } from '../../../src/core/effects.ts';
+import { rules } from '../../../src/core/rules.ts';
 import type { VmConfig } from '../../../src/hypervisor/config.ts';
-import { BackupRole, type BackupRoleOptions } from '../../../src/node/backup-role.ts';
-import type { Terms } from '../../../src/node/claims.ts';
 import type { Logger } from '../../../src/node/logger.ts';
+import { CopiedMachine, type CopiedMachineOptions } from '../../../src/node/machine/copied.ts';
 import { LogShipper } from '../../../src/node/machine/log-shipper.ts';
-import { type NodeEvent, Reporter } from '../../../src/node/report.ts';
+import { Reporter } from '../../../src/node/report.ts';
 import { SeedRemains } from '../../../src/node/seeding/remains.ts';
 import type { Control, SeedBegin } from '../../../src/ports/link.ts';
 import { DurableLogReader } from '../../../src/restore/durable-log.ts';
@@ -49,8 +52,15 @@ function segments(count: number, rearmedIn?: number): Segment[] {
   });
 }
 
-/** A backup role at one end of a link, what it says on it, and what it reports. */
-function backup(logs: Pick<BackupRoleOptions, 'spool' | 'durableLog'>) {
+interface Outcome {
+  readonly end: BackupEnd;
+  readonly pauseMs: number;
+  /** Why the copy was discarded. */
+  readonly reason: string;
+}
+
+/** The core of a backup and its copy at one end of a link, joined as the driver of a node does it. */
+function backup(logs: Pick<CopiedMachineOptions, 'spool' | 'durableLog'>) {
   const { a, b } = memoryLinkPair();
   const heard: Control[] = [];
   const acks: number[] = [];
@@ -58,52 +68,128 @@ function backup(logs: Pick<BackupRoleOptions, 'spool' | 'durableLog'>) {
     if (message.kind === 'control') heard.push(message.control);
     if (message.kind === 'ack') acks.push(message.received);
   });
-  const reporter = new Reporter();
-  const events: NodeEvent[] = [];
-  reporter.events.subscribe((event) => events.push(event));
+  const remains = new SeedRemains();
   const silent = () => undefined;
-  const role = new BackupRole({
-    vm: {} as VmConfig, // nothing is started: no seed is ever complete here
-    layout,
-    dir,
-    pidDir: dir,
-    ramFile: path.join(dir, 'ram'),
-    diskImages: {},
-    link: b,
-    term: term(1),
-    detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
-    terms: {} as Terms,
-    remains: new SeedRemains(),
-    ...logs,
-    recorderHandlers: { onSegment: silent, onError: silent },
-    prepareToSpeak: () => Promise.resolve(),
-    reporter,
-    log: { info: silent, warn: silent, error: silent } as unknown as Logger,
+  const notes: Note[] = [];
+  const [ended, gone] = [withResolvers<Outcome>(), withResolvers<void>()];
+  let copy: CopiedMachine | undefined;
+  let reason = '';
+  let room: void | Promise<void>;
+  const perform = (effect: NodeEffect): void => {
+    if (effect.type === 'makeCopy') {
+      copy = new CopiedMachine({
+        vm: {} as VmConfig, // nothing is started: no seed is ever complete here
+        layout,
+        dir: path.join(dir, 'machine'), // it goes with the copy
+        pidDir: dir,
+        ramFile: path.join(dir, 'ram'),
+        diskImages: {},
+        link: b,
+        term: effect.term,
+        remains,
+        ...logs,
+        recorderHandlers: { onSegment: silent, onError: silent },
+        prepareToSpeak: () => Promise.resolve(),
+        report: (report) => {
+          if (report.type === 'gone') gone.resolve();
+          else step(report);
+        },
+        reporter: new Reporter(),
+        log: { info: silent, warn: silent, error: silent } as unknown as Logger,
+      });
+    }
+    if (effect.type === 'feed') room = copy?.take(effect.message);
+    if (effect.type === 'compare') {
+      copy?.compare(effect.cut);
+      // There is no replica that could find anything: what it would say lets the next cut come.
+      step({ type: 'compared', cutId: effect.cut.cutId, differences: [] });
+    }
+    if (effect.type === 'discardCopy') {
+      reason = effect.reason;
+      copy?.destroy();
+    }
+    if (effect.type === 'send') b.send(effect.message);
+    if (effect.type === 'closeLink') b.close(effect.reason);
+    if (effect.type === 'noted') notes.push(effect.what);
+  };
+  const effects: NodeEffect[] = [];
+  const performAll = (): void => {
+    for (let todo = effects.shift(); todo !== undefined; todo = effects.shift()) perform(todo);
+  };
+  const core = new BackupNode(
+    {
+      link: 1,
+      hello: { node: 'a', term: term(1) },
+      ack: logs.durableLog === undefined ? 'received' : 'durable',
+      detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
+      rules,
+      emit: (effect) => effects.push(effect),
+      claim: silent,
+      onEnd: (end, pauseMs) => {
+        performAll();
+        ended.resolve({ end, pauseMs, reason });
+      },
+    },
+    millis(performance.now()),
+  );
+  const events: NodeEvent[] = [];
+  let isStepping = false;
+  const step = (event: NodeEvent): void => {
+    events.push(event);
+    if (isStepping) return;
+    isStepping = true;
+    try {
+      for (let next = events.shift(); next !== undefined; next = events.shift()) {
+        core.step(next, millis(performance.now()));
+        performAll();
+      }
+    } finally {
+      isStepping = false;
+    }
+  };
+  performAll();
+  b.onMessage((message) => {
+    room = undefined;
+    step({ type: 'message', link: 1, message });
+    return room;
   });
   const send = (control: Control) => a.send({ kind: 'control', term: term(1), control });
   send(begin);
   const cut = { deviceStateBytes: 1, logPosition: from, icount: 0 as never };
   send({ ...begin, ...cut, type: 'seedOffer' });
-  return { role, heard, acks, events, send, shipper: new LogShipper(a, layout, term(1), from) };
+  const shipper = new LogShipper(a, layout);
+  return {
+    ...{ heard, acks, notes, send, remains },
+    ...{ ended: ended.promise, gone: gone.promise },
+    ship: (segment: Segment) => shipper.ship(segment, term(1)),
+    stop: async () => {
+      copy?.destroy();
+      await gone.promise;
+    },
+  };
 }
 
 it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
-  const { role, heard, events, shipper } = backup({
+  const { heard, notes, ship, ended, gone, remains } = backup({
     spool: { path: path.join(dir, 'spool'), budgetBytes: 20_000 },
+    durableLog: undefined,
   });
   const log = segments(20);
-  for (const segment of log.slice(0, 8)) shipper.ship(segment);
+  for (const segment of log.slice(0, 8)) ship(segment);
   await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'));
-  for (const segment of log.slice(8)) shipper.ship(segment);
+  for (const segment of log.slice(8)) ship(segment);
 
-  const outcome = await role.ended;
-  expect(outcome).toMatchObject({ kind: 'discarded', interrupted: '1.1', pauseMs: 2000 });
+  expect(await ended).toMatchObject({ end: 'discarded', pauseMs: 2000 });
   await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
   expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1' });
   expect(JSON.stringify(heard.at(-1))).toContain('of 20000 are used');
-  const abandoned = events.find(({ type }) => type === 'seedAbandoned');
+  const abandoned = notes.find(({ type }) => type === 'seedAbandoned');
   expect(abandoned).toMatchObject({ pauseMs: 2000 });
+  await gone;
   expect(fs.existsSync(path.join(dir, 'spool'))).toBe(false);
+  // The next seed goes on from the RAM that this one left.
+  const kept = remains.moveTo(path.join(dir, 'next.ram'), begin.ramBytes);
+  expect(kept).toMatchObject({ interrupted: '1.1' });
 });
 
 const spool = { path: path.join(dir, 'spool'), budgetBytes: 1e9 };
@@ -114,34 +200,34 @@ it('a disk that fails a flush: the copy is given up, and the primary is told why
     budgetBytes: 1e9,
     flush: () => Promise.reject(new Error('EIO: i/o error, fdatasync')),
   };
-  const { role, heard, shipper } = backup({ spool, durableLog });
-  for (const segment of segments(1)) shipper.ship(segment);
-  const outcome = await role.ended;
+  const { heard, ship, ended } = backup({ spool, durableLog });
+  for (const segment of segments(1)) ship(segment);
+  const outcome = await ended;
   const reason = 'Cannot make log durable: EIO: i/o error, fdatasync';
-  expect(outcome).toMatchObject({ kind: 'discarded', reason, pauseMs: 2000 });
+  expect(outcome).toMatchObject({ end: 'discarded', reason, pauseMs: 2000 });
   await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
   expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1', reason });
 });
 
 it('a durable log that cannot be begun: the same, before any log was taken', async () => {
   const durableLog = { path: path.join(dir, 'not-there/durable-log'), budgetBytes: 1e9 };
-  const { role, heard } = backup({ spool, durableLog });
-  expect(await role.ended).toMatchObject({ kind: 'discarded', pauseMs: 2000 });
+  const { heard, ended } = backup({ spool, durableLog });
+  expect(await ended).toMatchObject({ end: 'discarded', pauseMs: 2000 });
   await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
   expect(JSON.stringify(heard.at(-1))).toContain("Cannot keep log in '");
 });
 
 it('the durable log has what the primary shipped, where it begins, and where the primary stood still', async () => {
   const durableLog = { path: path.join(dir, 'durable-log'), budgetBytes: 1e9 };
-  const { role, shipper, acks, send } = backup({ spool, durableLog });
+  const { stop, ship, acks, send } = backup({ spool, durableLog });
   const shipped = segments(5);
-  for (const segment of shipped.slice(0, 2)) shipper.ship(segment);
+  for (const segment of shipped.slice(0, 2)) ship(segment);
   send({ type: 'resumed', position: shipped[1]?.to ?? from });
-  for (const segment of shipped.slice(2, 4)) shipper.ship(segment);
+  for (const segment of shipped.slice(2, 4)) ship(segment);
   const { to: position = from, icount = 0 as never } = shipped[3] ?? {};
-  const digest = { deviceState: '0', ram: [] }; // nothing is compared: there is no copy yet
+  const digest = { ram: [] }; // nothing is compared: there is no copy yet
   send({ type: 'cut', cutId: '1', position, icount, deviceStateBytes: 1, digest });
-  for (const segment of shipped.slice(4)) shipper.ship(segment);
+  for (const segment of shipped.slice(4)) ship(segment);
   await vi.waitUntil(() => {
     const reader = new DurableLogReader(durableLog.path);
     const unpacker = new SegmentUnpacker(layout);
@@ -160,16 +246,16 @@ it('the durable log has what the primary shipped, where it begins, and where the
     return true;
   });
   expect(acks.filter((position) => position > 0)).toEqual([]); // it executes nothing yet
-  await role.stop();
+  await stop();
 });
 
 it('the durable log has the primary’s judgement of its clock at a cut where the copy may have judged too', async () => {
   const durableLog = { path: path.join(dir, 'durable-log'), budgetBytes: 1e9 };
-  const { role, shipper, send } = backup({ spool, durableLog });
-  const [judgements, digest] = [['aa', 'bb', 'cc'], { deviceState: '0', ram: [] }];
+  const { stop, ship, send } = backup({ spool, durableLog });
+  const [judgements, digest] = [['aa', 'bb', 'cc'], { ram: [] }];
   const shipped = segments(4, 1); // the second cut's machine was re-armed while it stood still
   for (const [number, segment] of shipped.entries()) {
-    shipper.ship(segment);
+    ship(segment);
     const { to: position, icount } = segment;
     const judgement = (judgements[number] ?? 'dd').repeat(26);
     const cut = { type: 'cut', cutId: `${number}`, position, icount, digest } as const;
@@ -186,5 +272,5 @@ it('the durable log has the primary’s judgement of its clock at a cut where th
     expect(found).toEqual([undefined, 'bb'.repeat(26), undefined, undefined]);
     return true;
   });
-  await role.stop();
+  await stop();
 });
