@@ -9,7 +9,7 @@
  */
 import { limits } from '../base/limits.ts';
 import { type LogPosition, logPosition, type Millis, type Term } from '../base/units.ts';
-import type { Control, LinkMessage } from '../ports/link.ts';
+import type { LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
 import type { ClaimOutcome } from './claim.ts';
 import { CutDesk } from './cut-desk.ts';
@@ -170,6 +170,7 @@ export class PrimaryNode {
           {
             ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
             flow: rules.flow(onBackupLost),
+            cuts: this.#cuts,
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
             onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),
           },
@@ -182,51 +183,8 @@ export class PrimaryNode {
 
   #takeMessage(link: LinkId, message: LinkMessage, now: Millis): void {
     const backup = this.#backup;
-    if (backup?.peer.link !== link || !backup.peer.admit(message, now)) return;
-    switch (message.kind) {
-      case 'ack':
-        backup.executed(message.appliedIcount, now);
-        this.#step({ type: 'ack', position: message.received }, now);
-        return;
-      case 'control':
-        this.#takeControl(backup, message.control, message, now);
-        return;
-      case 'blob':
-        this.#options.emit({ type: 'tellSeed', message });
-        return;
-      case 'log':
-        this.#step({ type: 'backupLost', reason: 'only a primary sends log' }, now);
-        return;
-    }
-  }
-
-  #takeControl(backup: ServedBackup, control: Control, message: LinkMessage, now: Millis): void {
-    switch (control.type) {
-      case 'seedHave':
-        this.#options.emit({ type: 'tellSeed', message });
-        return;
-      case 'seedSpool':
-        backup.spooled(control.usedBytes, control.budgetBytes);
-        return;
-      case 'seedReady':
-        backup.seeded();
-        this.#step({ type: 'backupReady' }, now);
-        return;
-      case 'seedFailed':
-        this.#step({ type: 'backupLost', reason: control.reason }, now);
-        return;
-      case 'cutResult':
-        this.#cuts.found(control);
-        return;
-      case 'kept':
-        this.#cuts.kept(control);
-        return;
-      case 'snapshotRequest':
-        this.#cuts.requested(backup.peer.link, control.requestId, control.label);
-        return;
-      default:
-        return;
-    }
+    const event = backup?.peer.link === link ? backup.take(message, now) : undefined;
+    if (event !== undefined) this.#step(event, now);
   }
 
   #recorded(run: RecordedRun, now: Millis): void {

@@ -6,20 +6,29 @@
  *  2. What has a place in the log (a cut, a pause that the copy has to mirror) is said right behind the
  *     log up to there.
  */
-import type { Icount, LogPosition, Millis, Term } from '../base/units.ts';
+import type { LogPosition, Millis, Term } from '../base/units.ts';
+import type { Control, LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
+import type { CutDesk } from './cut-desk.ts';
 import type { Emit } from './effects.ts';
 import { type FlowControl, type FlowEvent, spoolShare } from './flow-control.ts';
 import { Peer, type PeerOptions } from './peer.ts';
+import type { PrimaryEvent } from './primary-events.ts';
 
 interface Appointment {
   readonly position: LogPosition;
   readonly say: () => void;
 }
 
+export interface ServedBackupOptions extends PeerOptions {
+  readonly flow: FlowControl;
+  readonly cuts: CutDesk;
+}
+
 export class ServedBackup {
   readonly peer: Peer;
   readonly #flow: FlowControl;
+  readonly #cuts: CutDesk;
   readonly #emit: Emit;
   #appointments: Appointment[] = [];
   #shippedTo: LogPosition | undefined;
@@ -27,9 +36,10 @@ export class ServedBackup {
   #spoolShare = 0;
   #flowShare = 0;
 
-  constructor(options: PeerOptions & { readonly flow: FlowControl }, now: Millis) {
+  constructor(options: ServedBackupOptions, now: Millis) {
     this.peer = new Peer(options, now);
     this.#flow = options.flow;
+    this.#cuts = options.cuts;
     this.#emit = options.emit;
   }
 
@@ -59,17 +69,21 @@ export class ServedBackup {
     this.#keepAppointments();
   }
 
-  spooled(usedBytes: number, budgetBytes: number): void {
-    this.#spoolShare = spoolShare(usedBytes, budgetBytes);
-  }
-
-  executed(icount: Icount, now: Millis): void {
-    this.#judge({ type: 'executed', icount }, now);
-  }
-
-  /** It holds all of the seed, and executes. */
-  seeded(): void {
-    this.#spoolShare = 0;
+  /** What a message of it tells the primary's core, if it does. */
+  take(message: LinkMessage, now: Millis): PrimaryEvent | undefined {
+    if (!this.peer.admit(message, now)) return undefined;
+    switch (message.kind) {
+      case 'ack':
+        this.#judge({ type: 'executed', icount: message.appliedIcount }, now);
+        return { type: 'ack', position: message.received };
+      case 'control':
+        return this.#takeControl(message.control, message);
+      case 'blob':
+        this.#emit({ type: 'tellSeed', message });
+        return undefined;
+      case 'log':
+        return { type: 'backupLost', reason: 'only a primary sends log' };
+    }
   }
 
   granted(now: Millis): void {
@@ -83,6 +97,33 @@ export class ServedBackup {
     this.peer.timer(now);
     if (this.#shippedTo === undefined) return undefined;
     return this.#judge({ type: 'timer', roundTripMs: this.peer.roundTripMs }, now);
+  }
+
+  #takeControl(control: Control, message: LinkMessage): PrimaryEvent | undefined {
+    switch (control.type) {
+      case 'seedHave':
+        this.#emit({ type: 'tellSeed', message });
+        return undefined;
+      case 'seedSpool':
+        this.#spoolShare = spoolShare(control.usedBytes, control.budgetBytes);
+        return undefined;
+      case 'seedReady':
+        this.#spoolShare = 0;
+        return { type: 'backupReady' };
+      case 'seedFailed':
+        return { type: 'backupLost', reason: control.reason };
+      case 'cutResult':
+        this.#cuts.found(control);
+        return undefined;
+      case 'kept':
+        this.#cuts.kept(control);
+        return undefined;
+      case 'snapshotRequest':
+        this.#cuts.requested(this.peer.link, control.requestId, control.label);
+        return undefined;
+      default:
+        return undefined;
+    }
   }
 
   #judge(event: FlowEvent, now: Millis): string | undefined {

@@ -2,10 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
 import { epoch, icount, logPosition, type Millis, term } from '../../src/base/units.ts';
+import { CutDesk } from '../../src/core/cut-desk.ts';
+import { Cuts } from '../../src/core/cuts.ts';
 import type { NodeEffect } from '../../src/core/effects.ts';
 import { FlowControl, spoolShare, throttleShare } from '../../src/core/flow-control.ts';
 import { ServedBackup } from '../../src/core/served-backup.ts';
 import { judgeTerm } from '../../src/core/terms.ts';
+import type { Control } from '../../src/ports/link.ts';
 import type { RecordedRun } from '../../src/ports/machine.ts';
 
 const at = (ms: number) => ms as Millis;
@@ -21,11 +24,17 @@ const run = (from: number, to: number, marker?: number): RecordedRun => ({
 
 function serving(policy: 'hold' | 'runAlone' = 'runAlone') {
   const effects: NodeEffect[] = [];
+  const emit = (effect: NodeEffect): void => {
+    effects.push(effect);
+  };
+  const cuts = new CutDesk({
+    ...{ cuts: new Cuts(undefined), term: () => term(1), state: () => 'protected', emit },
+  });
   const backup = new ServedBackup(
     {
       ...{ link: 3, detector: { silenceMs: 60_000, heartbeatMs: 20_000 }, judgeTerm },
       ...{ term: () => term(1), onSuspect: () => undefined, onTermHeard: () => undefined },
-      ...{ emit: (effect: NodeEffect) => effects.push(effect), flow: new FlowControl(policy) },
+      ...{ emit, cuts, flow: new FlowControl(policy) },
     },
     at(0),
   );
@@ -40,7 +49,15 @@ function serving(policy: 'hold' | 'runAlone' = 'runAlone') {
         : [];
     });
   const say = () => backup.peer.tell({ type: 'drill' });
-  return { backup, effects, ship, said, say };
+  const hear = (control: Control) =>
+    backup.take({ kind: 'control', term: term(1), control }, at(0));
+  const spooled = (usedBytes: number, budgetBytes: number) =>
+    hear({ type: 'seedSpool', usedBytes, budgetBytes });
+  const executed = (count: number, now: Millis) => {
+    const received = logPosition(0);
+    backup.take({ kind: 'ack', term: term(1), received, appliedIcount: icount(count) }, now);
+  };
+  return { backup, effects, ship, said, say, hear, spooled, executed };
 }
 
 describe('what is shipped to a backup', () => {
@@ -110,49 +127,49 @@ describe('what is said at a position of the log', () => {
 
 describe('how much a backup slows its primary down', () => {
   it('its spool fills while it is seeded, and counts no more when it executes', () => {
-    const { backup } = serving();
-    backup.spooled(70, 100);
+    const { backup, spooled, hear } = serving();
+    spooled(70, 100);
     expect(backup.share, 'nothing is shipped yet').toBe(0);
     backup.shipFrom(logPosition(12));
     expect(backup.share).toBe(spoolShare(70, 100));
-    backup.seeded();
+    expect(hear({ type: 'seedReady', seedId: '1.1' })).toEqual({ type: 'backupReady' });
     expect(backup.share).toBe(0);
   });
 
   it('the greater of its spool and its lag is what counts', () => {
-    const { backup, ship } = serving();
+    const { backup, ship, spooled, executed } = serving();
     backup.shipFrom(logPosition(12));
-    backup.executed(icount(1), at(0));
+    executed(1, at(0));
     ship(run(12, 20, 50));
     backup.timer(at(limits.fullThrottleLagMs - 20));
     const lagging = throttleShare(limits.fullThrottleLagMs - 20);
     expect(backup.share).toBe(lagging);
-    backup.spooled(95, 100);
+    spooled(95, 100);
     expect(backup.share).toBe(limits.throttleShareMax);
-    backup.spooled(0, 100);
+    spooled(0, 100);
     expect(backup.share).toBe(lagging);
-    backup.executed(icount(50), at(140));
+    executed(50, at(140));
     backup.timer(at(150));
     expect(backup.share).toBe(0);
   });
 
   it('policy hold, and a backup far behind: the guest stands until half of that is made up', () => {
-    const { backup, ship } = serving('hold');
+    const { backup, ship, executed } = serving('hold');
     backup.shipFrom(logPosition(0));
-    backup.executed(icount(1), at(0));
+    executed(1, at(0));
     backup.granted(at(0));
     ship(run(0, limits.hardBacklogBytes + 1, 50));
     expect(backup.timer(at(10))).toBeUndefined();
     expect(backup.share).toBe(1);
-    backup.executed(icount(50), at(20));
+    executed(50, at(20));
     backup.timer(at(30));
     expect(backup.share).toBe(0);
   });
 
   it('policy to run alone: it is given up, and that says why', () => {
-    const { backup, ship } = serving('runAlone');
+    const { backup, ship, executed } = serving('runAlone');
     backup.shipFrom(logPosition(0));
-    backup.executed(icount(1), at(0));
+    executed(1, at(0));
     backup.granted(at(0));
     ship(run(0, limits.hardBacklogBytes + 1, 50));
     expect(backup.timer(at(10))).toMatch(/bytes of log behind$/);
