@@ -250,13 +250,13 @@ export class NodeCore {
     if (wonTerm === undefined) throw new Error('a takeover without a term');
     backup.tookOver();
     const primary = this.#becomePrimary(wonTerm, false);
-    this.#remember(wonTerm, (now) => primary.remembered(now));
+    this.#remember(wonTerm, (now) => primary.answered({ type: 'remembered' }, now));
   }
 
   #claimedAsPrimary(primary: PrimaryNode, outcome: ClaimOutcome, now: Millis): void {
     if (outcome.type === 'termWon') {
-      this.#remember(outcome.term, (at) => primary.claimed(outcome, at));
-    } else primary.claimed(outcome, now);
+      this.#remember(outcome.term, (at) => primary.answered(outcome, at));
+    } else primary.answered(outcome, now);
   }
 
   #claimTerm(expected: Term, done: (outcome: ClaimOutcome, now: Millis) => void): void {

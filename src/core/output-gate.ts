@@ -46,6 +46,7 @@ export class OutputGate {
   #released = 0;
   #covered = 0;
   #acknowledged = 0;
+  #isFull = false;
   #markers: MarkerInFlight[] = [];
 
   get mode(): GateMode {
@@ -60,6 +61,13 @@ export class OutputGate {
   /** Outputs that wait at the gate. */
   get held(): number {
     return this.#arrived - this.#released;
+  }
+
+  /** More outputs than that wait, or did and not half of them have left. */
+  isFull(max: number): boolean {
+    if (this.held > max) this.#isFull = true;
+    else if (this.held <= max / 2) this.#isFull = false;
+    return this.#isFull;
   }
 
   /** Outputs released so far, which is also the number of the last one. */

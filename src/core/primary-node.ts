@@ -71,13 +71,8 @@ export class PrimaryNode {
     this.#cutNext();
   }
 
-  /** The term that it began in is on the disk. */
-  remembered(now: Millis): void {
-    this.#step({ type: 'remembered' }, now);
-  }
-
-  /** A claim was answered; a won term is on the disk. */
-  claimed(outcome: ClaimOutcome, now: Millis): void {
+  /** A claim was answered, or the term that it began in is remembered; a won one is on the disk. */
+  answered(outcome: ClaimOutcome | { readonly type: 'remembered' }, now: Millis): void {
     this.#step(outcome, now);
   }
 
@@ -305,7 +300,8 @@ export class PrimaryNode {
         this.#work.want({ type: 'go' });
         return;
       case 'dropBackup':
-        this.#dropBackup(effect.reason);
+        emit({ type: 'noted', what: { type: 'backupLost', reason: effect.reason } });
+        this.#letGo(`The backup was lost: ${effect.reason}`, effect.reason);
         return;
       case 'claimTerm':
         claim(effect.expected);
@@ -319,12 +315,6 @@ export class PrimaryNode {
         onEnd(effect.outcome, now);
         return;
     }
-  }
-
-  #dropBackup(reason: string): void {
-    const { emit } = this.#options;
-    emit({ type: 'noted', what: { type: 'backupLost', reason } });
-    this.#letGo(`The backup was lost: ${reason}`, reason);
   }
 
   #endLink(outcome: PrimaryEnd): void {

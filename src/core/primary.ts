@@ -64,8 +64,6 @@ export class PrimaryCore {
   #term: Term;
   #lastStepAt = Number.POSITIVE_INFINITY;
   #releasedBefore = 0;
-  /** Outputs that wait are too many, until half of them are left. */
-  #isFull = false;
   /** For a drill. */
   #guestStands = false;
   #effects: PrimaryEffect[] = [];
@@ -94,9 +92,9 @@ export class PrimaryCore {
 
   /** Share of the time, 0 to 1, that the guest is to stand still for the outputs that wait. */
   get heldShare(): number {
-    if (!this.#isFull) return 0;
-    const isCreeping = [...marking, ...acknowledging].includes(this.#state.kind);
-    return isCreeping ? limits.throttleShareMax : 1;
+    if (!this.#gate.isFull(this.#options.heldOutputsMax ?? limits.heldOutputsMax)) return 0;
+    const { kind } = this.#state;
+    return [...marking, ...acknowledging].includes(kind) ? limits.throttleShareMax : 1;
   }
 
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
@@ -107,7 +105,6 @@ export class PrimaryCore {
       this.#take(event, now);
       this.#sendMarkers(now);
       this.#emitRelease();
-      this.#boundHeld();
     }
     return this.#effects;
   }
@@ -170,13 +167,7 @@ export class PrimaryCore {
         return;
       case 'drill':
         if (state.kind !== 'protected') return;
-        this.#become({
-          kind: 'handingOver',
-          backup: state.backup,
-          since: now,
-          logEnd: undefined,
-          told: false,
-        });
+        this.#become({ ...state, kind: 'handingOver', since: now, logEnd: undefined, told: false });
         this.#guestStands = true;
         this.#effects.push({ type: 'stopGuest' });
         return;
@@ -236,18 +227,15 @@ export class PrimaryCore {
       this.#effects.push({ type: 'seed', backup });
       return;
     }
-    this.#effects.push({
-      type: 'refuseBackup',
-      backup,
-      reason: `this primary is ${kind} already`,
-    });
+    const reason = `this primary is ${kind} already`;
+    this.#effects.push({ type: 'refuseBackup', backup, reason });
   }
 
   #termWon(term: Term): void {
     const state = this.#state;
     if (state.kind !== 'claiming' && state.kind !== 'poweringOff') return;
     this.#term = term;
-    if (state.kind === 'claiming') this.#dropGivenUp(state.dropping);
+    if (state.kind === 'claiming' && state.dropping !== undefined) this.#drop(state.dropping);
     // The guest went off while the claim was on its way: its last outputs may leave now.
     if (state.kind === 'poweringOff') this.#gate.setMode('open');
     else this.#withoutBackup(state.then === 'holding');
@@ -258,9 +246,7 @@ export class PrimaryCore {
     if (['claiming', 'poweringOff', 'remembering'].includes(state.kind)) return;
     const silent = state.kind === 'holding' || ('silent' in state && state.silent);
     const hadGranted = state.kind === 'protected' || state.kind === 'handingOver';
-    if ('backup' in state) {
-      this.#effects.push({ type: 'dropBackup', reason: `a newer term, ${term}, was heard of` });
-    }
+    if ('backup' in state) this.#drop(`a newer term, ${term}, was heard of`);
     this.#gate.setMode('holding');
     this.#claim(hadGranted ? this.#afterLoss : silent ? 'holding' : 'alone');
   }
@@ -289,31 +275,24 @@ export class PrimaryCore {
     switch (state.kind) {
       case 'seeding':
       case 'granting':
-        this.#effects.push({ type: 'dropBackup', reason });
+        this.#drop(reason);
         this.#withoutBackup(state.silent);
         return;
       case 'protected':
       case 'handingOver':
-        this.#effects.push({ type: 'dropBackup', reason });
+        this.#drop(reason);
         this.#claim(this.#afterLoss);
         return;
       case 'poweringOff':
         this.#end('poweredOff', 'the guest is off, and the backup is gone');
         return;
       case 'claiming':
-        this.#dropGivenUp(state.dropping);
+        if (state.dropping !== undefined) this.#drop(state.dropping);
         this.#become({ ...state, dropping: undefined });
         return;
-      case 'remembering':
-      case 'alone':
-      case 'holding':
-      case 'ended':
-        return;
+      default:
+        return; // there is none
     }
-  }
-
-  #dropGivenUp(reason: string | undefined): void {
-    if (reason !== undefined) this.#effects.push({ type: 'dropBackup', reason });
   }
 
   /** Everything is with the backup and every output has left: it may take over. */
@@ -369,11 +348,8 @@ export class PrimaryCore {
     this.#effects.push({ type: 'release', through: this.#gate.released });
   }
 
-  #boundHeld(): void {
-    const { held } = this.#gate;
-    const max = this.#options.heldOutputsMax ?? limits.heldOutputsMax;
-    if (held > max) this.#isFull = true;
-    else if (held <= max / 2) this.#isFull = false;
+  #drop(reason: string): void {
+    this.#effects.push({ type: 'dropBackup', reason });
   }
 
   #become(to: PrimaryState): void {
