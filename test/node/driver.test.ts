@@ -133,7 +133,7 @@ it('it took over: it is announced when its term is on the disk, and then says wh
 });
 
 it('its guest goes off before its term is on the disk: nobody ever hears of it', async () => {
-  // Goal: a switch that learns an address from a term that nobody remembers is an effect of it, too.
+  // Goal: a switch that learns an address in a term that nobody remembers is an effect, too.
   const { said, reports, speak, outcome } = await takenOver(() => new Promise(silent));
   speak('last words');
   reports.machine(off);

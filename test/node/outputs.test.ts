@@ -1,5 +1,5 @@
-// What the guest says leaves in its order, to where it belongs, when it is let out and not before the
-// egress is open.
+// What the guest says leaves in its order, to where it belongs, when it is let out and not before
+// the egress is open.
 import { expect, test } from 'vitest';
 import type { CardEgresses } from '../../src/egress/cards.ts';
 import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
