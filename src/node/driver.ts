@@ -313,7 +313,7 @@ export class NodeDriver {
     // A machine that was booted speaks at once; one that was taken over when its term is remembered.
     if (effect.type === 'became' && this.state === 'alone') this.#machine.speak();
     if (effect.type !== 'changed') return;
-    if (effect.from === 'remembering') this.#machine.speak();
+    if (effect.from === 'remembering' && effect.to === 'alone') this.#machine.speak();
     if (effect.role === 'backup' && effect.to === 'claiming') this.#machine.claims();
     this.#machine.changed();
   }

@@ -65,6 +65,8 @@ export type MachineEffect = Exclude<
 export class MachineDriver {
   readonly #options: MachineDriverOptions;
   #here: Made | undefined;
+  /** Which machine may be heard. */
+  #speaking: Made | undefined;
   #copy: CopiedMachine | undefined;
   #seeding: Seeding | undefined;
   #shipper: LogShipper | undefined;
@@ -99,8 +101,10 @@ export class MachineDriver {
   /** The machine may be heard. */
   speak(): void {
     const { source, macs, fail } = this.#options;
+    if (this.#here === undefined || this.#here === this.#speaking) return;
+    this.#speaking = this.#here;
     source.speaks();
-    this.#here?.outputs.open(macs).catch(fail);
+    this.#here.outputs.open(macs).catch(fail);
   }
 
   reportFigures(): void {
@@ -137,6 +141,8 @@ export class MachineDriver {
         machine?.sendMarker(effect.epoch, effect.isAwaited);
         return;
       case 'release':
+        // A guest that went off before its term was remembered has only its last words.
+        this.speak();
         this.#here?.outputs.release(effect.through);
         return;
       case 'slowDown':

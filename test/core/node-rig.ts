@@ -1,6 +1,7 @@
 /**
- * The core of a node with a world around it that answers at once: an arbiter, a peer to dial, disks, and a
- * machine or a copy. What is in `holds` is not answered, so that a test can say what comes of it.
+ * The core of a node with a world around it that answers at once: an arbiter, a peer to dial,
+ * disks, and a machine or a copy. What is in `holds` is not answered, so that a test can say what
+ * comes of it.
  */
 import { expect } from 'vitest';
 import { sameState } from '../../src/arbiter/state.ts';

@@ -380,7 +380,7 @@ describe('a primary', () => {
   });
 
   it('only a term, or a backup, can let something go: the guest stands meanwhile (14)', () => {
-    // Goal: a guest that creeps through an outage of the arbiter would fill the memory all the same.
+    // Goal: a guest that creeps through an outage of the arbiter fills the memory all the same.
     const rig = PrimaryRig.protected('hold', { heldOutputsMax: 10 });
     rig.step({ type: 'outputs', count: 11 });
     rig.step({ type: 'backupLost', reason: 'silence' });
@@ -429,7 +429,8 @@ describe('a primary', () => {
   });
 
   it('backup is lost again and again, and no marker comes back: no third one is sent', () => {
-    // Goal: what QEMU has to carry is bounded, whoever a marker was for. Found by the property below.
+    // Goal: what QEMU has to carry is bounded, whoever a marker was for.
+    // Found by the property below.
     const rig = new PrimaryRig();
     const sent: PrimaryEffect[] = [];
     for (let round = 0; round < 3; round += 1) {
@@ -487,7 +488,7 @@ describe('a primary', () => {
   });
 
   it('keeps its contract in any incident', () => {
-    // Goal: obligations 1-6, 8, 14 and 15 for random sequences, judged by what an onlooker could see.
+    // Goal: obligations 1-6, 8, 14 and 15 for random sequences, judged by what an onlooker sees.
     fc.assert(
       fc.property(
         fc.constantFrom('runAlone' as const, 'hold' as const),

@@ -1,4 +1,5 @@
-// A backup must get every byte of log since its cut, and what is said at a position right behind it.
+// A backup must get every byte of log since its cut, and what is said at a position right behind
+// it.
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
 import { epoch, icount, logPosition, type Millis, term } from '../../src/base/units.ts';

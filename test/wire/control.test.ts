@@ -51,7 +51,7 @@ describe('control messages', () => {
   });
 
   it('are refused when unknown, incomplete, of wrong types or with fields too many', () => {
-    const digest = { deviceState: 'd', ram: [] };
+    const digest = { ram: [] };
     const cut = { type: 'cut', cutId: 'c', position: 1, icount: 2, deviceStateBytes: 3, digest };
     const cases: [unknown, string][] = [
       [{ type: 'selfDestruct' }, "Cannot read control message 'selfDestruct'"],
@@ -64,6 +64,7 @@ describe('control messages', () => {
       [{ type: 'seedFailed', seedId: '1', reason: ['x'] }, "'seedFailed': 'reason'"],
       [{ ...cut, judgement: 'f'.repeat(50) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
       [{ ...cut, judgement: 'F'.repeat(52) }, "'cut': 'judgement' must be 52 hexadecimal digits"],
+      [{ ...cut, digest: { ...digest, deviceState: 'd' } }, "'cut': 'digest' Unrecognized key"],
       [{ type: 'credit', log: 1.5, bulk: 0 }, "'credit': 'log'"],
       [{}, 'control message without a type'],
       [[], 'control message without a type'],

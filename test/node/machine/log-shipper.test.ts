@@ -1,5 +1,5 @@
-// Every segment must come out at the backup as it went in here. (Which ones are shipped, and what is
-// said at a position, is the core's: test/core/served-backup.test.ts.)
+// Every segment must come out at the backup as it went in here. (Which ones are shipped, and what
+// is said at a position, is the core's: test/core/served-backup.test.ts.)
 import { describe, expect, it } from 'vitest';
 import { logPosition, term } from '../../../src/base/units.ts';
 import { LogShipper } from '../../../src/node/machine/log-shipper.ts';

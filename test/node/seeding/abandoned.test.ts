@@ -59,7 +59,7 @@ interface Outcome {
   readonly reason: string;
 }
 
-/** The core of a backup and its copy at one end of a link, joined as the driver of a node does it. */
+/** The core of a backup and its copy at one end of a link, joined as a node's driver does it. */
 function backup(logs: Pick<CopiedMachineOptions, 'spool' | 'durableLog'>) {
   const { a, b } = memoryLinkPair();
   const heard: Control[] = [];
