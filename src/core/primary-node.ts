@@ -168,7 +168,11 @@ export class PrimaryNode {
       if (effect.type === 'seed') {
         this.#backup = new ServedBackup(
           {
-            ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+            link,
+            detector,
+            emit,
+            judgeTerm: rules.judgeTerm,
+            term: () => this.term,
             flow: rules.flow(onBackupLost),
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
             onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),

@@ -35,7 +35,7 @@
  *     does meanwhile.
  */
 import { limits } from '../base/limits.ts';
-import type { LogPosition, Millis, Term } from '../base/units.ts';
+import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
 import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
 import type {
@@ -95,7 +95,8 @@ export class PrimaryCore {
   /** Share of the time, 0 to 1, that the guest is to stand still for the outputs that wait. */
   get heldShare(): number {
     if (!this.#isFull) return 0;
-    const isCreeping = [...marking, ...acknowledging].includes(this.#state.kind);
+    const { kind } = this.#state;
+    const isCreeping = marking.includes(kind) || acknowledging.includes(kind);
     return isCreeping ? limits.throttleShareMax : 1;
   }
 
@@ -136,7 +137,7 @@ export class PrimaryCore {
         if (state.kind !== 'seeding') return;
         this.#gate.forgetAcknowledgements();
         this.#gate.setMode('holding');
-        this.#become({ ...state, kind: 'granting', marker: undefined });
+        this.#becomeGranting(state, undefined);
         return;
       case 'ack':
         if (!acknowledging.includes(state.kind)) return;
@@ -360,7 +361,7 @@ export class PrimaryCore {
     const epoch = this.#pace.take(now);
     this.#gate.markerSent(epoch);
     this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
-    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
+    if (state.kind === 'granting' && wantsGrant) this.#becomeGranting(state, epoch);
   }
 
   #emitRelease(): void {
@@ -374,6 +375,13 @@ export class PrimaryCore {
     const max = this.#options.heldOutputsMax ?? limits.heldOutputsMax;
     if (held > max) this.#isFull = true;
     else if (held <= max / 2) this.#isFull = false;
+  }
+
+  #becomeGranting(
+    { backup, silent }: Extract<PrimaryState, { kind: 'seeding' | 'granting' }>,
+    marker: Epoch | undefined,
+  ): void {
+    this.#become({ kind: 'granting', backup, silent, marker });
   }
 
   #become(to: PrimaryState): void {
