@@ -20,7 +20,6 @@ const tooLarge = [
   'src/node/backup-role.ts',
   'src/node/node.ts',
   'src/node/primary-role.ts',
-  'sim/node.ts',
 ];
 
 export default tseslint.config(

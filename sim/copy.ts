@@ -24,7 +24,7 @@ import type { SimBlob, SimLog } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
 import type { Seams } from './seams.ts';
 import type { Condition } from './settings.ts';
-import type { World } from './world.ts';
+import type { Doer, World } from './world.ts';
 
 /** A cut of this copy that is kept. */
 export interface KeptCut {
@@ -52,7 +52,7 @@ type Step =
   | { readonly kind: 'goOn' }
   | { readonly kind: 'compare'; readonly cut: Cut };
 
-export class SimCopy implements Copy {
+export class SimCopy implements Copy, Doer {
   readonly #options: CopyOptions;
   #seedId = '';
   #image: MachineImage | undefined;
@@ -167,6 +167,11 @@ export class SimCopy implements Copy {
     if (this.#isReady || this.backlog > 1) return;
     this.#isReady = true;
     this.#options.report({ type: 'copyReady', seedId: this.#seedId });
+  }
+
+  /** Something happens in it. */
+  run(act: () => void): void {
+    if (!this.#isOver) act();
   }
 
   #takeControl(control: Control): void {
@@ -297,8 +302,6 @@ export class SimCopy implements Copy {
   }
 
   #after(ms: number, act: () => void): void {
-    this.#options.world.after(ms, () => {
-      if (!this.#isOver) act();
-    });
+    this.#options.world.after(ms, act, this);
   }
 }

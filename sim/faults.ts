@@ -73,7 +73,7 @@ export const faults: readonly Fault[] = [
     strike: (pair) => {
       const node = anyNode(pair);
       if (!node.isUp) return false;
-      node.crashIn = pair.world.prng.between(1, 30);
+      node.process.crashIn = pair.world.prng.between(1, 30);
       pair.world.after(900, () => pair.startIfDown(node));
       return undefined; // counted when it happens
     },
@@ -95,10 +95,10 @@ export const faults: readonly Fault[] = [
     weight: 8,
     strike: (pair) => {
       const node = anyNode(pair);
-      if (!node.isUp || node.isPaused) return false;
+      if (!node.isUp || node.process.isPaused) return false;
       return forAWhile(pair, pair.world.prng.pick([60, 400, 2000]), () => {
-        node.pause();
-        return () => node.go();
+        node.process.pause();
+        return () => node.process.go();
       });
     },
   },
@@ -106,7 +106,7 @@ export const faults: readonly Fault[] = [
     name: 'clock jump',
     weight: 2,
     strike: (pair) => {
-      anyNode(pair).jumpClock(pair.world.prng.pick([20, 250, 1000, 60_000]));
+      anyNode(pair).process.jumpClock(pair.world.prng.pick([20, 250, 1000, 60_000]));
       return true;
     },
   },
@@ -334,7 +334,7 @@ export const deeds: readonly Fault[] = [
       if (node?.machine === undefined) return false;
       node.machine.shutDown();
       // Sometimes its node dies on the heels of it.
-      if (pair.world.prng.chance(500)) node.crashIn = 2;
+      if (pair.world.prng.chance(500)) node.process.crashIn = 2;
       return true;
     },
   },

@@ -57,7 +57,8 @@ export function bootGuest(nextRequest: number, diskDigest: number): GuestState {
 }
 
 export function cloneGuest(state: GuestState): GuestState {
-  return { ...state, pending: [...state.pending] };
+  const { hash, icount, outputs, nextRequest, completed, off } = state;
+  return { hash, icount, outputs, nextRequest, completed, off, pending: [...state.pending] };
 }
 
 /** The guest was stopped and goes on: devices do what is in no log. */

@@ -52,9 +52,7 @@ export class History {
 
   /** The history of a successor that goes on from `state`, which its copy had at `position`. */
   continuedAt(state: GuestState): History {
-    const outputs = this.outputs
-      .slice(0, state.outputs)
-      .map((output) => ({ ...output, position: -1 }));
+    const outputs = this.outputs.slice(0, state.outputs).map((output) => at(-1, output));
     const completions = this.completions.slice(0, state.completed);
     return new History(this.boot, digestOf(state), outputs, completions, new Map(this.#issued));
   }
@@ -68,7 +66,7 @@ export class History {
   ): void {
     this.#positions.push(position);
     this.#digests.push(digestOf(state));
-    if (output !== undefined) this.outputs.push({ ...output, position });
+    if (output !== undefined) this.outputs.push(at(position, output));
     if (write !== undefined) this.#issued.set(write.id, write.value);
     if (event.kind === 'block') {
       this.completions.push({ id: event.id, value: this.#issued.get(event.id) ?? 0 });
@@ -100,4 +98,9 @@ export class History {
     }
     return undefined;
   }
+}
+
+/** Word by word: a spread here gives each output a shape of its own, and all readers a slow one. */
+function at(position: number, { index, value, completed }: GuestOutput): RecordedOutput {
+  return { index, value, completed, position };
 }

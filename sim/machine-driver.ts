@@ -9,9 +9,9 @@ import { SimCopy } from './copy.ts';
 import { SimDisk } from './disk.ts';
 import { bootGuest } from './guest.ts';
 import { History } from './history.ts';
+import type { SimLinks } from './links.ts';
 import { SimMachine, type SimReport } from './machine.ts';
 import type { SimMessage } from './messages.ts';
-import type { ConnectionEnd } from './network.ts';
 import type { SimProcess } from './process.ts';
 import type { Condition } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -27,10 +27,8 @@ export interface MachineDriverOptions {
   readonly core: () => NodeCore | undefined;
   /** The last term that this node's disk has. */
   readonly spoken: () => Term;
-  readonly link: (id: LinkId) => ConnectionEnd | undefined;
+  readonly links: SimLinks;
   readonly tell: (event: NodeEvent) => void;
-  /** All links end: what one of them said could not be taken. */
-  readonly closeLinks: (reason: string) => void;
 }
 
 export class SimMachineDriver {
@@ -86,7 +84,7 @@ export class SimMachineDriver {
         machine?.cut(effect);
         return true;
       case 'sendCut': {
-        const end = this.#options.link(effect.link);
+        const end = this.#options.links.end(effect.link);
         if (end !== undefined) machine?.sendCut(effect.cutId, end);
         return true;
       }
@@ -204,16 +202,16 @@ export class SimMachineDriver {
   }
 
   #seed(seedId: string, link: LinkId): void {
-    const { process, link: linkOf, tell } = this.#options;
-    const end = linkOf(link);
+    const { process, links, tell } = this.#options;
+    const end = links.end(link);
     if (end !== undefined) this.#seeding = this.machine?.seed(seedId, end);
     else process.later(0, () => tell({ type: 'seedEnded', problem: 'the link closed' }));
   }
 
   #makeCopy(link: LinkId, term: Term): void {
-    const { process, around, condition, link: linkOf, tell } = this.#options;
+    const { process, around, condition, links, tell } = this.#options;
     const { world, seams, settings, judge } = around;
-    const end = linkOf(link);
+    const end = links.end(link);
     if (end === undefined) throw new Error(`there is no link ${link}`);
     this.#isDrill = false;
     const copy: SimCopy = new SimCopy({
@@ -231,6 +229,7 @@ export class SimMachineDriver {
       }),
     });
     this.copy = copy;
+    links.listen(link);
   }
 
   /** What a handler of a link does with what it cannot take: the link ends with that. */
@@ -238,7 +237,7 @@ export class SimMachineDriver {
     try {
       this.copy?.take(message);
     } catch (thrown) {
-      this.#options.closeLinks((thrown as Error).message);
+      this.#options.links.closeAll((thrown as Error).message);
     }
   }
 

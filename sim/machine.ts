@@ -31,7 +31,7 @@ import type { History } from './history.ts';
 import { noBytes, type SimBlob, type SimLog } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
 import type { Condition } from './settings.ts';
-import type { World } from './world.ts';
+import type { Doer, World } from './world.ts';
 
 /** A machine as it was at a cut. */
 export interface MachineImage {
@@ -67,7 +67,7 @@ const bufferEvents = 160;
 const cutRetryMs = 3;
 const cutAttempts = 400;
 
-export class SimMachine implements ProtectedMachine<ConnectionEnd> {
+export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
   readonly history: History;
   readonly state: GuestState;
   readonly disk: SimDisk;
@@ -254,14 +254,17 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd> {
     };
   }
 
+  /** Something happens in it. */
+  run(act: () => void): void {
+    if (!this.#isOver) act();
+  }
+
   #report(report: SimReport): void {
     if (!this.#isOver) this.#options.report(report);
   }
 
   #after(ms: number, act: () => void): void {
-    this.#options.world.after(ms, () => {
-      if (!this.#isOver) act();
-    });
+    this.#options.world.after(ms, act, this);
   }
 
   #live(): void {

@@ -2,19 +2,29 @@
  * Mutants: the system with one rule broken. Each must be caught by the checkers, or the checkers are
  * of no use. They live here and only here; the code that runs in earnest has no switch for them.
  */
-import { limits } from '../src/base/limits.ts';
-import { icount, logPosition, type Millis, term as toTerm } from '../src/base/units.ts';
-import { BackupCore, type BackupEffect, type BackupEvent } from '../src/core/backup.ts';
-import type { AnsweredCut } from '../src/core/cuts.ts';
-import { Cuts } from '../src/core/cuts.ts';
+import { icount, logPosition } from '../src/base/units.ts';
 import type { NodeEffect, NodeEvent } from '../src/core/effects.ts';
-import { FlowControl, type FlowEffect } from '../src/core/flow-control.ts';
-import { NodeCore, type NodeOptions } from '../src/core/node.ts';
+import { NodeCore } from '../src/core/node.ts';
 import { PrimaryCore } from '../src/core/primary.ts';
-import type { PrimaryEffect, PrimaryEvent } from '../src/core/primary-events.ts';
 import { type Rules, rules } from '../src/core/rules.ts';
-import type { Kept } from '../src/ports/link.ts';
-import type { CutOrder } from '../src/ports/machine.ts';
+import {
+  DeafPrimary,
+  type Edit,
+  EditedNode,
+  ForgetfulBackup,
+  GenerousPrimary,
+  HastyPrimary,
+  ImpatientPrimary,
+  PatientFlow,
+  RashNode,
+  ReleasingPrimary,
+  RepeatingCuts,
+  RevivingBackup,
+  SecretiveNode,
+  TrustingPrimary,
+  UngrantedBackup,
+  UsurpingBackup,
+} from './broken-parts.ts';
 import type { Seams } from './seams.ts';
 
 export interface Mutant {
@@ -22,190 +32,6 @@ export interface Mutant {
   /** What it does instead. */
   readonly what: string;
   readonly seams: Partial<Seams>;
-}
-
-/** Lets outputs go as soon as they come. */
-class ReleasingPrimary extends PrimaryCore {
-  #through = 0;
-
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    const effects = super.step(event, now);
-    if (this.state.kind === 'ended') return effects;
-    if (event.type === 'outputs') this.#through += event.count;
-    const kept = effects.filter(({ type }) => type !== 'release');
-    return event.type === 'outputs' ? [...kept, { type: 'release', through: this.#through }] : kept;
-  }
-}
-
-/** Takes a lost claim for a won one. */
-class DeafPrimary extends PrimaryCore {
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    if (event.type !== 'termLost') return super.step(event, now);
-    return super.step({ type: 'termWon', term: this.term }, now);
-  }
-}
-
-/** Speaks alone as soon as its backup is gone. */
-class HastyPrimary extends PrimaryCore {
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    const effects = super.step(event, now);
-    const claim = effects.some(({ type }) => type === 'claimTerm');
-    if (event.type !== 'backupLost' || !claim) return effects;
-    return [
-      ...effects.filter(({ type }) => type !== 'claimTerm'),
-      ...super.step({ type: 'termWon', term: this.term }, now),
-    ];
-  }
-}
-
-/** Grants at once when a backup says that it is ready, with a gate that is still open. */
-class GenerousPrimary extends PrimaryCore {
-  #waiting: PrimaryEvent | undefined;
-  #since: Millis | undefined;
-
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    if (event.type === 'backupReady' && this.state.kind === 'seeding') {
-      this.#waiting = event;
-      this.#since = now;
-      return [{ type: 'grant' }];
-    }
-    const effects = super.step(event, now);
-    if (this.#waiting === undefined || now - (this.#since ?? now) < 50) return effects;
-    const ready = this.#waiting;
-    this.#waiting = undefined;
-    const later = super.step(ready, now);
-    return [...effects, ...later].filter(({ type }) => type !== 'grant');
-  }
-}
-
-/** Does not notice that its process was away. */
-class TrustingPrimary extends PrimaryCore {
-  #now = 0;
-  #real: number | undefined;
-
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    this.#now += Math.min(now - (this.#real ?? now), limits.coreTimerMs);
-    this.#real = now;
-    return super.step(event, this.#now as Millis);
-  }
-}
-
-/** Hands over before everything is acknowledged. */
-class ImpatientPrimary extends PrimaryCore {
-  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
-    const wasProtected = this.state.kind === 'protected';
-    const effects = super.step(event, now).filter(({ type }) => type !== 'handOver');
-    const isOver: PrimaryEffect[] = [{ type: 'handOver' }];
-    return event.type === 'drill' && wasProtected
-      ? [...isOver, ...effects.filter(({ type }) => type !== 'stopGuest')]
-      : effects;
-  }
-}
-
-/** Takes over without asking the arbiter. */
-class UsurpingBackup extends BackupCore {
-  override step(event: BackupEvent, now: Millis): BackupEffect[] {
-    const effects = super.step(event, now);
-    const claim = effects.find((effect) => effect.type === 'claimTerm');
-    if (claim?.type !== 'claimTerm') return effects;
-    return [
-      ...effects,
-      ...super.step({ type: 'termWon', term: toTerm(claim.expected + 1) }, now),
-    ].filter(({ type }) => type !== 'claimTerm');
-  }
-}
-
-/** Takes over although it was never granted. */
-class UngrantedBackup extends BackupCore {
-  override step(event: BackupEvent, now: Millis): BackupEffect[] {
-    const effects = super.step(event, now);
-    if (event.type !== 'replicaReady' || this.state.kind !== 'ready') return effects;
-    return [...effects, ...super.step({ type: 'granted' }, now)];
-  }
-}
-
-/** Acknowledges what is only in memory although it promised the disk. */
-class ForgetfulBackup extends BackupCore {
-  constructor() {
-    super({ ack: 'received' });
-  }
-}
-
-/** Takes a guest's own shutdown for nothing special. */
-class RevivingBackup extends BackupCore {
-  override step(event: BackupEvent, now: Millis): BackupEffect[] {
-    return event.type === 'guestShutdownLogged' ? [] : super.step(event, now);
-  }
-}
-
-/** Never slows its primary down, and never gives its backup up. */
-class PatientFlow extends FlowControl {
-  override step(...told: Parameters<FlowControl['step']>): FlowEffect[] {
-    super.step(...told);
-    return [];
-  }
-}
-
-/** Orders a cut again that was kept. */
-class RepeatingCuts extends Cuts {
-  #last: CutOrder | undefined;
-  #again: CutOrder | undefined;
-
-  override next(...told: Parameters<Cuts['next']>): CutOrder | undefined {
-    const again = this.#again;
-    this.#again = undefined;
-    if (again !== undefined) return again;
-    const order = super.next(...told);
-    if (order?.keep !== undefined) this.#last = order;
-    return order;
-  }
-
-  override kept(kept: Kept): AnsweredCut[] {
-    this.#again = this.#last;
-    this.#last = undefined;
-    return super.kept(kept);
-  }
-}
-
-/** Speaks before its disk has the term. */
-class RashNode extends NodeCore {
-  override step(event: NodeEvent, now: Millis): NodeEffect[] {
-    const effects = super.step(event, now);
-    return effects.flatMap((effect) =>
-      effect.type === 'remember'
-        ? [effect, ...super.step({ type: 'remembered', term: effect.term }, now)]
-        : [effect],
-    );
-  }
-}
-
-/** Looks like a node without a machine until its machine speaks. */
-class SecretiveNode extends NodeCore {
-  override get standing(): NodeCore['standing'] {
-    const standing = super.standing;
-    return standing.role === 'none' ? { ...standing, isGranted: false } : standing;
-  }
-}
-
-/** A node that is told other things than happened, or does others than it decided. */
-class EditedNode extends NodeCore {
-  readonly #edit: Edit;
-
-  constructor(options: NodeOptions, edit: Edit) {
-    super(options);
-    this.#edit = edit;
-  }
-
-  override step(event: NodeEvent, now: Millis): NodeEffect[] {
-    const heard = this.#edit.hear?.(event) ?? event;
-    const effects = super.step(heard, now);
-    return this.#edit.act?.(effects, heard) ?? effects;
-  }
-}
-
-interface Edit {
-  readonly hear?: (event: NodeEvent) => NodeEvent;
-  readonly act?: (effects: NodeEffect[], event: NodeEvent) => NodeEffect[];
 }
 
 const editing = (edit: Edit): Partial<Seams> => ({

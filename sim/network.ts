@@ -41,14 +41,9 @@ const resendMs = 20;
 /** A dialler gives up. */
 const dialMs = 800;
 
-export interface Delivery {
-  /** When it reached the receiver's kernel; its process may see it much later. */
-  readonly arrivedAt: number;
-}
-
 /** What a node gives to its end of a connection. */
 export interface EndHandlers {
-  onMessage(message: SimMessage, delivery: Delivery): void;
+  onMessage(message: SimMessage, arrivedAt: number): void;
   onClose(reason: string): void;
 }
 
@@ -73,10 +68,15 @@ export class ConnectionEnd {
     for (const act of this.#early.splice(0)) act(handlers);
   }
 
-  /** Something arrives here. */
-  take(act: (handlers: EndHandlers) => void): void {
-    if (this.#handlers === undefined) this.#early.push(act);
-    else act(this.#handlers);
+  /** A message reaches this host's kernel; its process may see it much later. */
+  deliver(message: SimMessage, arrivedAt: number): void {
+    if (this.#handlers !== undefined) this.#handlers.onMessage(message, arrivedAt);
+    else this.#early.push((handlers) => handlers.onMessage(message, arrivedAt));
+  }
+
+  tellClosed(reason: string): void {
+    if (this.#handlers !== undefined) this.#handlers.onClose(reason);
+    else this.#early.push((handlers) => handlers.onClose(reason));
   }
 
   send(message: SimMessage, extraDelayMs = 0): void {
@@ -107,7 +107,9 @@ interface Packet {
 
 class Connection {
   readonly #network: Network;
-  readonly #hosts: readonly [string, string];
+  /** Of the two ends, and of what each of them sends. */
+  readonly #hosts: readonly [Host, Host];
+  readonly #paths: readonly [Path, Path];
   readonly ends: readonly [ConnectionEnd, ConnectionEnd];
   readonly #lastArrival: [number, number] = [0, 0];
   #sent = 0;
@@ -120,24 +122,26 @@ class Connection {
 
   constructor(network: Network, hosts: readonly [string, string], hellos: [SimHello, SimHello]) {
     this.#network = network;
-    this.#hosts = hosts;
+    const [one, other] = hosts;
+    this.#hosts = [network.host(one), network.host(other)];
+    this.#paths = [network.path(one, other), network.path(other, one)];
     this.ends = [new ConnectionEnd(this, 0, hellos[1]), new ConnectionEnd(this, 1, hellos[0])];
   }
 
   send(side: 0 | 1, message: SimMessage, extraDelayMs: number): void {
     const isUrgent = message.kind === 'control' && message.control.type === 'heartbeat';
     const isInOrder = extraDelayMs === 0 && !isUrgent;
-    this.#sendFirst(side, { isInOrder, message, closing: undefined }, extraDelayMs);
+    this.#sendFirst(side, isInOrder, message, undefined, extraDelayMs);
   }
 
   sendClose(side: 0 | 1, reason: string): void {
-    this.#sendFirst(side, { isInOrder: true, message: undefined, closing: reason }, 0);
+    this.#sendFirst(side, true, undefined, reason, 0);
   }
 
   /** A cut has healed: what waited goes on its way. */
   resume(): void {
     for (const side of [0, 1] as const) {
-      if (this.#pathFrom(side).cut) continue;
+      if (this.#paths[side].cut) continue;
       const waiting = this.#stuck[side].splice(0).sort((one, other) => one.number - other.number);
       for (const packet of waiting) this.#transmit(side, packet, 0);
     }
@@ -147,22 +151,24 @@ class Connection {
     const end = this.ends[side];
     if (!end.isOpen) return;
     end.isOpen = false;
-    end.take((handlers) => handlers.onClose(reason));
+    end.tellClosed(reason);
   }
 
-  #sendFirst(side: 0 | 1, packet: Omit<Packet, 'number'>, extraDelayMs: number): void {
+  #sendFirst(
+    side: 0 | 1,
+    isInOrder: boolean,
+    message: SimMessage | undefined,
+    closing: string | undefined,
+    extraDelayMs: number,
+  ): void {
     this.#sent += 1;
     const number = this.#sent;
-    if (packet.isInOrder) this.#undelivered[side].push(number);
-    this.#transmit(side, { ...packet, number }, extraDelayMs);
-  }
-
-  #pathFrom(side: 0 | 1): Path {
-    return this.#network.path(this.#hosts[side], this.#hosts[1 - side] as string);
+    if (isInOrder) this.#undelivered[side].push(number);
+    this.#transmit(side, { number, isInOrder, message, closing }, extraDelayMs);
   }
 
   #transmit(side: 0 | 1, packet: Packet, extraDelayMs: number): void {
-    const path = this.#pathFrom(side);
+    const path = this.#paths[side];
     if (path.cut) {
       this.#stuck[side].push(packet);
       return;
@@ -176,7 +182,7 @@ class Connection {
   }
 
   #arrive(side: 0 | 1, packet: Packet): void {
-    if (this.#pathFrom(side).cut) {
+    if (this.#paths[side].cut) {
       this.#stuck[side].push(packet);
       return;
     }
@@ -185,9 +191,13 @@ class Connection {
       return;
     }
     // One that was sent before may have met a cut that this one has not.
-    const [undelivered, early] = [this.#undelivered[side], this.#early[side]];
-    early.set(packet.number, packet);
-    for (;;) {
+    const undelivered = this.#undelivered[side];
+    const early = this.#early[side];
+    if (undelivered[0] === packet.number) {
+      undelivered.shift();
+      this.#deliver(side, packet);
+    } else early.set(packet.number, packet);
+    while (early.size > 0) {
       const next = early.get(undelivered[0] ?? -1);
       if (next === undefined) return;
       early.delete(next.number);
@@ -198,19 +208,17 @@ class Connection {
 
   #deliver(side: 0 | 1, packet: Packet): void {
     const receiver = this.ends[1 - side] as ConnectionEnd;
-    if (!this.#network.isUp(this.#hosts[1 - side] as string)) return;
+    if (!(this.#hosts[1 - side] as Host).isUp) return;
     if (!receiver.isOpen) {
       // A reset goes back, if the other direction works.
-      if (packet.closing === undefined && !this.#pathFrom((1 - side) as 0 | 1).cut) {
+      if (packet.closing === undefined && !(this.#paths[1 - side] as Path).cut) {
         this.#network.world.after(0.2, () => this.breakAt(side, 'connection reset by peer'));
       }
       return;
     }
     if (packet.message !== undefined) {
       if (packet.message.kind === 'ack') this.#network.remember(packet.message);
-      const { message } = packet;
-      const arrivedAt = this.#network.world.now;
-      receiver.take((handlers) => handlers.onMessage(message, { arrivedAt }));
+      receiver.deliver(packet.message, this.#network.world.now);
     } else this.breakAt((1 - side) as 0 | 1, packet.closing ?? 'closed');
   }
 }
@@ -247,13 +255,8 @@ export class Network {
   }
 
   remember(ack: AckFrame): void {
-    const last = this.oldAcks.at(-1);
-    if (last?.term === ack.term) this.oldAcks.pop();
-    this.oldAcks.push(ack);
-  }
-
-  isUp(name: string): boolean {
-    return this.host(name).isUp;
+    const last = this.oldAcks.length - 1;
+    this.oldAcks[this.oldAcks[last]?.term === ack.term ? last : last + 1] = ack;
   }
 
   path(from: string, to: string): Path {

@@ -57,11 +57,16 @@ export class Pair {
 
   /** A node whose machine is the pair's at the moment. */
   get primary(): SimNode | undefined {
-    return [this.a, this.b].find(({ role }) => role === 'primary');
+    return this.#inRole('primary');
   }
 
   get backup(): SimNode | undefined {
-    return [this.a, this.b].find(({ role }) => role === 'backup');
+    return this.#inRole('backup');
+  }
+
+  #inRole(role: SimNode['role']): SimNode | undefined {
+    if (this.a.role === role) return this.a;
+    return this.b.role === role ? this.b : undefined;
   }
 
   /** A takeover now would work. */
@@ -92,7 +97,7 @@ export class Pair {
   heal(): void {
     this.repair();
     for (const node of [this.a, this.b]) {
-      node.crashIn = undefined;
+      node.process.crashIn = undefined;
       node.start();
     }
   }

@@ -2,12 +2,17 @@
  * The life of a simulated process: it starts, stands still, goes on, and ends, at any step.
  *
  * Contract
- *  1. What a process does happens in `enter`, `later` or `inThisLife`: nothing of a dead life runs, and a
+ *  1. What a process does happens in `enter`, `later` or a `Life`: nothing of a dead life runs, and a
  *     paused process runs nothing until it goes on.
  *  2. A crash may strike at each `step`: all that was under way ends there.
  */
 import type { Millis } from '../src/base/units.ts';
-import type { World } from './world.ts';
+import type { Doer, World } from './world.ts';
+
+/** From a start to the end that follows. What is begun in it is over with it. */
+export interface Life extends Doer {
+  readonly isOver: boolean;
+}
 
 /** Thrown inside of a process that dies at this very step. */
 class CrashSignal extends Error {}
@@ -20,9 +25,8 @@ export class SimProcess {
   crashIn: number | undefined;
   readonly #world: World;
   readonly #onCrash: () => void;
-  /** Counts its starts. */
-  #life = 0;
-  #isUp = false;
+  #starts = 0;
+  #life: PresentLife;
   #isPaused = false;
   #inbox: (() => void)[] = [];
   /** Clock jumps seen by this host. */
@@ -34,10 +38,12 @@ export class SimProcess {
     this.holder = `${name}:0`;
     this.#world = world;
     this.#onCrash = onCrash;
+    this.#life = new PresentLife(this);
+    this.#life.isOver = true;
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return !this.#life.isOver;
   }
 
   get isPaused(): boolean {
@@ -49,18 +55,18 @@ export class SimProcess {
     return (this.#world.now + this.#clockOffset) as Millis;
   }
 
-  get life(): number {
+  get life(): Life {
     return this.#life;
   }
 
   start(): void {
-    this.#life += 1;
-    this.holder = `${this.name}:${this.#life}`;
-    this.#isUp = true;
+    this.#starts += 1;
+    this.holder = `${this.name}:${this.#starts}`;
+    this.#life = new PresentLife(this);
   }
 
   end(): void {
-    this.#isUp = false;
+    this.#life.isOver = true;
     this.#isPaused = false;
     this.#inbox = [];
     this.crashIn = undefined;
@@ -68,7 +74,7 @@ export class SimProcess {
 
   /** SIGSTOP: its machine, a process of its own, runs on. */
   pause(): void {
-    if (!this.#isUp || this.#isPaused) return;
+    if (!this.isUp || this.#isPaused) return;
     this.say('stands still');
     this.#isPaused = true;
   }
@@ -91,11 +97,6 @@ export class SimProcess {
     this.#world.say(this.name, what);
   }
 
-  /** Whether what was begun in `life` still has somebody to go on for. */
-  lives(life: number): boolean {
-    return life === this.#life && this.#isUp;
-  }
-
   enter(act: () => void): void {
     if (this.#isPaused) this.#inbox.push(act);
     else this.run(act);
@@ -103,18 +104,13 @@ export class SimProcess {
 
   /** Runs `act` in this life, in `delayMs`, when the process is not standing still. */
   later(delayMs: number, act: () => void): void {
-    const life = this.#life;
-    this.#world.after(delayMs, () => {
-      if (this.lives(life)) this.enter(act);
-    });
+    this.#world.after(delayMs, act, this.#life);
   }
 
   /** What somebody else is given to call, however late. */
   inThisLife<Arg>(act: (arg: Arg) => void): (arg: Arg) => void {
     const life = this.#life;
-    return (arg) => {
-      if (this.lives(life)) this.enter(() => act(arg));
-    };
+    return (arg) => life.run(() => act(arg));
   }
 
   /** At each step it may be the last one. */
@@ -134,5 +130,18 @@ export class SimProcess {
       this.#world.struck('crash at a step');
       this.#onCrash();
     }
+  }
+}
+
+class PresentLife implements Life {
+  isOver = false;
+  readonly #process: SimProcess;
+
+  constructor(process: SimProcess) {
+    this.#process = process;
+  }
+
+  run(act: () => void): void {
+    if (!this.isOver) this.#process.enter(act);
   }
 }

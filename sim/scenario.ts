@@ -129,10 +129,10 @@ class Stage {
         pair.node(what).crash('power');
         return;
       case 'pause':
-        pair.node(what).pause();
+        pair.node(what).process.pause();
         return;
       case 'go':
-        pair.node(what).go();
+        pair.node(what).process.go();
         return;
       case 'cut':
       case 'join': {

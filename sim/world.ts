@@ -9,10 +9,16 @@ import type { Millis } from '../src/base/units.ts';
 import { Prng } from './prng.ts';
 import { Timeline } from './timeline.ts';
 
+/** Whose deed it is: one who is gone by then does not do it, one who stands still does it later. */
+export interface Doer {
+  run(act: () => void): void;
+}
+
 interface Happening {
   readonly at: number;
   readonly order: number;
   readonly act: () => void;
+  readonly doer: Doer | undefined;
 }
 
 export class World {
@@ -34,9 +40,9 @@ export class World {
   }
 
   /** Runs `act` in `delayMs`. */
-  after(delayMs: number, act: () => void): void {
+  after(delayMs: number, act: () => void, doer?: Doer): void {
     this.#order += 1;
-    this.#push({ at: this.#now + delayMs, order: this.#order, act });
+    this.#push({ at: this.#now + delayMs, order: this.#order, act, doer });
   }
 
   /** Lets everything happen up to `untilMs`, or until `done` says so. */
@@ -45,7 +51,8 @@ export class World {
       if (next.at > untilMs || done()) break;
       this.#pop();
       this.#now = next.at;
-      next.act();
+      if (next.doer === undefined) next.act();
+      else next.doer.run(next.act);
     }
     if (!done()) this.#now = Math.max(this.#now, untilMs);
   }

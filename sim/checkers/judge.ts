@@ -1,4 +1,4 @@
-/** All checkers together: every fact goes to each of them. */
+/** All checkers together: each fact goes to those that hear of it, in one order. */
 import type { SimArbiter } from '../sim-arbiter.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { Answers } from './answers.ts';
@@ -19,6 +19,9 @@ import { OneSpeaker } from './one-speaker.ts';
 import { Onlooker } from './onlooker.ts';
 import { OutputRule } from './output-rule.ts';
 
+/** A checker that is told this fact. */
+type Hearing<Fact extends keyof Checker> = Required<Pick<Checker, Fact>>;
+
 export class Judge {
   readonly oneSpeaker: OneSpeaker;
   readonly onlooker = new Onlooker();
@@ -26,11 +29,11 @@ export class Judge {
   boots = 0;
   kepts = 0;
   readonly answers = new Answers();
-  readonly #checkers: readonly Checker[];
+  readonly #on: { readonly [Fact in keyof Checker]-?: readonly Hearing<Fact>[] };
 
   constructor(arbiter: SimArbiter) {
     this.oneSpeaker = new OneSpeaker(arbiter);
-    this.#checkers = [
+    const checkers: readonly Checker[] = [
       this.oneSpeaker,
       new OutputRule(),
       new Acknowledgements(),
@@ -39,33 +42,44 @@ export class Judge {
       new Bounds(),
       new Cuts(),
     ];
+    const hearing = <Fact extends keyof Checker>(fact: Fact): Hearing<Fact>[] =>
+      checkers.filter((checker): checker is Hearing<Fact> => checker[fact] !== undefined);
+    this.#on = {
+      released: hearing('released'),
+      acknowledged: hearing('acknowledged'),
+      tookOver: hearing('tookOver'),
+      booted: hearing('booted'),
+      claimLost: hearing('claimLost'),
+      kept: hearing('kept'),
+      sizes: hearing('sizes'),
+    };
   }
 
   released(fact: Released): void {
-    for (const checker of this.#checkers) checker.released?.(fact);
+    for (const checker of this.#on.released) checker.released(fact);
   }
 
   acknowledged(fact: Acknowledged): void {
-    for (const checker of this.#checkers) checker.acknowledged?.(fact);
+    for (const checker of this.#on.acknowledged) checker.acknowledged(fact);
   }
 
   tookOver(fact: TookOver): void {
     this.takeovers += 1;
-    for (const checker of this.#checkers) checker.tookOver?.(fact);
+    for (const checker of this.#on.tookOver) checker.tookOver(fact);
   }
 
   booted(fact: Booted): void {
     this.boots += 1;
-    for (const checker of this.#checkers) checker.booted?.(fact);
+    for (const checker of this.#on.booted) checker.booted(fact);
   }
 
   claimLost(fact: ClaimLost): void {
-    for (const checker of this.#checkers) checker.claimLost?.(fact);
+    for (const checker of this.#on.claimLost) checker.claimLost(fact);
   }
 
   kept(fact: KeptFact): void {
     this.kepts += 1;
-    for (const checker of this.#checkers) checker.kept?.(fact);
+    for (const checker of this.#on.kept) checker.kept(fact);
   }
 
   /** Somebody asks a node for something; the number is for the answer. */
@@ -83,6 +97,6 @@ export class Judge {
   }
 
   sizes(fact: Sizes): void {
-    for (const checker of this.#checkers) checker.sizes?.(fact);
+    for (const checker of this.#on.sizes) checker.sizes(fact);
   }
 }

@@ -56,7 +56,11 @@ export class BackupNode {
     this.#core = rules.backup({ ack });
     this.#peer = new Peer(
       {
-        ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+        link,
+        detector,
+        emit,
+        judgeTerm: rules.judgeTerm,
+        term: () => this.term,
         onSuspect: (reason, at) => {
           this.#loseLink(reason, at);
           // What still comes was never acknowledged.

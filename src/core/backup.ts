@@ -119,11 +119,12 @@ export class BackupCore {
         return;
       case 'replicaReady':
         if (state.kind !== 'seeding') return;
-        this.#become({ ...state, kind: 'ready' });
+        this.#become({ kind: 'ready', primary: state.primary, term: state.term });
         this.#effects.push({ type: 'reportReady' });
         return;
       case 'granted':
-        if (state.kind === 'ready') this.#become({ ...state, kind: 'protecting' });
+        if (state.kind !== 'ready') return;
+        this.#become({ kind: 'protecting', primary: state.primary, term: state.term });
         return;
       case 'log':
         // In memory is received; the promise that it will be executed is kept by obligation 4.

@@ -142,10 +142,9 @@ export class FailureDetector {
   }
 
   #beat(now: Millis): Heartbeat {
-    const beat = { type: 'heartbeat', sentAtMs: now } as const;
-    if (this.#echo === undefined) return beat;
+    if (this.#echo === undefined) return { type: 'heartbeat', sentAtMs: now };
     const { sentAtMs, receivedAt } = this.#echo;
-    return { ...beat, echo: { sentAtMs, heldMs: now - receivedAt } };
+    return { type: 'heartbeat', sentAtMs: now, echo: { sentAtMs, heldMs: now - receivedAt } };
   }
 
   #takeHeartbeat({ sentAtMs, echo }: Heartbeat, now: Millis): DetectorEffect[] {

@@ -217,7 +217,12 @@ export class NodeCore {
     this.#emit({ type: 'became', role: 'backup', term: hello.term });
     const backup = new BackupNode(
       {
-        ...{ link, hello, ack, detector, rules: this.#rules, emit: this.#emit },
+        link,
+        hello,
+        ack,
+        detector,
+        rules: this.#rules,
+        emit: this.#emit,
         claim: (expected) =>
           this.#claimTerm(expected, (outcome, at) => backup.claimed(outcome, at)),
         onEnd: (outcome, pauseMs) => this.#backupEnded(outcome, pauseMs),
@@ -231,9 +236,15 @@ export class NodeCore {
   #becomePrimary(term: Term, isRemembered: boolean): PrimaryNode {
     const { epochMs, onBackupLost, detector, snapshotEveryMs, heldOutputsMax } = this.#options;
     const primary: PrimaryNode = new PrimaryNode({
-      ...{ term, isRemembered, epochMs, onBackupLost, detector, snapshotEveryMs },
-      ...(heldOutputsMax === undefined ? {} : { heldOutputsMax }),
-      ...{ rules: this.#rules, emit: this.#emit },
+      term,
+      isRemembered,
+      epochMs,
+      onBackupLost,
+      detector,
+      snapshotEveryMs,
+      heldOutputsMax: heldOutputsMax ?? limits.heldOutputsMax,
+      rules: this.#rules,
+      emit: this.#emit,
       claim: (expected) =>
         this.#claimTerm(expected, (outcome, now) => this.#claimedAsPrimary(primary, outcome, now)),
       onEnd: (outcome) => this.#primaryEnded(outcome),
@@ -330,11 +341,8 @@ export class NodeCore {
   #refuse(event: NodeEvent): void {
     this.#refuseLink(event);
     if (event.type !== 'asked') return;
-    this.#emit({
-      type: 'answer',
-      ask: event.ask,
-      answer: refusalOf(event.for, this.#options.node),
-    });
+    const answer = refusalOf(event.for, this.#options.node);
+    this.#emit({ type: 'answer', ask: event.ask, answer });
   }
 
   #refuseLink(event: NodeEvent): void {

@@ -163,7 +163,11 @@ export class PrimaryNode {
       if (effect.type === 'seed') {
         this.#backup = new ServedBackup(
           {
-            ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+            link,
+            detector,
+            emit,
+            judgeTerm: rules.judgeTerm,
+            term: () => this.term,
             flow: rules.flow(onBackupLost),
             cuts: this.#cuts,
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),

@@ -35,7 +35,7 @@
  *     does meanwhile.
  */
 import { limits } from '../base/limits.ts';
-import type { LogPosition, Millis, Term } from '../base/units.ts';
+import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
 import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
 import type {
@@ -94,7 +94,8 @@ export class PrimaryCore {
   get heldShare(): number {
     if (!this.#gate.isFull(this.#options.heldOutputsMax ?? limits.heldOutputsMax)) return 0;
     const { kind } = this.#state;
-    return [...marking, ...acknowledging].includes(kind) ? limits.throttleShareMax : 1;
+    const isCreeping = marking.includes(kind) || acknowledging.includes(kind);
+    return isCreeping ? limits.throttleShareMax : 1;
   }
 
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
@@ -133,7 +134,7 @@ export class PrimaryCore {
         if (state.kind !== 'seeding') return;
         this.#gate.forgetAcknowledgements();
         this.#gate.setMode('holding');
-        this.#become({ ...state, kind: 'granting', marker: undefined });
+        this.#becomeGranting(state, undefined);
         return;
       case 'ack':
         if (!acknowledging.includes(state.kind)) return;
@@ -339,7 +340,7 @@ export class PrimaryCore {
     const epoch = this.#pace.take(now);
     this.#gate.markerSent(epoch);
     this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
-    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
+    if (state.kind === 'granting' && wantsGrant) this.#becomeGranting(state, epoch);
   }
 
   #emitRelease(): void {
@@ -350,6 +351,13 @@ export class PrimaryCore {
 
   #drop(reason: string): void {
     this.#effects.push({ type: 'dropBackup', reason });
+  }
+
+  #becomeGranting(
+    { backup, silent }: Extract<PrimaryState, { kind: 'seeding' | 'granting' }>,
+    marker: Epoch | undefined,
+  ): void {
+    this.#become({ kind: 'granting', backup, silent, marker });
   }
 
   #become(to: PrimaryState): void {
