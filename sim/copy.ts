@@ -19,7 +19,7 @@ import {
   mix,
 } from './guest.ts';
 import type { History } from './history.ts';
-import type { MachineImage } from './machine.ts';
+import type { MachineImage } from './image.ts';
 import type { SimBlob, SimLog } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
 import type { Seams } from './seams.ts';
@@ -27,7 +27,7 @@ import type { Condition } from './settings.ts';
 import type { Doer, World } from './world.ts';
 
 /** A cut of this copy that is kept. */
-export interface KeptCut {
+interface KeptCut {
   readonly cutId: string;
   readonly history: History;
   readonly position: number;

@@ -28,18 +28,11 @@ import {
   goOn,
 } from './guest.ts';
 import type { History } from './history.ts';
+import type { MachineImage } from './image.ts';
 import { noBytes, type SimBlob, type SimLog } from './messages.ts';
 import type { ConnectionEnd } from './network.ts';
 import type { Condition } from './settings.ts';
 import type { Doer, World } from './world.ts';
-
-/** A machine as it was at a cut. */
-export interface MachineImage {
-  readonly state: GuestState;
-  readonly disk: readonly number[];
-  readonly position: number;
-  readonly history: History;
-}
 
 export interface SimRun extends RecordedRun {
   readonly events: readonly GuestEvent[];

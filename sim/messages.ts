@@ -1,7 +1,7 @@
 /** What simulated nodes say to each other: the messages of src/ports/link.ts, with values for bytes. */
 import type { AckFrame, BlobFrame, ControlFrame, Hello, LogFrame } from '../src/ports/link.ts';
 import type { GuestEvent } from './guest.ts';
-import type { MachineImage } from './machine.ts';
+import type { MachineImage } from './image.ts';
 
 export interface SimLog extends LogFrame {
   readonly events: readonly GuestEvent[];

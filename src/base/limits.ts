@@ -52,7 +52,10 @@ export const limits = {
   seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */
   drillMs: 5_000,
-  /** Between two attempts to let a guest go on, and how many there are: one that stands is no machine. */
+  /**
+   * Between two attempts to let a guest go on, and how many there are: one that stands is no
+   * machine.
+   */
   continueRetryMs: 500,
   continueTriesMax: 4,
   /** Snapshots that a backup has asked its primary for at once: people and scripts ask for one. */

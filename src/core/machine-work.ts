@@ -5,7 +5,10 @@
  * Contract
  *  1. Work is begun in the order in which it was wanted, the next when the one before was answered.
  *  2. Work that was not begun can be withdrawn; what was begun is always waited for.
+ *  3. A guest that does not go on is told to again, `continueTriesMax` times in all.
  */
+import { limits } from '../base/limits.ts';
+import type { Millis } from '../base/units.ts';
 import type { CutOrder } from '../ports/machine.ts';
 import type { Emit, LinkId } from './effects.ts';
 
@@ -19,6 +22,8 @@ export class MachineWork {
   readonly #emit: Emit;
   #waiting: Work[] = [];
   #present: Work | undefined;
+  /** A guest that did not go on. */
+  #goAgain: { readonly at: number; readonly tries: number } | undefined;
 
   constructor(emit: Emit) {
     this.#emit = emit;
@@ -50,6 +55,27 @@ export class MachineWork {
     this.#present = undefined;
     this.#begin();
     return present;
+  }
+
+  /** The guest goes on. */
+  wentOn(): void {
+    this.#goAgain = undefined;
+    this.done('go');
+  }
+
+  /** It does not. False: it was told often enough. */
+  mayGoAgain(now: Millis): boolean {
+    const tries = (this.#goAgain?.tries ?? 0) + 1;
+    const isLast = tries >= limits.continueTriesMax;
+    this.#goAgain = isLast ? undefined : { at: now + limits.continueRetryMs, tries };
+    this.done('go');
+    return !isLast;
+  }
+
+  timer(now: Millis): void {
+    if (this.#goAgain === undefined || now < this.#goAgain.at) return;
+    this.#goAgain = { ...this.#goAgain, at: Number.POSITIVE_INFINITY };
+    this.want({ type: 'go' });
   }
 
   #begin(): void {

@@ -3,6 +3,7 @@
  */
 import { limits } from '../base/limits.ts';
 import { type Epoch, type Millis, epoch as toEpoch } from '../base/units.ts';
+import type { OutputGate } from './output-gate.ts';
 
 export class MarkerPace {
   readonly #epochMs: number;
@@ -29,6 +30,23 @@ export class MarkerPace {
     this.#lastSeen = { at: now, icount };
     this.#isIdle = !this.#hadOutputs && icount - before < (now - at) * limits.idleInstructionsPerMs;
     this.#hadOutputs = false;
+  }
+
+  /**
+   * The marker to be sent now, if there is one: for a grant, for an output that waits uncovered, or
+   * because it is time.
+   */
+  next(
+    gate: OutputGate,
+    { wantsGrant, mayBeSeldom }: { readonly wantsGrant: boolean; readonly mayBeSeldom: boolean },
+    now: Millis,
+  ): { readonly epoch: Epoch; readonly isAwaited: boolean } | undefined {
+    const room = gate.markersUnseen < limits.markersInFlightMax;
+    const held = gate.mode === 'holding' && gate.needsMarker;
+    if (!(wantsGrant || (room && (held || this.isDue(mayBeSeldom, now))))) return undefined;
+    const epoch = this.take(now);
+    gate.markerSent(epoch);
+    return { epoch, isAwaited: wantsGrant || held };
   }
 
   isDue(mayBeSeldom: boolean, now: Millis): boolean {

@@ -7,7 +7,6 @@
  *  2. The guest is slowed down by what most asks for it: the backup's spool, its lag, outputs that wait.
  *  3. A guest that does not go on is tried again; one that still does not is no machine.
  */
-import { limits } from '../base/limits.ts';
 import { type LogPosition, logPosition, type Millis, type Term } from '../base/units.ts';
 import type { LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
@@ -42,8 +41,6 @@ export class PrimaryNode {
   #recordedTo = logPosition(0);
   #nextSeed = 1;
   #share = 0;
-  /** A guest that did not go on is told to once more then. */
-  #goAgain: { readonly at: number; readonly tries: number } | undefined;
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
@@ -111,8 +108,7 @@ export class PrimaryNode {
         this.#step({ type: 'guestNotStopped', reason: event.reason }, now);
         return;
       case 'continued':
-        this.#goAgain = undefined;
-        this.#work.done('go');
+        this.#work.wentOn();
         return;
       case 'notContinued':
         this.#notContinued(event.reason, now);
@@ -146,10 +142,7 @@ export class PrimaryNode {
     const reason = this.#backup?.timer(now);
     if (reason !== undefined) this.#step({ type: 'backupTooSlow', reason }, now);
     this.#cuts.timer(now);
-    if (this.#goAgain !== undefined && now >= this.#goAgain.at) {
-      this.#goAgain = { ...this.#goAgain, at: Number.POSITIVE_INFINITY };
-      this.#work.want({ type: 'go' });
-    }
+    this.#work.timer(now);
   }
 
   #join(link: LinkId, hello: PeerHello, now: Millis): void {
@@ -220,14 +213,8 @@ export class PrimaryNode {
   }
 
   #notContinued(reason: string, now: Millis): void {
-    this.#work.done('go');
     this.#note(`it does not go on: ${reason}`);
-    const tries = (this.#goAgain?.tries ?? 0) + 1;
-    if (tries < limits.continueTriesMax) {
-      this.#goAgain = { at: now + limits.continueRetryMs, tries };
-      return;
-    }
-    this.#goAgain = undefined;
+    if (this.#work.mayGoAgain(now)) return;
     this.#step({ type: 'machineFailed', reason: `the guest does not go on: ${reason}` }, now);
   }
 

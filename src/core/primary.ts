@@ -35,7 +35,7 @@
  *     does meanwhile.
  */
 import { limits } from '../base/limits.ts';
-import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
+import type { LogPosition, Millis, Term } from '../base/units.ts';
 import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
 import type {
@@ -60,6 +60,7 @@ export class PrimaryCore {
   readonly #options: PrimaryOptions;
   readonly #gate = new OutputGate();
   readonly #pace: MarkerPace;
+  readonly #afterLoss: 'alone' | 'holding';
   #state: PrimaryState = { kind: 'alone' };
   #term: Term;
   #lastStepAt = Number.POSITIVE_INFINITY;
@@ -72,6 +73,7 @@ export class PrimaryCore {
     this.#options = options;
     this.#term = options.term;
     this.#pace = new MarkerPace(options.epochMs);
+    this.#afterLoss = options.onBackupLost === 'runAlone' ? 'alone' : 'holding';
     if (options.isRemembered !== false) return;
     this.#state = { kind: 'remembering' };
     this.#gate.setMode('holding');
@@ -134,7 +136,7 @@ export class PrimaryCore {
         if (state.kind !== 'seeding') return;
         this.#gate.forgetAcknowledgements();
         this.#gate.setMode('holding');
-        this.#becomeGranting(state, undefined);
+        this.#become({ ...state, kind: 'granting', marker: undefined });
         return;
       case 'ack':
         if (!acknowledging.includes(state.kind)) return;
@@ -252,10 +254,6 @@ export class PrimaryCore {
     this.#claim(hadGranted ? this.#afterLoss : silent ? 'holding' : 'alone');
   }
 
-  get #afterLoss(): 'alone' | 'holding' {
-    return this.#options.onBackupLost === 'runAlone' ? 'alone' : 'holding';
-  }
-
   #guestPoweredOff(logEnd: LogPosition, now: Millis): void {
     const { kind } = this.#state;
     if (kind === 'poweringOff') return;
@@ -267,8 +265,8 @@ export class PrimaryCore {
 
   /** The last outputs are still on their way from QEMU for a moment. */
   #finishPowerOff(passedMs: number): void {
-    const calm = passedMs >= limits.powerOffCalmMs && this.#gate.held === 0;
-    if (calm || passedMs >= limits.powerOffMs) this.#end('poweredOff', 'the guest is off');
+    const isCalm = passedMs >= limits.powerOffCalmMs && this.#gate.held === 0;
+    if (isCalm || passedMs >= limits.powerOffMs) this.#end('poweredOff', 'the guest is off');
   }
 
   #backupLost(reason: string): void {
@@ -333,31 +331,22 @@ export class PrimaryCore {
     const state = this.#state;
     if (!marking.includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
-    const due = this.#pace.isDue(state.kind === 'protected', now);
-    const room = this.#gate.markersUnseen < limits.markersInFlightMax;
-    const held = this.#gate.mode === 'holding' && this.#gate.needsMarker;
-    if (!(wantsGrant || (room && (due || held)))) return;
-    const epoch = this.#pace.take(now);
-    this.#gate.markerSent(epoch);
-    this.#effects.push({ type: 'sendMarker', epoch, isAwaited: wantsGrant || held });
-    if (state.kind === 'granting' && wantsGrant) this.#becomeGranting(state, epoch);
+    const mayBeSeldom = state.kind === 'protected';
+    const marker = this.#pace.next(this.#gate, { wantsGrant, mayBeSeldom }, now);
+    if (marker === undefined) return;
+    this.#effects.push({ type: 'sendMarker', ...marker });
+    const { epoch } = marker;
+    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
   }
 
   #emitRelease(): void {
-    if (this.#gate.released === this.#releasedBefore) return;
-    this.#releasedBefore = this.#gate.released;
-    this.#effects.push({ type: 'release', through: this.#gate.released });
+    const through = this.#gate.released;
+    if (through !== this.#releasedBefore) this.#effects.push({ type: 'release', through });
+    this.#releasedBefore = through;
   }
 
   #drop(reason: string): void {
     this.#effects.push({ type: 'dropBackup', reason });
-  }
-
-  #becomeGranting(
-    { backup, silent }: Extract<PrimaryState, { kind: 'seeding' | 'granting' }>,
-    marker: Epoch | undefined,
-  ): void {
-    this.#become({ kind: 'granting', backup, silent, marker });
   }
 
   #become(to: PrimaryState): void {

@@ -198,7 +198,11 @@ export class NodeDriver {
     this.#room = undefined;
     this.#wrong = undefined;
     this.#step({ type: 'message', link, message });
-    // The link ends with that.
+    return this.#roomOrError();
+  }
+
+  /** Throws what was wrong with the present message: the link ends with that. */
+  #roomOrError(): void | Promise<void> {
     if (this.#wrong !== undefined) throw this.#wrong;
     return this.#room;
   }

@@ -1,4 +1,7 @@
-/** Where an event ends, as its first bytes tell: most kinds have one size, some say how long they are. */
+/**
+ * Where an event ends, as its first bytes tell: most kinds have one size, some say how long they
+ * are.
+ */
 import { type Layout, shape } from './layouts.ts';
 
 /** Bytes of a NET event before its payload: kind, u8 id, u32 flags, u32 length. */

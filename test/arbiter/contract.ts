@@ -14,7 +14,8 @@ export interface ArbiterUnderTest {
   /** A further client of the same, fresh state. */
   open(): Promise<Arbiter>;
   /**
-   * What test/arbiter/racer-main.ts needs to open one in a process of its own: the arbiter as in a pair
+   * What test/arbiter/racer-main.ts needs to open one in a process of its own: the arbiter as in a
+   * pair
    * file, and the proof in JSON. None for an arbiter that lives in one process: it runs no race.
    */
   readonly racerArguments?: RacerArguments;

@@ -1,4 +1,5 @@
-// KVM counts where a guest comes up in it; why it does not is a gap of the report, and the run goes on.
+// KVM counts where a guest comes up in it; why it does not is a gap of the report, and the run goes
+// on.
 import { expect, test } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { kvmProblem } from '../../src/bench/measure/kvm.ts';

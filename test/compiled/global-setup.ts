@@ -1,4 +1,6 @@
-/** Compiles what tests start as processes of their own, before the first test and before each rerun. */
+/**
+ * Compiles what tests start as processes of their own, before the first test and before each rerun.
+ */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -26,7 +28,10 @@ function compile(): void {
   });
 }
 
-/** A folder is newer, too, when a file in it was removed. Stamped with the time before the compiler began. */
+/**
+ * A folder is newer, too, when a file in it was removed. Stamped with the time before the compiler
+ * began.
+ */
 const script = `
 if [ -e "$STAMP" ] && [ -z "$(find $SOURCES -newer "$STAMP" -print -quit)" ]; then exit; fi
 touch "$STAMP.new"

@@ -45,7 +45,8 @@ test('delivers statistics and failures, then the record', async () => {
 });
 
 test('asks as seldom as it is told to', async () => {
-  // Goal: the pause reaches readers and counters; with the usual 20 ms each would ask some 20 times.
+  // Goal: the pause reaches readers and counters; with the usual 20 ms each would ask some 20
+  // times.
   const began = performance.now();
   const [pauseMs, clients] = [900, 2];
   let answered = 0;

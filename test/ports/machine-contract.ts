@@ -1,4 +1,5 @@
-// What src/ports/machine.ts promises, of any machine and its copy: the simulated ones and QEMU's pass the
+// What src/ports/machine.ts promises, of any machine and its copy: the simulated ones and QEMU's
+// pass the
 // same test.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Epoch, epoch, type LogPosition } from '../../src/base/units.ts';
@@ -19,7 +20,8 @@ export interface MachineRig {
   /** Lets things happen for a while that is long for a machine. */
   pass(): Promise<void>;
   /**
-   * Seeds a copy over a link of its own, ships it what is recorded from the seed's cut on, and tells it of
+   * Seeds a copy over a link of its own, ships it what is recorded from the seed's cut on, and
+   * tells it of
    * each cut right behind the log up to there.
    */
   copy(): Promise<CopyRig>;
@@ -39,7 +41,9 @@ const of = <Report extends { type: string }, Type extends Report['type']>(
 ): Of<Report, Type>[] =>
   reports.filter((report): report is Of<Report, Type> => report.type === type);
 
-/** What a primary does for its copy: ships what is recorded, and says what has its place in that. */
+/**
+ * What a primary does for its copy: ships what is recorded, and says what has its place in that.
+ */
 export function serving(to: {
   readonly ship: (run: RecordedRun) => void;
   readonly sendCut: (cutId: string) => void;

@@ -9,7 +9,8 @@ const folder = fileURLToPath(new URL('../../sim/scenarios/', import.meta.url));
 describe('an incident', () => {
   for (const file of fs.readdirSync(folder)) {
     it(file.replace('.txt', '').replaceAll('-', ' '), () => {
-      // A change of the protocol changes stories: `npm run sim -- scenarios --rewrite`, and read them.
+      // A change of the protocol changes stories: `npm run sim -- scenarios --rewrite`, and read
+      // them.
       const text = fs.readFileSync(`${folder}${file}`, 'utf8');
       expect(tellScenario(text)).toBe(text);
     });

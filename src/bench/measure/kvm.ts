@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import { asError } from '../../base/errors.ts';
 
 /**
- * What keeps guests from running in KVM here; `undefined` when one came up. Asked by starting one: where
+ * What keeps guests from running in KVM here; `undefined` when one came up. Asked by starting one:
+ * where
  * machines are nested, KVM may be there and start a machine, and the guest's kernel hangs in it.
  */
 export async function kvmProblem(

@@ -22,7 +22,8 @@ export async function measureSizes(session: Session, ms: number): Promise<JobSiz
 }
 
 /**
- * One round: each arrangement once, in an order that turns from round to round. One whose guest does not
+ * One round: each arrangement once, in an order that turns from round to round. One whose guest
+ * does not
  * start is a gap.
  */
 export async function measureSlowdown(

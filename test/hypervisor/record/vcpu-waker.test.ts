@@ -101,7 +101,8 @@ describe('waking the vCPU', () => {
     ends.push(...throttles.map((throttle) => () => throttle.suspend()));
     for (const throttle of throttles) throttle.share = 0.5;
     const wakers = ids.map((id) => waker(id, { isSlowedDown: () => true }));
-    // A busy machine may not serve the one that spins from one look to the next: then it did not run.
+    // A busy machine may not serve the one that spins from one look to the next: then it did not
+    // run.
     let unserved = 0;
     for (let look = 0, before = 0; look < 20; look += 1) {
       for (const { waker: made } of wakers) made.tick();
