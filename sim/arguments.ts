@@ -1,4 +1,6 @@
 /** The command line of `npm run sim`. */
+import { type Mutant, mutants } from './mutants.ts';
+
 export interface SimArguments {
   /** How many seeds are run. */
   readonly seeds: number;
@@ -8,24 +10,29 @@ export interface SimArguments {
   readonly minutes: number;
   readonly json: boolean;
   readonly mutants: boolean;
-  /** The rule to break. */
-  readonly rule: string | undefined;
+  /** With one rule broken. */
+  readonly broken: Mutant | undefined;
   readonly fleet: boolean;
   /** The golden scenarios: play them, or write down how they go. */
   readonly scenarios: 'play' | 'rewrite' | undefined;
   readonly help: boolean;
 }
 
-export const usage = `npm run sim -- [options]          runs pairs through faults; ends with 1 if a checker fails
-npm run sim -- fleet [--json]     thousands of pairs over simulated years
-npm run sim -- scenarios [--rewrite]   plays sim/scenarios/*.txt; --rewrite writes down what happens
+export const usage = `npm run sim -- [options]        runs pairs through faults
+npm run sim -- fleet            thousands of pairs over simulated years
+npm run sim -- scenarios        plays sim/scenarios/*.txt: each must go as told
 
-  --seeds N      number of seeds (default 300: half of them fixed, half of them fresh)
+  --seeds N      number of seeds, from 1 on (default 300: half of them fixed, half of them fresh)
   --seed S       the first seed; --seeds defaults to 1 then
   --minutes M    go on with fresh seeds for M minutes
-  --break RULE   break a rule: it must be caught
+  --break RULE   break a rule, one of those that --mutants lists: it must be caught
   --mutants      break every rule, and list the seed that caught each
-  --json         end with one JSON object`;
+  --rewrite      with scenarios: writes down what happens instead
+  --json         with any of them: one JSON object on stdout, and nothing else there
+  --help         this text
+
+Ends with 0, with 1 if a checker fails, a mutant is not caught or a scenario goes otherwise than told,
+with 2 if what was typed makes no sense.`;
 
 /** Throws with one line for the person who typed it. */
 export function parseArguments(words: readonly string[]): SimArguments {
@@ -47,7 +54,7 @@ export function parseArguments(words: readonly string[]): SimArguments {
       case '--minutes':
       case '--break': {
         const value = rest.shift();
-        if (value === undefined) throw new Error(`${word} needs a value`);
+        if (value === undefined || value.startsWith('--')) throw new Error(`${word} needs a value`);
         values.set(word, value);
         break;
       }
@@ -55,23 +62,38 @@ export function parseArguments(words: readonly string[]): SimArguments {
         throw new Error(`unknown option '${word}'`);
     }
   }
-  const number = (name: string): number | undefined => {
+  const whole = (name: string, least: number): number | undefined => {
     const text = values.get(name);
-    if (text === undefined) return undefined;
-    const value = Number(text);
-    if (!(value >= 0)) throw new Error(`${name} must be a number: current value is ${text}`);
-    return value;
+    if (text === undefined || (/^\d{1,10}$/.test(text) && Number(text) >= least)) {
+      return text === undefined ? undefined : Number(text);
+    }
+    throw new Error(`${name} must be a whole number from ${least} on: current value is ${text}`);
   };
-  const seed = number('--seed');
+  const minutes = values.get('--minutes');
+  if (minutes !== undefined && !(Number(minutes) > 0)) {
+    throw new Error(`--minutes must be a number above 0: current value is ${minutes}`);
+  }
+  const rule = values.get('--break');
+  const seed = whole('--seed', 0);
+  if (flags.has('--rewrite') && !flags.has('scenarios')) {
+    throw new Error('--rewrite is for scenarios: npm run sim -- scenarios --rewrite');
+  }
   return {
     seed,
-    seeds: number('--seeds') ?? (seed === undefined ? 300 : 1),
-    minutes: number('--minutes') ?? 0,
+    seeds: whole('--seeds', 1) ?? (seed === undefined ? 300 : 1),
+    minutes: Number(minutes ?? 0),
     json: flags.has('--json'),
     mutants: flags.has('--mutants'),
-    rule: values.get('--break'),
+    broken: rule === undefined ? undefined : mutantNamed(rule),
     fleet: flags.has('fleet'),
     scenarios: !flags.has('scenarios') ? undefined : flags.has('--rewrite') ? 'rewrite' : 'play',
     help: flags.has('--help'),
   };
+}
+
+function mutantNamed(rule: string): Mutant {
+  const found = mutants.find((mutant) => mutant.rule === rule);
+  if (found !== undefined) return found;
+  const names = mutants.map((mutant) => mutant.rule).join(', ');
+  throw new Error(`there is no rule '${rule}' to break; there are: ${names}`);
 }

@@ -263,10 +263,3 @@ export const mutants: readonly Mutant[] = [
     seams: editing({ act: without(({ type }) => type === 'answer') }),
   },
 ];
-
-export function mutantNamed(rule: string): Mutant {
-  const found = mutants.find((mutant) => mutant.rule === rule);
-  if (found !== undefined) return found;
-  const names = mutants.map((mutant) => mutant.rule).join(', ');
-  throw new Error(`there is no rule '${rule}' to break; there are: ${names}`);
-}

@@ -46,15 +46,15 @@ export class World {
   }
 
   /** Lets everything happen up to `untilMs`, or until `done` says so. */
-  run(untilMs: number, done: () => boolean = () => false): void {
+  run(untilMs: number, done?: () => boolean): void {
     for (let next = this.#heap[0]; next !== undefined; next = this.#heap[0]) {
-      if (next.at > untilMs || done()) break;
+      if (next.at > untilMs || done?.() === true) break;
       this.#pop();
       this.#now = next.at;
       if (next.doer === undefined) next.act();
       else next.doer.run(next.act);
     }
-    if (!done()) this.#now = Math.max(this.#now, untilMs);
+    if (done?.() !== true) this.#now = Math.max(this.#now, untilMs);
   }
 
   struck(fault: string): void {
