@@ -1,6 +1,6 @@
 /**
- * The broken parts that mutants.ts puts in the place of sound ones. Each is the real part with one rule
- * broken, so that everything else of it still works.
+ * The broken parts that mutants.ts puts in the place of sound ones. Each is the real part with one
+ * rule broken, so that everything else of it still works.
  */
 import { limits } from '../src/base/limits.ts';
 import { type Millis, term as toTerm } from '../src/base/units.ts';

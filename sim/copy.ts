@@ -1,6 +1,6 @@
 /**
- * A copy that executes the log on its own disk, with some lag, as a replayer does. It keeps the contract of
- * src/ports/machine.ts.
+ * A copy that executes the log on its own disk, with some lag, as a replayer does. It keeps the
+ * contract of src/ports/machine.ts.
  */
 import { limits } from '../src/base/limits.ts';
 import { icount, logPosition, type Millis, type Term } from '../src/base/units.ts';
@@ -100,7 +100,9 @@ export class SimCopy implements Copy, Doer {
     this.#state.hash = mix(this.#state.hash, 1);
   }
 
-  /** Throws for what a real one would refuse: log that is torn, or does not go on where it ended. */
+  /**
+   * Throws for what a real one would refuse: log that is torn, or does not go on where it ended.
+   */
   take(message: LinkMessage): void {
     if (this.#isOver) return;
     if (message.kind === 'log') this.#takeLog(message as SimLog);

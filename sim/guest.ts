@@ -1,9 +1,9 @@
 /**
  * A guest that does only what its log says: state and log in, state and outputs out.
  *
- * Intuition: all that lockstep needs of a machine is that it is a function of its starting state and
- * its event log. This one hashes what it is told, writes the hash to its disk now and then, and tells
- * the world about both. Any event lost, doubled or reordered changes every output behind it.
+ * Intuition: all that lockstep needs of a machine is that it is a function of its starting state
+ * and its event log. This one hashes what it is told, writes the hash to its disk now and then, and
+ * tells the world about both. Any event lost, doubled or reordered changes every output behind it.
  */
 
 /** A disk request of the guest: number `id` writes `value`. */

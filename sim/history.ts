@@ -13,7 +13,9 @@ import {
 } from './guest.ts';
 
 export interface RecordedOutput extends GuestOutput {
-  /** End of the event that led to it, in the log of its recording; below 0: an earlier recording. */
+  /**
+   * End of the event that led to it, in the log of its recording; below 0: an earlier recording.
+   */
   readonly position: number;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The machine side of a simulated node, as src/node/machine-driver.ts is in earnest: the one machine or copy
- * that is here, what the core says to it and what it reports, and the facts that the checkers judge by.
+ * The machine side of a simulated node, as src/node/machine-driver.ts is in earnest: the one
+ * machine or copy that is here, what the core says to it and what it reports, and the facts that
+ * the checkers judge by.
  */
 import { type Term, term as toTerm } from '../src/base/units.ts';
 import type { LinkId, NodeEffect, NodeEvent } from '../src/core/effects.ts';
@@ -16,7 +17,10 @@ import type { SimProcess } from './process.ts';
 import type { Condition } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** How long an output, and all else that a machine reports, takes to this process: each keeps its order. */
+/**
+ * How long an output, and all else that a machine reports, takes to this process: each keeps its
+ * order.
+ */
 const outputMs = 0.2;
 const reportMs = 0.4;
 

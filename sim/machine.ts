@@ -1,11 +1,11 @@
 /**
- * A running machine: a guest, its disk, the devices that surprise it, and the log of all that. It keeps the
- * contract of src/ports/machine.ts.
+ * A running machine: a guest, its disk, the devices that surprise it, and the log of all that. It
+ * keeps the contract of src/ports/machine.ts.
  *
- * Like QEMU's recorder, it executes first, writes the event into a buffer, and the buffer reaches the
- * log file only when a marker pushes it out or when it is full (src/base/limits.ts,
- * `markerFrameBytes`). Outputs reach the gate at once: that is what the output rule is for. A guest that
- * was stopped and goes on is another one than a guest that was not (docs/lockstep.md, R5).
+ * Like QEMU's recorder, it executes first, writes the event into a buffer, and the buffer reaches
+ * the log file only when a marker pushes it out or when it is full (src/base/limits.ts,
+ * `markerFrameBytes`). Outputs reach the gate at once: that is what the output rule is for. A guest
+ * that was stopped and goes on is another one than a guest that was not (docs/lockstep.md, R5).
  */
 import { limits } from '../src/base/limits.ts';
 import { type Epoch, epoch, icount, logPosition, type Term } from '../src/base/units.ts';

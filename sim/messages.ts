@@ -1,4 +1,6 @@
-/** What simulated nodes say to each other: the messages of src/ports/link.ts, with values for bytes. */
+/**
+ * What simulated nodes say to each other: the messages of src/ports/link.ts, with values for bytes.
+ */
 import type { AckFrame, BlobFrame, ControlFrame, Hello, LogFrame } from '../src/ports/link.ts';
 import type { GuestEvent } from './guest.ts';
 import type { MachineImage } from './image.ts';

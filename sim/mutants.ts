@@ -1,6 +1,7 @@
 /**
- * Mutants: the system with one rule broken. Each must be caught by the checkers, or the checkers are
- * of no use. They live here and only here; the code that runs in earnest has no switch for them.
+ * Mutants: the system with one rule broken. Each must be caught by the checkers, or the checkers
+ * are of no use. They live here and only here; the code that runs in earnest has no switch for
+ * them.
  */
 import { icount, logPosition } from '../src/base/units.ts';
 import type { NodeEffect, NodeEvent } from '../src/core/effects.ts';

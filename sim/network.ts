@@ -2,13 +2,14 @@
  * The network between two hosts, and connections over it that behave as TCP does.
  *
  * Intuition: packets are lost, doubled, overtaken and late; a connection hides all of that but the
- * lateness. What it cannot hide is a break: one side may learn of it long before the other, or never.
+ * lateness. What it cannot hide is a break: one side may learn of it long before the other, or
+ * never.
  *
  * Contract (what src/ports/link.ts promises, made from packets)
- *  1. What arrives on a connection is whole, once and in order, whatever its packets met; a heartbeat may
- *     overtake, and bulk may be overtaken.
- *  2. Packets into a direction that is cut wait in the sender's kernel, and arrive when it heals, if
- *     the connection still lives at both ends by then.
+ *  1. What arrives on a connection is whole, once and in order, whatever its packets met; a
+ *     heartbeat may overtake, and bulk may be overtaken.
+ *  2. Packets into a direction that is cut wait in the sender's kernel, and arrive when it heals,
+ *     if the connection still lives at both ends by then.
  *  3. A process that dies lets its kernel say so. A host that dies says nothing.
  *  4. A packet for a connection that its receiver has ended is answered with a reset.
  */

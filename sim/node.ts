@@ -1,6 +1,6 @@
 /**
- * A simulated node: a process that drives the core of src/core/node.ts, as src/node does in earnest, with
- * simulated links, machines and disks. It decides nothing.
+ * A simulated node: a process that drives the core of src/core/node.ts, as src/node does in
+ * earnest, with simulated links, machines and disks. It decides nothing.
  *
  * Contract
  *  1. What its process does follows process.ts; a crash may strike between any two effects.
@@ -305,7 +305,10 @@ export class SimNode {
   }
 }
 
-/** Word by word, as all that is made for each message: a spread gives every object a shape of its own. */
+/**
+ * Word by word, as all that is made for each message: a spread gives every object a shape of its
+ * own.
+ */
 const shipped = (term: Term, { from, to, events }: SimRun): SimLog => ({
   kind: 'log',
   term,

@@ -2,8 +2,8 @@
  * The life of a simulated process: it starts, stands still, goes on, and ends, at any step.
  *
  * Contract
- *  1. What a process does happens in `enter`, `later` or a `Life`: nothing of a dead life runs, and a
- *     paused process runs nothing until it goes on.
+ *  1. What a process does happens in `enter`, `later` or a `Life`: nothing of a dead life runs, and
+ *     a paused process runs nothing until it goes on.
  *  2. A crash may strike at each `step`: all that was under way ends there.
  */
 import type { Millis } from '../src/base/units.ts';

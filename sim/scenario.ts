@@ -7,7 +7,7 @@
  *     at 2s cut a->b                  cut, join: one direction of the network
  *     at 2s partition / heal          both directions; heal repairs all and starts nothing
  *     at 3s reset                     every connection
- *     at 3s drill / compare / snapshot / diverge / stall / shutdown / fail (QEMU ends)
+ *     at 3s drill / compare / snapshot / diverge / stall / shutdown / fail
  *     at 3s arbiter away [a|b] / arbiter back / arbiter forgets-to-answer
  *     at 3s start-anew b
  *     at 5s expect a primary          a role: primary, backup, none
@@ -16,7 +16,7 @@
  *     at 5s expect takeovers 1        also: boots, late, kept
  *     at 5s expect heard more         since the last such line; or: heard nothing
  *     at 5s condition b full          a host's: slow, full (disk), mute (monitor), stuck, well
- *     |    1.602 s  b  ...            what happened up to there, as it was told when the file was written
+ *     |    1.602 s  b  ...            what happened up to there when the file was written
  *
  * All checkers of the random runs watch. `npm run sim -- scenarios --rewrite` writes what happens.
  */
@@ -39,7 +39,9 @@ export function runScenario(text: string, seams: Seams = soundSeams): Pair {
   return play(parse(text), seams, () => undefined);
 }
 
-/** The same, and returns the text with what happened behind each line. Throws as `runScenario` does. */
+/**
+ * The same, and returns the text with what happened behind each line. Throws as `runScenario` does.
+ */
 export function tellScenario(text: string): string {
   const told = new Map<number, string[]>();
   const parsed = parse(text);

@@ -1,6 +1,6 @@
 /**
- * Where a simulated node can be made to break a rule (mutants.ts). The defaults are the real thing: the core
- * of src/core as it is, and a driver, a machine and a copy that keep their contracts.
+ * Where a simulated node can be made to break a rule (mutants.ts). The defaults are the real thing:
+ * the core of src/core as it is, and a driver, a machine and a copy that keep their contracts.
  */
 import { NodeCore, type NodeOptions } from '../src/core/node.ts';
 import type { SimDisk } from './disk.ts';

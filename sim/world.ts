@@ -2,7 +2,8 @@
  * The simulated world's time: everything that happens is a callback at an instant, in one order.
  *
  * Contract
- *  1. Callbacks run in the order of their instants; those of one instant in the order they were made.
+ *  1. Callbacks run in the order of their instants; those of one instant in the order they were
+ *     made.
  *  2. Nothing runs outside of `run`. The same seed gives the same run.
  */
 import type { Millis } from '../src/base/units.ts';

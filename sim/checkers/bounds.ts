@@ -1,8 +1,8 @@
 /**
  * Bounded memory: what waits anywhere in a node stays below a limit, whatever the faults do.
  *
- * A process that stood still finds all at once what its machine did meanwhile; that is no lack of a bound,
- * so a jump is allowed for. What counts is what still grows then.
+ * A process that stood still finds all at once what its machine did meanwhile; that is no lack of a
+ * bound, so a jump is allowed for. What counts is what still grows then.
  */
 import { type Checker, type Sizes, Violation } from './facts.ts';
 

@@ -19,7 +19,9 @@ export interface Released {
   readonly spoken: number;
   /** The policy forbids to speak without a backup, and there was one in this life as primary. */
   readonly mustHold: boolean;
-  /** Log that the backup truly holds, as its acknowledgement mode counts; only with a granted one. */
+  /**
+   * Log that the backup truly holds, as its acknowledgement mode counts; only with a granted one.
+   */
   readonly backupHolds: number | undefined;
   /** When the acknowledgement that released these reached this node's kernel. */
   readonly ackArrivedAt: number | undefined;

@@ -1,7 +1,7 @@
 /**
- * Equal state at equal cuts: a machine that takes over is what the lost one was at that position; it
- * is not one that its guest switched off; and its disk, like that of a machine that boots, has every
- * write that the world was told of.
+ * Equal state at equal cuts: a machine that takes over is what the lost one was at that position;
+ * it is not one that its guest switched off; and its disk, like that of a machine that boots, has
+ * every write that the world was told of.
  */
 import type { SimDisk } from '../disk.ts';
 import { type DiskWrite, digestOf } from '../guest.ts';

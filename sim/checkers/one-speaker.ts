@@ -5,8 +5,8 @@
  * One thing no protocol without leases can prevent: an acknowledgement that the *network* delivers
  * after the takeover releases an output that the new primary knows of. To the world that is a frame
  * which was late on its way. So it is counted, and it is a violation unless the acknowledgement was
- * still in the network when the newer term began to speak: one that waited in the node itself, while
- * its process stood still, must release nothing.
+ * still in the network when the newer term began to speak: one that waited in the node itself,
+ * while its process stood still, must release nothing.
  */
 import type { SimArbiter } from '../sim-arbiter.ts';
 import {

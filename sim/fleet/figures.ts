@@ -1,4 +1,7 @@
-/** Where each figure of the fleet comes from. Ours were measured on real pairs; the rest is said by others. */
+/**
+ * Where each figure of the fleet comes from. Ours were measured on real pairs; the rest is said by
+ * others.
+ */
 
 export interface Figure {
   readonly value: number;

@@ -2,12 +2,13 @@
  * A fleet on paper: what our measured figures mean for thousands of machines over years.
  *
  * Each host fails and is repaired at random (exponential), each rack too; hosts of a pair stand in
- * different racks. The same failures strike three fleets: single hosts, restart-style HA and pairs. A
- * pair is down for a takeover when its speaker fails while it is protected; it is unprotected from
- * then until the host is back and seeded; a second failure meanwhile takes it down until one of them
- * is back and has booted. A takeover takes nothing back that the world has seen: that is the output
- * rule, which the simulator of the protocol checks, and no assumption of this one. A restart, of a
- * pair that was struck twice or of anything else, loses what was only in RAM: those are counted.
+ * different racks. The same failures strike three fleets: single hosts, restart-style HA and pairs.
+ * A pair is down for a takeover when its speaker fails while it is protected; it is unprotected
+ * from then until the host is back and seeded; a second failure meanwhile takes it down until one
+ * of them is back and has booted. A takeover takes nothing back that the world has seen: that is
+ * the output rule, which the simulator of the protocol checks, and no assumption of this one. A
+ * restart, of a pair that was struck twice or of anything else, loses what was only in RAM: those
+ * are counted.
  */
 import { Prng } from '../prng.ts';
 import { figures } from './figures.ts';
@@ -28,8 +29,8 @@ export interface FleetLine {
   /** Times a year that a machine lost its RAM. */
   readonly restartsAYear: number;
   /**
-   * Failures of a protected machine that took back what the world had seen: 0, by the output rule. `null`
-   * where nothing is held back, so that every restart may take something back.
+   * Failures of a protected machine that took back what the world had seen: 0, by the output rule.
+   * `null` where nothing is held back, so that every restart may take something back.
    */
   readonly lostOutputs: number | null;
   readonly unprotectedMinutesAYear: number;

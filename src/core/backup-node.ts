@@ -1,6 +1,6 @@
 /**
- * A node as backup, for the life of one link: the backup's half of the protocol (backup.ts) with its copy,
- * the words of its primary, and the compares.
+ * A node as backup, for the life of one link: the backup's half of the protocol (backup.ts) with
+ * its copy, the words of its primary, and the compares.
  *
  * Contract
  *  1. What is said of an acknowledged position is that it was fed to the copy before.

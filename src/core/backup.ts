@@ -11,12 +11,13 @@
  *  4. A takeover executes all log that was acknowledged: no log is discarded between the loss of
  *     the primary and `takeOver`.
  *  5. When the arbiter does not answer, the copy is kept and asking goes on; nothing speaks.
- *  6. A machine that its guest powered off is followed, not taken over: when the primary says so, and
- *     also when the primary was lost behind a guest's shutdown that is in the log.
- *  7. `ack: received` acknowledges log that is held in memory, `ack: durable` only log that the node
- *     reported to be on disk. Nothing is acknowledged before the copy executes, nor while claiming.
- *     What was acknowledged is so once more when the copy has executed it: a primary that hears of that
- *     only with the next log holds it for lag, and slows down whoever would write the next log.
+ *  6. A machine that its guest powered off is followed, not taken over: when the primary says so,
+ *     and also when the primary was lost behind a guest's shutdown that is in the log.
+ *  7. `ack: received` acknowledges log that is held in memory, `ack: durable` only log that the
+ *     node reported to be on disk. Nothing is acknowledged before the copy executes, nor while
+ *     claiming. What was acknowledged is so once more when the copy has executed it: a primary that
+ *     hears of that only with the next log holds it for lag, and slows down whoever would write the
+ *     next log.
  *  8. A copy that fails while a claim is on its way is discarded at once, and the claim's answer is
  *     awaited (`withdrawing`). A term that is won then, or whose takeover could not be proven, is
  *     never spoken in: it ends in `unproven`. Membership (membership.ts, 3) brings the pair back.

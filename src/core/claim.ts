@@ -2,8 +2,8 @@
  * One claim of a term: read the arbiter, then one compare-and-set from what was read (terms.ts, 3).
  *
  * Contract
- *  1. There is one outcome. A claim without an answer is `unreachable`: it may have been won, and is
- *     recognised as won when it is repeated (terms.ts, 4).
+ *  1. There is one outcome. A claim without an answer is `unreachable`: it may have been won, and
+ *     is recognised as won when it is repeated (terms.ts, 4).
  *  2. An answer to another ask than the last one changes nothing.
  */
 import type { Term } from '../base/units.ts';

@@ -1,6 +1,6 @@
 /**
- * Who wants cuts of a primary's machine (cuts.ts), and how each of them is answered: an operator here, the
- * backup for somebody there, or the policy, which only people hear of.
+ * Who wants cuts of a primary's machine (cuts.ts), and how each of them is answered: an operator
+ * here, the backup for somebody there, or the policy, which only people hear of.
  */
 import type { Millis, Term } from '../base/units.ts';
 import type { CutResult, Kept } from '../ports/link.ts';

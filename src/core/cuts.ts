@@ -1,18 +1,18 @@
 /**
  * The cuts of a protected machine: compares, and cuts that are kept as snapshots.
  *
- * Intuition: a cut is a conversation. The machine is frozen for a moment, its copy is told what it must
- * find there, the log behind the cut confirms it, and the copy answers what it found; a kept one is
- * answered once more, when it is in the store. Whoever asked waits for all of that, and any of it may
- * end with a backup that is lost.
+ * Intuition: a cut is a conversation. The machine is frozen for a moment, its copy is told what it
+ * must find there, the log behind the cut confirms it, and the copy answers what it found; a kept
+ * one is answered once more, when it is in the store. Whoever asked waits for all of that, and any
+ * of it may end with a backup that is lost.
  *
  * Contract
  *  1. One cut at a time, in the order in which they were asked for.
  *  2. A cut that is to be kept waits until the one before it is stored; a compare need not.
  *  3. Everybody who asked gets one answer. A cut that was not confirmed is no answer but a refusal,
  *     whatever the copy said.
- *  4. By policy a cut is kept every `everyMs` while the machine is protected; one that is due while the
- *     one before is not stored is left out.
+ *  4. By policy a cut is kept every `everyMs` while the machine is protected; one that is due while
+ *     the one before is not stored is left out.
  *  5. Each cut has a number of its own, whatever became of the ones before: what is said late of an
  *     older one changes nothing.
  */
@@ -164,7 +164,8 @@ export class Cuts {
 }
 
 /**
- * Snapshots that a backup was asked for: it asks its primary, which makes the cut and says what became of it.
+ * Snapshots that a backup was asked for: it asks its primary, which makes the cut and says what
+ * became of it.
  *
  *   backup                              primary
  *     snapshotRequest {requestId, label?}  ->

@@ -1,8 +1,8 @@
 /**
  * What a node is told, and what it is to do: the two alphabets of src/core/node.ts.
  *
- * Links are named by numbers, which the driver gives. An `ask` is a question that somebody waits for the
- * answer of; its number is its asker's.
+ * Links are named by numbers, which the driver gives. An `ask` is a question that somebody waits
+ * for the answer of; its number is its asker's.
  */
 import type { Epoch, Term } from '../base/units.ts';
 import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';

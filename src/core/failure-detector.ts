@@ -1,25 +1,26 @@
 /**
  * The failure detector of one link: when a silent peer is suspected to be gone.
  *
- * Intuition: a broken connection tells at once; a peer that hangs, or a cable that was pulled, tells
- * nothing. So both sides say something at least every `heartbeatMs`, and silence of `silenceMs` is
- * treated as a lost link. Suspicion may be wrong, and may be: it leads to a claim, and the term
- * decides. What it must not do is blame the peer for the absence of this very process.
+ * Intuition: a broken connection tells at once; a peer that hangs, or a cable that was pulled,
+ * tells nothing. So both sides say something at least every `heartbeatMs`, and silence of
+ * `silenceMs` is treated as a lost link. Suspicion may be wrong, and may be: it leads to a claim,
+ * and the term decides. What it must not do is blame the peer for the absence of this very process.
  *
  * Contract
  *  1. A heartbeat is sent at least every `heartbeatMs` while this process is told the time.
  *  2. Anything received is life: heartbeats, log, acks, bulk.
- *  3. A peer is suspected once, after `silenceMs` without life. Only time that this process was awake
- *     counts: a timer that comes more than `heartbeatMs` late was a pause (SIGSTOP, a host that
- *     slept, a blocked event loop), counts for nothing and suspects nobody. What the peer said
+ *  3. A peer is suspected once, after `silenceMs` without life. Only time that this process was
+ *     awake counts: a timer that comes more than `heartbeatMs` late was a pause (SIGSTOP, a host
+ *     that slept, a blocked event loop), counts for nothing and suspects nobody. What the peer said
  *     meanwhile waits in the socket, and is read before the next timer.
- *  4. Silence is never judged shorter than the round trip allows: `roundTripsMin` round trips and one
- *     heartbeat. What the configuration alone shows to be impossible is an error at the start
+ *  4. Silence is never judged shorter than the round trip allows: `roundTripsMin` round trips and
+ *     one heartbeat. What the configuration alone shows to be impossible is an error at the start
  *     (`detectorProblem`); what only the link shows raises the silence and says so, because to
- *     refuse then would leave the machine unprotected for the sake of a number. A round trip is never
- *     the same twice: it is said again when the silence is longer than any that was told, by a tenth.
- *  5. A round trip is the least of the last `roundTripSamples`: a pause of either side lengthens some
- *     of them and shortens none.
+ *     refuse then would leave the machine unprotected for the sake of a number. A round trip is
+ *     never the same twice: it is said again when the silence is longer than any that was told, by
+ *     a tenth.
+ *  5. A round trip is the least of the last `roundTripSamples`: a pause of either side lengthens
+ *     some of them and shortens none.
  *  6. While a seed is on its way (`patience`) silence is judged `seedPatience` times as long: both
  *     sides copy gigabytes then, and nothing could be taken over.
  *  7. Nothing here decides who speaks.

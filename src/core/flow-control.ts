@@ -1,6 +1,6 @@
 /**
- * Flow control: how much of the primary's time is taken away so that its backup can follow, and when
- * a backup is too far behind to be followed.
+ * Flow control: how much of the primary's time is taken away so that its backup can follow, and
+ * when a backup is too far behind to be followed.
  *
  * Intuition: a backup that executes as fast as the primary records never makes up for what it
  * missed while it was seeded. Below the soft bound the primary runs freely; above it, it stands
@@ -12,14 +12,14 @@
  *  2. It never falls when the lag grows.
  *  3. A backup that has executed nothing yet cannot be helped by waiting, and one that catches up
  *     behind its seed is given the time: the hard bound is for a granted one.
- *  4. Past the hard bound, of lag for `hardLagHoldMs` on end or of bytes at once, the policy decides:
- *     `hold` stops the guest until half of the bound is reached (the pair stays protected);
- *     `runAlone` gives the backup up, once (the primary claims a term, and seeds anew).
- *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A guest
- *     that resets meets none for a while; to be slowed down for that would make it meet the next one
- *     later still.
- *  6. The round trip of the link is no lag: a copy that executes at once is as far away as its link is
- *     long.
+ *  4. Past the hard bound, of lag for `hardLagHoldMs` on end or of bytes at once, the policy
+ *     decides: `hold` stops the guest until half of the bound is reached (the pair stays
+ *     protected); `runAlone` gives the backup up, once (the primary claims a term, and seeds anew).
+ *  5. Log counts as lag from the marker behind it on: only a marker tells that it was executed. A
+ *     guest that resets meets none for a while; to be slowed down for that would make it meet the
+ *     next one later still.
+ *  6. The round trip of the link is no lag: a copy that executes at once is as far away as its link
+ *     is long.
  *  7. What was shipped is remembered by at most `backlogEntriesMax` entries: neighbours are joined,
  *     which makes the lag seem larger, never smaller.
  */
@@ -35,9 +35,9 @@ export function throttleShare(lagMs: number): number {
 }
 
 /**
- * The same for what waits at a backup that is seeded, so that the log since the cut fits into its spool.
- * Half a spool is no reason to slow anybody down; when even the most does not do, the backup gives the
- * seed up.
+ * The same for what waits at a backup that is seeded, so that the log since the cut fits into its
+ * spool. Half a spool is no reason to slow anybody down; when even the most does not do, the backup
+ * gives the seed up.
  */
 export function spoolShare(usedBytes: number, budgetBytes: number): number {
   const { spoolSoftShare, spoolHardShare, throttleShareMax } = limits;
@@ -48,7 +48,10 @@ export function spoolShare(usedBytes: number, budgetBytes: number): number {
 }
 
 export type FlowEvent =
-  /** `bytes` of log were given to the link; `marker`: where the last marker in them is, if there is one. */
+  /**
+   * `bytes` of log were given to the link; `marker`: where the last marker in them is, if there is
+   * one.
+   */
   | { readonly type: 'shipped'; readonly bytes: number; readonly marker: Icount | undefined }
   /** The backup has executed up to here. */
   | { readonly type: 'executed'; readonly icount: Icount }
@@ -93,7 +96,9 @@ export class FlowControl {
     return this.#bytes;
   }
 
-  /** Age of the oldest marker that was shipped and is not executed, without the way there and back. */
+  /**
+   * Age of the oldest marker that was shipped and is not executed, without the way there and back.
+   */
   lagMs(now: Millis): number {
     const oldest = this.#backlog[0];
     if (oldest === undefined || !this.#isExecuting) return 0;

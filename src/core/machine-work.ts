@@ -1,6 +1,6 @@
 /**
- * What a machine is told to do for a while: seed, cut, stop, go on. One thing at a time, in order, because
- * each of them wants its monitor, and a stop inside of a cut would be neither.
+ * What a machine is told to do for a while: seed, cut, stop, go on. One thing at a time, in order,
+ * because each of them wants its monitor, and a stop inside of a cut would be neither.
  *
  * Contract
  *  1. Work is begun in the order in which it was wanted, the next when the one before was answered.

@@ -10,30 +10,33 @@
  * Contract
  *  1. A node boots only by claiming the term after the one that it read before it asked its peer:
  *     whatever happened since makes the claim fail.
- *  2. Alone, a node boots only when it spoke in the last term ever given: then nobody spoke after it.
- *     It looks for its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to take
- *     over, because a running machine is better than a reboot.
+ *  2. Alone, a node boots only when it spoke in the last term ever given: then nobody spoke after
+ *     it. It looks for its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to
+ *     take over, because a running machine is better than a reboot.
  *  3. When both nodes answer and neither is primary nor granted, the one that spoke last boots. So
  *     two nodes that were both down start again in any order, also when the last term was won and
  *     never spoken in (a takeover that could not be proven).
  *  4. A node whose disks may be older than its peer's never boots by itself. `startAnew` is the
  *     operator's word that the peer is gone for good.
- *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. So it is when
- *     both nodes answer and neither ever spoke: the first term was won, and its winner died before it booted. A
- *     `spoken` above the arbiter's term is of a pair whose arbiter was set back, and counts as 0.
- *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an older
- *     term is one that does not know yet that it lost: its machine is about to end.
- *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and is to
- *     go on from there (`canRestart`), does so although its peer does not answer. A peer that was alone
- *     since would have claimed a later term; one that could not claim has been silent since.
- *  8. Where a backup acknowledges what is on its disk, the node that spoke last has less of that log than its peer. It
- *     leaves it to the peer to go on, for `restartWaitMs`: one that has the log of the last term (`logged`), or
- *     does not answer yet. That one claims at once, if it can restart, although the node that spoke last answers.
+ *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. So it
+ *     is when both nodes answer and neither ever spoke: the first term was won, and its winner died
+ *     before it booted. A `spoken` above the arbiter's term is of a pair whose arbiter was set
+ *     back, and counts as 0.
+ *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an
+ *     older term is one that does not know yet that it lost: its machine is about to end.
+ *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and
+ *     is to go on from there (`canRestart`), does so although its peer does not answer. A peer that
+ *     was alone since would have claimed a later term; one that could not claim has been silent
+ *     since.
+ *  8. Where a backup acknowledges what is on its disk, the node that spoke last has less of that
+ *     log than its peer. It leaves it to the peer to go on, for `restartWaitMs`: one that has the
+ *     log of the last term (`logged`), or does not answer yet. That one claims at once, if it can
+ *     restart, although the node that spoke last answers.
  *
  * What the node owes: `spoken` is durable before the machine speaks in that term, and after the
- * takeover was proven. And it is granted, as its peer sees it, without a gap from the grant or the claim
- * until its machine speaks: in a gap it would look like a node with old disks (3), and the peer would
- * boot beside it.
+ * takeover was proven. And it is granted, as its peer sees it, without a gap from the grant or the
+ * claim until its machine speaks: in a gap it would look like a node with old disks (3), and the
+ * peer would boot beside it.
  */
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
@@ -98,12 +101,16 @@ export function choose(facts: MembershipFacts): Choice {
   const peerSpoken = since(term, peer.spoken);
   if (spoken > peerSpoken) return claim;
   if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
-  // As they said it themselves: a term of an arbiter that was set back is none that nobody spoke in.
+  // As they said it themselves: a term of an arbiter that was set back is none that nobody spoke
+  // in.
   if (facts.spoken === 0 && peer.spoken === 0) return claim;
   return wait('neither node has disks that the machine last spoke from');
 }
 
-/** Why the node that spoke last leaves it to its peer to go on from a snapshot; `undefined`: it does not. */
+/**
+ * Why the node that spoke last leaves it to its peer to go on from a snapshot; `undefined`: it does
+ * not.
+ */
 function whyLeave(facts: MembershipFacts): string | undefined {
   const { term, peer, waitedMs, restartWaitMs, canRestart } = facts;
   if (waitedMs >= restartWaitMs) return undefined;

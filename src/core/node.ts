@@ -1,19 +1,21 @@
 /**
- * A node: one process that looks for its place, and is primary or backup of a pair as the arbiter decides,
- * until its guest switches itself off.
+ * A node: one process that looks for its place, and is primary or backup of a pair as the arbiter
+ * decides, until its guest switches itself off.
  *
- * This is all of the protocol that a node has: what it is told goes in, what it is to do comes out. A driver
- * does it, and says what became of it; it decides nothing. src/node drives it with real machines, sim/ with
- * simulated ones.
+ * This is all of the protocol that a node has: what it is told goes in, what it is to do comes out.
+ * A driver does it, and says what became of it; it decides nothing. src/node drives it with real
+ * machines, sim/ with simulated ones.
  *
  * Contract
- *  1. Effects are performed in their order, before the next event is stepped. Whoever dies between two of
- *     them has kept every promise.
- *  2. A term that was won is remembered before the machine speaks in it: before it boots, and before its
- *     gate opens after a takeover or a claim. A disk that does not take it is asked again until it does.
- *  3. One machine or copy at a time: the next begins when nothing is left of the one before (`gone`).
- *  4. From the claim of a term, or a grant, until its machine speaks a node tells its peer that it may come
- *     (`standing`, membership.ts).
+ *  1. Effects are performed in their order, before the next event is stepped. Whoever dies between
+ *     two of them has kept every promise.
+ *  2. A term that was won is remembered before the machine speaks in it: before it boots, and
+ *     before its gate opens after a takeover or a claim. A disk that does not take it is asked
+ *     again until it does.
+ *  3. One machine or copy at a time: the next begins when nothing is left of the one before
+ *     (`gone`).
+ *  4. From the claim of a term, or a grant, until its machine speaks a node tells its peer that it
+ *     may come (`standing`, membership.ts).
  *  5. Whoever asks gets one answer.
  *  6. After `leave` or `fail` nothing is emitted any more.
  */

@@ -19,10 +19,12 @@
  *  6. At most `markersInFlightMax` markers are unseen at once; outputs that arrive meanwhile are
  *     covered by the next one. A marker is on its way until it comes back, whoever it was sent for.
  *  7. The end of the log covers every output, whenever it arrives, and needs no marker before it.
- *  8. After `distrust`, acknowledgements release nothing until one of them reaches a marker that was
- *     sent after it, or the end of the log. So what an acknowledgement says is never older than that.
- *  9. At most `markersWaitingMax` markers are remembered, however long none is acknowledged. One that
- *     is forgotten delays what it covers until the next one is acknowledged, and releases nothing.
+ *  8. After `distrust`, acknowledgements release nothing until one of them reaches a marker that
+ *     was sent after it, or the end of the log. So what an acknowledgement says is never older than
+ *     that.
+ *  9. At most `markersWaitingMax` markers are remembered, however long none is acknowledged. One
+ *     that is forgotten delays what it covers until the next one is acknowledged, and releases
+ *     nothing.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition } from '../base/units.ts';

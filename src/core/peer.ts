@@ -2,9 +2,9 @@
  * The other end of one link: is it alive, and does it speak in our term?
  *
  * Contract
- *  1. Whatever arrives is life (failure-detector.ts). A message is handed on only if it is of the term
- *     that this node speaks or listens in (terms.ts): one of an older term is answered with the present
- *     one, a newer term is told and not obeyed.
+ *  1. Whatever arrives is life (failure-detector.ts). A message is handed on only if it is of the
+ *     term that this node speaks or listens in (terms.ts): one of an older term is answered with
+ *     the present one, a newer term is told and not obeyed.
  *  2. Heartbeats and words about terms are dealt with here.
  *  3. Silence is told once.
  */

@@ -1,16 +1,16 @@
 /**
- * A node without a machine looks for its place: it asks the arbiter, then its peer, then its own disks,
- * until membership (membership.ts) says what to do.
+ * A node without a machine looks for its place: it asks the arbiter, then its peer, then its own
+ * disks, until membership (membership.ts) says what to do.
  *
  * Contract
- *  1. Nothing is done before the arbiter has answered once: only its term tells whether a primary is
- *     one of a term that is over.
- *  2. An arbiter that does not answer is waited for, for ever: it may be started later than the node.
- *     An error that will not pass by itself ends the node.
- *  3. A claim without an answer is repeated until there is one, and not judged anew: it may have been
- *     won, and then a look at the arbiter would find a term in which nobody has spoken.
- *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`): its
- *     peer must not take it for one that has no machine and will not get one.
+ *  1. Nothing is done before the arbiter has answered once: only its term tells whether a primary
+ *     is one of a term that is over.
+ *  2. An arbiter that does not answer is waited for, for ever: it may be started later than the
+ *     node. An error that will not pass by itself ends the node.
+ *  3. A claim without an answer is repeated until there is one, and not judged anew: it may have
+ *     been won, and then a look at the arbiter would find a term in which nobody has spoken.
+ *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`):
+ *     its peer must not take it for one that has no machine and will not get one.
  *  5. What is waited for is told when it changes, and at its end.
  */
 import { limits } from '../base/limits.ts';

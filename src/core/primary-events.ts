@@ -1,4 +1,6 @@
-/** What the primary's half of the protocol (primary.ts) is told, what it answers, and its states. */
+/**
+ * What the primary's half of the protocol (primary.ts) is told, what it answers, and its states.
+ */
 import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
 
 export type PrimaryEvent =

@@ -3,8 +3,10 @@
  * control of that, the cuts, and the machine's work, put together.
  *
  * Contract
- *  1. A backup that is dropped is told so by the end of its link, and so is everybody who waited for it.
- *  2. The guest is slowed down by what most asks for it: the backup's spool, its lag, outputs that wait.
+ *  1. A backup that is dropped is told so by the end of its link, and so is everybody who waited
+ *     for it.
+ *  2. The guest is slowed down by what most asks for it: the backup's spool, its lag, outputs that
+ *     wait.
  *  3. A guest that does not go on is tried again; one that still does not is no machine.
  */
 import { type LogPosition, logPosition, type Millis, type Term } from '../base/units.ts';

@@ -17,22 +17,24 @@
  *     there is a backup that could acknowledge it; every `idleEpochMs` if the guest is idle.
  *  7. A guest that powered itself off ends the machine when its last outputs have left.
  *  8. After `ended` nothing is emitted any more.
- *  9. `onBackupLost: hold`: the term is claimed all the same, because it shuts out the backup that was
- *     lost, but the gate stays closed (`holding`) until a new backup was seeded and granted. What was
- *     held meanwhile leaves by its acknowledgements.
+ *  9. `onBackupLost: hold`: the term is claimed all the same, because it shuts out the backup that
+ *     was lost, but the gate stays closed (`holding`) until a new backup was seeded and granted.
+ *     What was held meanwhile leaves by its acknowledgements.
  * 10. A newer term that is only heard of stops the mouth and starts a claim; the arbiter's answer
  *     decides (terms.ts). A claim that wins goes on as before.
- * 11. A process that was away (`selfPauseMs`) trusts no acknowledgement that is older than its return.
+ * 11. A process that was away (`selfPauseMs`) trusts no acknowledgement that is older than its
+ *     return.
  * 12. A drill stops the guest, waits until the whole log is acknowledged and all outputs have left,
  *     and only then tells the backup to take over. A drill that leads to nothing ends in a claim; a
  *     won one lets the guest go on here. A guest that cannot be stopped stays protected.
- * 13. A backup that works but is given up learns of it only when the new term is won: one that lost its
- *     link would claim the same term, and might win it although it is seconds behind.
- * 14. While more than `heldOutputsMax` outputs are held, until half of them are, the guest is slowed down
- *     (`heldShare`): memory is bounded. It creeps where a marker could release some, and stands where
- *     only a term or a backup can. To stop it would have to be mirrored by its copy (lockstep.md, R5).
- * 15. A machine that runs in a term that is not remembered yet (`remembering`) says nothing, whatever it
- *     does meanwhile.
+ * 13. A backup that works but is given up learns of it only when the new term is won: one that lost
+ *     its link would claim the same term, and might win it although it is seconds behind.
+ * 14. While more than `heldOutputsMax` outputs are held, until half of them are, the guest is
+ *     slowed down (`heldShare`): memory is bounded. It creeps where a marker could release some,
+ *     and stands where only a term or a backup can. To stop it would have to be mirrored by its
+ *     copy (lockstep.md, R5).
+ * 15. A machine that runs in a term that is not remembered yet (`remembering`) says nothing,
+ *     whatever it does meanwhile.
  */
 import { limits } from '../base/limits.ts';
 import type { LogPosition, Millis, Term } from '../base/units.ts';
@@ -197,7 +199,7 @@ export class PrimaryCore {
     }
   }
 
-  /** No new marker can come out of a guest that stands: a drill that was interrupted is given up. */
+  /** No marker comes out of a guest that stands: a drill that was interrupted is given up. */
   #wasAway(): void {
     this.#gate.distrust();
     if (this.#state.kind === 'handingOver') this.#backupLost('this node was away during a drill');

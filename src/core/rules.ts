@@ -1,6 +1,6 @@
 /**
- * The rules that a node is made of. They are in one place so that the simulator can break one at a time,
- * and see that it is noticed (sim/mutants.ts); nothing else ever gives other ones.
+ * The rules that a node is made of. They are in one place so that the simulator can break one at a
+ * time, and see that it is noticed (sim/mutants.ts); nothing else ever gives other ones.
  */
 import { BackupCore, type BackupOptions } from './backup.ts';
 import { Cuts } from './cuts.ts';

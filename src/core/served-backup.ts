@@ -1,10 +1,11 @@
 /**
- * The one backup of a primary: its link, what is shipped to it, and how much it slows the primary down.
+ * The one backup of a primary: its link, what is shipped to it, and how much it slows the primary
+ * down.
  *
  * Contract
  *  1. Log is shipped from the cut of its seed on, everything in order, nothing before it.
- *  2. What has a place in the log (a cut, a pause that the copy has to mirror) is said right behind the
- *     log up to there.
+ *  2. What has a place in the log (a cut, a pause that the copy has to mirror) is said right behind
+ *     the log up to there.
  */
 import type { LogPosition, Millis, Term } from '../base/units.ts';
 import type { Control, LinkMessage } from '../ports/link.ts';

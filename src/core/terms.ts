@@ -3,8 +3,8 @@
  *
  * Intuition: a term is a number on a microphone. The arbiter hands the microphone on; whoever hears
  * a greater number than its own knows that somebody may have got it, and asks the arbiter. A number
- * that was heard is a hint and never a verdict: only the arbiter's answer ends a machine, so neither
- * a confused peer nor a stranger can.
+ * that was heard is a hint and never a verdict: only the arbiter's answer ends a machine, so
+ * neither a confused peer nor a stranger can.
  *
  * Contract
  *  1. A message of an older term is refused, and its sender is told the current one.

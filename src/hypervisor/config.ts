@@ -148,10 +148,11 @@ export function defaultMac(name: string, index: number): string {
 
 /**
  * SHA-256, hexadecimal, of all that must be equal on both nodes: the machine as the guest sees it,
- * and the contents of firmware, kernel and initial RAM disk, which a guest that reboots reads again. Not the
- * paths of anything. The version of QEMU must be equal too, and is not in here.
+ * and the contents of firmware, kernel and initial RAM disk, which a guest that reboots reads
+ * again. Not the paths of anything. The version of QEMU must be equal too, and is not in here.
  *
- * @throws UnderstudyError `config` when the firmware, the kernel or the initial RAM disk cannot be read any more.
+ * @throws UnderstudyError `config` when the firmware, the kernel or the initial RAM disk cannot be
+ * read any more.
  */
 export async function vmFingerprint(vm: VmConfig): Promise<string> {
   const { boot } = vm;

@@ -1,6 +1,8 @@
 /** Limits of the monitor, of device-state files and of disks, each with its reason. */
 export const hypervisorLimits = {
-  /** Commands answer in less than a millisecond; two loaded cores and a replay lock make seconds. */
+  /**
+   * Commands answer in less than a millisecond; two loaded cores and a replay lock make seconds.
+   */
   commandMs: 5_000,
   /** A socket appears some 100 ms after QEMU starts; looking costs about 0.1 ms. */
   monitorRetryMs: 5,

@@ -1,5 +1,6 @@
 /**
- * What a machine is made of: its disks' daemon, and the QEMUs that record, replay or wait over them.
+ * What a machine is made of: its disks' daemon, and the QEMUs that record, replay or wait over
+ * them.
  *
  * All of them share one RAM file and one daemon, so that a successor goes on with what a replayer
  * leaves. Each has a directory of its own below the machine's, named like the part.
@@ -37,7 +38,9 @@ export interface LiveMachine {
 export interface StateToGoOnFrom {
   readonly ramFile: string;
   readonly facts: { readonly icount: number };
-  /** Called when all else is ready: nobody can go on from it afterwards. Returns its device state. */
+  /**
+   * Called when all else is ready: nobody can go on from it afterwards. Returns its device state.
+   */
   claim(): Promise<Buffer>;
 }
 

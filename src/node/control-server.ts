@@ -1,10 +1,11 @@
 /**
- * The control socket of a node: newline-separated JSON on a unix socket that only its owner may use.
+ * The control socket of a node: newline-separated JSON on a unix socket that only its owner may
+ * use.
  *
- * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional `label`),
- * `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer with one line; `watch`
- * streams events until the client leaves; after `console` the connection carries raw bytes. What a
- * refusal looks like is at the head of refusal.ts.
+ * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional
+ * `label`), `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer
+ * with one line; `watch` streams events until the client leaves; after `console` the connection
+ * carries raw bytes. What a refusal looks like is at the head of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';

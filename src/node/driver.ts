@@ -1,6 +1,6 @@
 /**
- * Drives the core of a node (src/core/node.ts): tells it what happened, does what it says, and says what
- * became of it. Nothing is decided here.
+ * Drives the core of a node (src/core/node.ts): tells it what happened, does what it says, and says
+ * what became of it. Nothing is decided here.
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -314,7 +314,8 @@ export class NodeDriver {
 
   #show(effect: Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>): void {
     this.#narrator.tell(effect);
-    // A machine that was booted speaks at once; one that was taken over when its term is remembered.
+    // A machine that was booted speaks at once; one that was taken over when its term is
+    // remembered.
     if (effect.type === 'became' && this.state === 'alone') this.#machine.speak();
     if (effect.type !== 'changed') return;
     if (effect.from === 'remembering' && effect.to === 'alone') this.#machine.speak();

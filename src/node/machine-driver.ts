@@ -1,6 +1,6 @@
 /**
- * The machine or the copy of a node, as its core wants them: does what it says, and reports what became of
- * it.
+ * The machine or the copy of a node, as its core wants them: does what it says, and reports what
+ * became of it.
  */
 import type { Term } from '../base/units.ts';
 import type { LinkId, NodeEffect, NodeEvent } from '../core/effects.ts';

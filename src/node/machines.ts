@@ -1,6 +1,7 @@
 /**
- * Where the machines and copies of a node come from: from power-on, from what was kept, from a primary's
- * seed. It has what outlives each of them: the egresses, the RAM that a seed may use, the snapshot store.
+ * Where the machines and copies of a node come from: from power-on, from what was kept, from a
+ * primary's seed. It has what outlives each of them: the egresses, the RAM that a seed may use, the
+ * snapshot store.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -111,7 +112,9 @@ export class Machines implements MachineSource, NodeDisks {
     return { machine, outputs };
   }
 
-  /** From what was kept of the machine of the term before, where that is wanted, or from power-on. */
+  /**
+   * From what was kept of the machine of the term before, where that is wanted, or from power-on.
+   */
   async boot({ handlers }: RecordedMachine, term: Term): Promise<LiveMachine> {
     const place = this.#nextPlace();
     const restart =

@@ -1,4 +1,7 @@
-/** What people see of a node: its log, and the stream that faces watch. Nothing here has an effect on it. */
+/**
+ * What people see of a node: its log, and the stream that faces watch. Nothing here has an effect
+ * on it.
+ */
 import type { Term } from '../base/units.ts';
 import type { NodeEffect, Note } from '../core/effects.ts';
 import type { Logger } from './logger.ts';

@@ -1,6 +1,6 @@
 /**
- * What the guest says: held in the order it came, and let out when the core says so, to the egress of its
- * card or to the console.
+ * What the guest says: held in the order it came, and let out when the core says so, to the egress
+ * of its card or to the console.
  */
 import { Distribution } from '../base/distribution.ts';
 import type { CardEgresses } from '../egress/cards.ts';

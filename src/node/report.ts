@@ -45,7 +45,10 @@ export type NodeEvent =
       /** RAM of a seed that was sent in each round; the last one is that of the pause. */
       readonly bytesPerRound?: readonly number[];
     }
-  /** `clockTaken`: by a backup whose copy took the primary's judgement of the clock, and was equal then. */
+  /**
+   * `clockTaken`: by a backup whose copy took the primary's judgement of the clock, and was equal
+   * then.
+   */
   | ({ readonly type: 'cutCompared'; readonly clockTaken?: boolean } & Comparison)
   /** `resumes`: the seed that broke off; `haveBytes`: what the backup says it has from earlier. */
   | {
@@ -91,7 +94,10 @@ export type NodeEvent =
   | ({ readonly type: 'takeover' } & TakeoverTimes)
   | { readonly type: 'firstOutput'; readonly at: number }
   | { readonly type: 'replicaDiscarded'; readonly reason: string }
-  /** A cut was kept: what it added to the store, what the copy stood still for, and how long storing it took. */
+  /**
+   * A cut was kept: what it added to the store, what the copy stood still for, and how long storing
+   * it took.
+   */
   | {
       readonly type: 'snapshot';
       readonly id: string;
@@ -105,8 +111,9 @@ export type NodeEvent =
   /** The store, or the log kept in it, has a problem that protection does not feel. */
   | { readonly type: 'snapshotTrouble'; readonly reason: string }
   /**
-   * The machine went on from a snapshot and its log: their end was `agoMs` before it ran again. `complete`:
-   * the log was that of `ack: durable`, and nothing that was ever acknowledged is missing.
+   * The machine went on from a snapshot and its log: their end was `agoMs` before it ran again.
+   * `complete`: the log was that of `ack: durable`, and nothing that was ever acknowledged is
+   * missing.
    */
   | {
       readonly type: 'restarted';

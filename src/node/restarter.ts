@@ -1,7 +1,7 @@
 /**
- * A node's restarts from snapshots, as its pair file wants them (`snapshots.restart`): looks for one,
- * prepares it, and tells about it. What can go wrong here leaves the node where it would be without: its
- * machine boots from its disks.
+ * A node's restarts from snapshots, as its pair file wants them (`snapshots.restart`): looks for
+ * one, prepares it, and tells about it. What can go wrong here leaves the node where it would be
+ * without: its machine boots from its disks.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -44,7 +44,10 @@ export class Restarter {
     return snapshots?.restart === 'newest' ? snapshots.restartWaitMs : 0;
   }
 
-  /** The snapshot to go on from when `lastTerm` was the last one before the machine's; never rejects. */
+  /**
+   * The snapshot to go on from when `lastTerm` was the last one before the machine's; never
+   * rejects.
+   */
   async find(lastTerm: Term): Promise<SnapshotManifest | undefined> {
     const { config, log, vmFingerprint, qemuVersion } = this.#options;
     const { snapshots, pair: vm } = config;
@@ -64,8 +67,8 @@ export class Restarter {
   }
 
   /**
-   * The machine of the newest snapshot, if that is wanted and there is one. Throws `disk` when its failure
-   * left images that nothing may boot from.
+   * The machine of the newest snapshot, if that is wanted and there is one. Throws `disk` when its
+   * failure left images that nothing may boot from.
    */
   async prepare(lastTerm: Term): Promise<Restart | undefined> {
     const { config, log, reporter } = this.#options;
@@ -98,8 +101,8 @@ export class Restarter {
   }
 
   /**
-   * The machine runs: tells how old its last instant is and whether anything may be missing before it, and
-   * clears away what it was made from.
+   * The machine runs: tells how old its last instant is and whether anything may be missing before
+   * it, and clears away what it was made from.
    */
   async wentOn({ machine, snapshot, logEndMs, whyIncomplete }: Restart): Promise<void> {
     const { config, log, reporter } = this.#options;

@@ -1,14 +1,14 @@
 /**
- * The last term in which this node's machine spoke, on disk: what membership (src/core/membership.ts)
- * needs to know which node has the newest disks.
+ * The last term in which this node's machine spoke, on disk: what membership
+ * (src/core/membership.ts) needs to know which node has the newest disks.
  *
  * Layout of the file: one line of JSON, `{"understudy":"spoken","version":1,"term":N}`. It is
  * replaced as a whole: written beside, flushed, renamed, and the directory flushed.
  *
  * Contract
  *  1. When `save` has resolved, the term survives a loss of power.
- *  2. A file that is not there means 0. One that cannot be understood is an error, not 0: a node that
- *     forgot that it spoke would leave newer disks unused.
+ *  2. A file that is not there means 0. One that cannot be understood is an error, not 0: a node
+ *     that forgot that it spoke would leave newer disks unused.
  */
 import fs from 'node:fs';
 import path from 'node:path';

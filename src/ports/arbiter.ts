@@ -15,8 +15,8 @@
  *  6. Therefore a holder names one life of a node, not only the node: two processes must never
  *     use the same holder.
  *  7. Nothing depends on a clock.
- *  8. An error because nobody answers now has `mayPass`; one because of what was written in the pair
- *     file, or of what the arbiter holds, has not: to ask again would not help.
+ *  8. An error because nobody answers now has `mayPass`; one because of what was written in the
+ *     pair file, or of what the arbiter holds, has not: to ask again would not help.
  */
 import type { Term } from '../base/units.ts';
 

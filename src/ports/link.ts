@@ -22,14 +22,16 @@
  *  7. The handler takes a message by returning, or by settling the promise that it returned; credit
  *     goes back then. It may be called again before a promise settled. A handler that throws or
  *     rejects closes the link with that error. It must not make a log message wait for a blob.
- *  8. Messages that arrive before `onMessage` was called wait for it. A payload may share memory with
- *     other messages and must not be written to. A payload given to `send` may be reused at once.
- *  9. `onClose` handlers are called exactly once each, after every message received was handed over,
- *     also when they are set on a link that is closed already. No message is handed over after
- *     `close()` was called on this side.
- * 10. The link never decides that the peer is dead because it is silent: `lastReceivedAt` is a fact,
- *     the judgement is the failure detector's.
- * 11. Every message carries a term and the link does not judge it: refusing older ones is the core's.
+ *  8. Messages that arrive before `onMessage` was called wait for it. A payload may share memory
+ *     with other messages and must not be written to. A payload given to `send` may be reused at
+ *     once.
+ *  9. `onClose` handlers are called exactly once each, after every message received was handed
+ *     over, also when they are set on a link that is closed already. No message is handed over
+ *     after `close()` was called on this side.
+ * 10. The link never decides that the peer is dead because it is silent: `lastReceivedAt` is a
+ *     fact, the judgement is the failure detector's.
+ * 11. Every message carries a term and the link does not judge it: refusing older ones is the
+ *     core's.
  */
 import type { UnderstudyError } from '../base/errors.ts';
 import type { Icount, LogPosition, Millis, Term } from '../base/units.ts';
@@ -88,7 +90,9 @@ export interface DiskOffer {
 
 /** Digests of a state, to be compared at a cut. */
 export interface StateDigest {
-  /** One 32-bit checksum a block of RAM, so that a difference can be named; `null`: not compared. */
+  /**
+   * One 32-bit checksum a block of RAM, so that a difference can be named; `null`: not compared.
+   */
   readonly ram: readonly (number | null)[];
 }
 
@@ -145,7 +149,9 @@ export interface SeedSpool {
   readonly budgetBytes: number;
 }
 
-/** The cut of a seed: what has not arrived of RAM and disks follows, and the log goes on from it. */
+/**
+ * The cut of a seed: what has not arrived of RAM and disks follows, and the log goes on from it.
+ */
 export interface SeedOffer {
   readonly type: 'seedOffer';
   readonly seedId: string;
@@ -229,7 +235,9 @@ export interface Standing {
   readonly isGranted: boolean;
   /** The last term in which this node's machine spoke; 0: none. */
   readonly spoken: Term;
-  /** The last term of which all acknowledged log is on this node's disk (`ack: durable`); 0: none. */
+  /**
+   * The last term of which all acknowledged log is on this node's disk (`ack: durable`); 0: none.
+   */
   readonly logged: Term;
 }
 

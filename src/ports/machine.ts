@@ -1,13 +1,14 @@
 /**
  * Machine: the protected machine of a primary, and its copy on the backup.
  *
- * Intuition: the protocol does not care how a copy is kept equal. One machine logs its events and its
- * copy executes them; another may send what it has written since the last epoch. Both have positions
- * that rise, outputs that wait, a moment at which they can be frozen, and a copy that can prove that
- * it is the machine. So a position here is an opaque number: only that it rises counts.
+ * Intuition: the protocol does not care how a copy is kept equal. One machine logs its events and
+ * its copy executes them; another may send what it has written since the last epoch. Both have
+ * positions that rise, outputs that wait, a moment at which they can be frozen, and a copy that can
+ * prove that it is the machine. So a position here is an opaque number: only that it rises counts.
  *
  * Nothing here returns what it found. A command is begun; what became of it is reported, so that a
- * driver has nothing to wait for and a simulator needs no other machine than the real one's interface.
+ * driver has nothing to wait for and a simulator needs no other machine than the real one's
+ * interface.
  *
  * Contract of both
  *  1. Reports come one at a time, none while a command is being called, and none after `destroy`
@@ -16,25 +17,27 @@
  *     has one for that, otherwise by `machineFailed` or `copyFailed`, once.
  *
  * Contract of the protected machine
- *  3. `recorded` runs are contiguous. A marker that was given comes back in one, once, in order, and
- *     everything that led to outputs that were reported before the marker was given is in front of it.
- *  4. Of `stop`, `go`, `seed` and `cut` one is given at a time; each is answered once: by `stopped` or
- *     `notStopped`, `continued` or `notContinued`, `seedEnded`, `cutEnded`.
+ *  3. `recorded` runs are contiguous. A marker that was given comes back in one, once, in order,
+ *     and everything that led to outputs that were reported before the marker was given is in front
+ *     of it.
+ *  4. Of `stop`, `go`, `seed` and `cut` one is given at a time; each is answered once: by `stopped`
+ *     or `notStopped`, `continued` or `notContinued`, `seedEnded`, `cutEnded`.
  *  5. After `stopped` the log is over at `logEnd` until `go`, and all of it was reported.
  *     After `notStopped` the guest runs.
  *  6. A machine that stood at a position and goes on from there without a cut says so with `wentOn`
  *     before it reports anything behind it: its copy has to do the same (lockstep.md, R5).
- *  7. `seedCut` and `cutMade` come while the machine stands still: nothing behind their position was
- *     reported. `seedEnded` without a problem: the copy was sent all that it needs.
+ *  7. `seedCut` and `cutMade` come while the machine stands still: nothing behind their position
+ *     was reported. `seedEnded` without a problem: the copy was sent all that it needs.
  *  8. `slowDown` is invisible to the guest but for time.
  *
  * Contract of the copy
  *  9. It executes what it is given in the order of `take`, and `executed` never tells more.
  * 10. `received` and `durable` tell only what will be executed at a takeover.
- * 11. `compare` is answered once, by `compared` or `copyFailed`, and with `keep` by one `kept`, which may
- *     come much later.
- * 12. `takeOver` is answered once: `tookOver` only when everything that was given was executed and that
- *     is proven. The copy is the machine from then on; what it reports is of a protected machine.
+ * 11. `compare` is answered once, by `compared` or `copyFailed`, and with `keep` by one `kept`,
+ *     which may come much later.
+ * 12. `takeOver` is answered once: `tookOver` only when everything that was given was executed and
+ *     that is proven. The copy is the machine from then on; what it reports is of a protected
+ *     machine.
  */
 import type { Epoch, Icount, LogPosition } from '../base/units.ts';
 import type { Cut, Link, LinkMessage } from './link.ts';
@@ -108,7 +111,9 @@ export interface Seeding {
 export type CopyReport =
   /** It holds the state of the seed's cut and executes; it is hardly behind. */
   | { readonly type: 'copyReady'; readonly seedId: string }
-  /** What was received up to here is held in memory; `executed`: how much of it is known to be done. */
+  /**
+   * What was received up to here is held in memory; `executed`: how much of it is known to be done.
+   */
   | { readonly type: 'received'; readonly to: LogPosition; readonly executed: Icount }
   /** The same on disk. */
   | { readonly type: 'durable'; readonly to: LogPosition; readonly executed: Icount }
@@ -135,11 +140,14 @@ export type CopyReport =
 /** The backup's copy of the machine, for the life of one link. */
 export interface Copy {
   /**
-   * A message of the primary's machine for its copy: log, bulk, `seedBegin`, `seedOffer`, `resumed`. The
-   * promise, if there is one, settles when there is room for more.
+   * A message of the primary's machine for its copy: log, bulk, `seedBegin`, `seedOffer`,
+   * `resumed`. The promise, if there is one, settles when there is room for more.
    */
   take(message: LinkMessage): void | Promise<void>;
-  /** Stops at the end of what was received, and compares itself with what the primary says of the cut. */
+  /**
+   * Stops at the end of what was received, and compares itself with what the primary says of the
+   * cut.
+   */
   compare(cut: Cut): void;
   /** It may take over from now on: worth keeping. */
   granted(): void;

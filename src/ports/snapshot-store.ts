@@ -9,23 +9,24 @@
  *  1. A snapshot is there, whole, from the moment when `commit` resolves, and survives the death of
  *     every process and of the machine. Before that nobody sees anything of it. A rejected `commit`
  *     means: it may be there; `list` tells.
- *  2. An image that has a parent takes from it what was not put. Without one, what was not put is zero.
- *     A snapshot does not need its parent afterwards: any snapshot may be removed at any time, also the
- *     parent of one that is being taken. The one that was committed last may be named as parent although
- *     it was removed; what only it needs is collected when it is the last one no more.
- *  3. What is read was checked: a snapshot, image or piece of log that is damaged or incomplete throws
- *     `store`, naming what is damaged, and is never given out in part. (A file of `materialize` that
- *     failed does not stay.)
+ *  2. An image that has a parent takes from it what was not put. Without one, what was not put is
+ *     zero. A snapshot does not need its parent afterwards: any snapshot may be removed at any
+ *     time, also the parent of one that is being taken. The one that was committed last may be
+ *     named as parent although it was removed; what only it needs is collected when it is the last
+ *     one no more.
+ *  3. What is read was checked: a snapshot, image or piece of log that is damaged or incomplete
+ *     throws `store`, naming what is damaged, and is never given out in part. (A file of
+ *     `materialize` that failed does not stay.)
  *  4. `collect` gives room back and never takes a chunk that a snapshot needs, that is there or is
  *     being taken. `remove` alone gives no room back.
- *  5. Log is kept in pieces; each is usable on its own, and holds whole events. Pieces of one run that
- *     adjoin are one log. Positions of different runs have nothing to do with each other.
- *  6. Log of a run is kept by `collect` from the oldest cut of the run on, of snapshots that are there
- *     or are being taken. So a snapshot is begun before the log that follows it is appended.
- *  7. One process at a time may write to a store; any number may read beside it. What a reader opened
- *     and the writer removes meanwhile throws as in 3.
- *  8. A full disk, or one that fails, throws and loses nothing that was there. What was begun can then
- *     only be aborted.
+ *  5. Log is kept in pieces; each is usable on its own, and holds whole events. Pieces of one run
+ *     that adjoin are one log. Positions of different runs have nothing to do with each other.
+ *  6. Log of a run is kept by `collect` from the oldest cut of the run on, of snapshots that are
+ *     there or are being taken. So a snapshot is begun before the log that follows it is appended.
+ *  7. One process at a time may write to a store; any number may read beside it. What a reader
+ *     opened and the writer removes meanwhile throws as in 3.
+ *  8. A full disk, or one that fails, throws and loses nothing that was there. What was begun can
+ *     then only be aborted.
  */
 import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
 import type { QemuRelease } from '../rrlog/layouts.ts';
@@ -39,7 +40,9 @@ export const diskImage = (diskId: string): string => `disk.${diskId}`;
 export interface RunName {
   /** Name of the pair or virtual machine: letters, digits, `.`, `_`, `-`. */
   readonly vm: string;
-  /** One life of a recorder: a takeover begins a new one, a new term alone does not. Same letters. */
+  /**
+   * One life of a recorder: a takeover begins a new one, a new term alone does not. Same letters.
+   */
   readonly run: string;
 }
 
@@ -137,13 +140,17 @@ export interface LogPiece extends RunName {
 export type LogPieceFacts = Omit<LogPiece, 'payload'>;
 
 export interface LogArchive {
-  /** Resolves when it is on the disk. A piece that is there already, with the same range, is skipped. */
+  /**
+   * Resolves when it is on the disk. A piece that is there already, with the same range, is
+   * skipped.
+   */
   append(piece: LogPiece): Promise<void>;
   /** What is there, in the order of its positions, without reading it. */
   list(run: RunName): Promise<LogPieceFacts[]>;
   /**
-   * The pieces behind a cut, without a gap, to the end of the run. A piece may begin before the cut, or before
-   * the end of the one before it: skip what is known. A gap throws `store` and names it, when it is reached.
+   * The pieces behind a cut, without a gap, to the end of the run. A piece may begin before the
+   * cut, or before the end of the one before it: skip what is known. A gap throws `store` and names
+   * it, when it is reached.
    */
   follow(cut: RunName & { readonly position: LogPosition }): AsyncIterable<LogPiece>;
 }
@@ -180,8 +187,8 @@ export interface VerifyReport {
 export interface SnapshotUsage {
   readonly id: string;
   /**
-   * What `collect` gives back when this snapshot and all older ones were removed, and not when only the
-   * older ones were: its chunks, and the log up to the next snapshot.
+   * What `collect` gives back when this snapshot and all older ones were removed, and not when only
+   * the older ones were: its chunks, and the log up to the next snapshot.
    */
   readonly bytes: number;
 }

@@ -1,5 +1,5 @@
-// The benchmark's own machinery, in its shortest form: the same guest by plain TCG, and a log that is
-// recorded alone and replayed alone.
+// The benchmark's own machinery, in its shortest form: the same guest by plain TCG, and a log that
+// is recorded alone and replayed alone.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { JobSizes } from '../../src/bench/measure/jobs.ts';
 import { measureReplay } from '../../src/bench/measure/replay-speed.ts';

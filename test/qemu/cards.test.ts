@@ -1,5 +1,5 @@
-// A guest with two network cards: each is heard on its own wire, before and after a takeover, and is
-// announced there and nowhere else.
+// A guest with two network cards: each is heard on its own wire, before and after a takeover, and
+// is announced there and nowhere else.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';

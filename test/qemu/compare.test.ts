@@ -1,4 +1,5 @@
-// A copy goes on after each compare as if there had been none, also when it must take the primary's clock.
+// A copy goes on after each compare as if there had been none, also when it must take the primary's
+// clock.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseDeviceState } from '../../src/hypervisor/device-state/device-state.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -19,7 +20,8 @@ test('a machine that works is compared again and again, by one replayer', async 
     await pair.cut({ keep: false });
     await working;
   }
-  // As often as its judge falls into a stop: it comes once a second, and ten stops are half of one here.
+  // As often as its judge falls into a stop: it comes once a second, and ten stops are half of one
+  // here.
   expect(pair.clocksTaken).toBeLessThanOrEqual(Math.max(1, pair.pausedMs / 250));
   expect([...machine.errors, ...pair.failures]).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// A raw image becomes a machine that runs and can be protected: the example guest's disk with a kernel
-// beside it, and a disk that brings its own boot loader.
+// A raw image becomes a machine that runs and can be protected: the example guest's disk with a
+// kernel beside it, and a disk that brings its own boot loader.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,5 @@
-// The machine that QEMU records and its copy keep the contract that the simulated ones keep: so what the
-// simulator shows of the protocol holds for them.
+// The machine that QEMU records and its copy keep the contract that the simulated ones keep: so
+// what the simulator shows of the protocol holds for them.
 import fs from 'node:fs';
 import { term } from '../../src/base/units.ts';
 import { CardEgresses } from '../../src/egress/cards.ts';

@@ -1,4 +1,5 @@
-// A machine goes on from a state with another RAM file, and a state that cannot be had leaves no process.
+// A machine goes on from a state with another RAM file, and a state that cannot be had leaves no
+// process.
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { bootFromState, type MachinePlace } from '../../src/hypervisor/machine-parts.ts';

@@ -1,6 +1,6 @@
-// What two hosts can suffer, one thing after the other, on one pair: a link that is cut, evenly or not;
-// processes that hang; both nodes ending, in order or not. One node goes on and the other one falls
-// silent, and the guest's clients lose nothing that they were promised.
+// What two hosts can suffer, one thing after the other, on one pair: a link that is cut, evenly or
+// not; processes that hang; both nodes ending, in order or not. One node goes on and the other one
+// falls silent, and the guest's clients lose nothing that they were promised.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { NodeProcess } from '../../src/lab/node-process.ts';
@@ -11,8 +11,8 @@ import { Ordeal } from './hosts/ordeal.ts';
 import type { PairOnHosts } from './hosts/pair-on-hosts.ts';
 import { sharedPair } from './hosts/shared-pair.ts';
 
-// Silence is judged patiently: busy processors hold a cable up for a second now and then, and a takeover
-// because of that would be one speaker more than a test is about.
+// Silence is judged patiently: busy processors hold a cable up for a second now and then, and a
+// takeover because of that would be one speaker more than a test is about.
 const silenceMs = 3000;
 const thePair = sharedPair({ silenceMs });
 
@@ -145,8 +145,8 @@ function spokenIn(pair: PairOnHosts, name: string): number {
 const term = (node: NodeProcess) => node.stop();
 const kill = (node: NodeProcess) => node.killWithMachine();
 
-// The machine boots once, from the disks that spoke last, and the other node is seeded: nobody has to say
-// which is which.
+// The machine boots once, from the disks that spoke last, and the other node is seeded: nobody has
+// to say which is which.
 describe('restarts', () => {
   // Each way to end and each order once: the other two pairings found nothing that these do not.
   test('both are told to end; the one with the newest disks is started last', () =>

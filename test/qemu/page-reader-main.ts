@@ -3,7 +3,8 @@
  *
  *     page-reader-main HOST:PORT
  *
- * Takes `{id, path}` and says `{id, text}` or `{id, problem}`, a line each, in any order. Ends with its input.
+ * Takes `{id, path}` and says `{id, text}` or `{id, problem}`, a line each, in any order. Ends with
+ * its input.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,7 @@
 /**
- * Pages of the guest's HTTP service, read in a world by one program that stays. A program for each page,
- * as the demo has it, would start from source each time, beside a guest that needs the processors.
+ * Pages of the guest's HTTP service, read in a world by one program that stays. A program for each
+ * page, as the demo has it, would start from source each time, beside a guest that needs the
+ * processors.
  */
 import { createInterface } from 'node:readline';
 import type { World, WorldChild } from '../../src/lab/world.ts';

@@ -91,7 +91,8 @@ describe('a pair for each', () => {
     await waitForCount('answers', answered, 21);
 
     const release = await pair.freeze(b);
-    // Acknowledgements that were on their way arrive, however long that takes here; then none comes.
+    // Acknowledgements that were on their way arrive, however long that takes here; then none
+    // comes.
     let silent: LoadStats | undefined;
     do {
       silent = stats.at(-1);

@@ -15,7 +15,9 @@ interface Standing {
   readonly icount: number;
 }
 
-/** That client has no deadlines, and an error that nobody listens to is thrown: both are added here. */
+/**
+ * That client has no deadlines, and an error that nobody listens to is thrown: both are added here.
+ */
 class Witness {
   /** Names of QEMU's events, in their order. */
   readonly events: string[] = [];

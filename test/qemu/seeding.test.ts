@@ -1,5 +1,6 @@
-// A backup is filled while the guest works: what it then is, is the machine of the cut, however much
-// was written meanwhile, however often the link broke, and whatever the backup had from earlier.
+// A backup is filled while the guest works: what it then is, is the machine of the cut, however
+// much was written meanwhile, however often the link broke, and whatever the backup had from
+// earlier.
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// A protected machine is kept by policy and on request, and comes back: as it was at a snapshot, alone and
-// then protected again, and at the last instant that was kept. What it did can be seen again.
+// A protected machine is kept by policy and on request, and comes back: as it was at a snapshot,
+// alone and then protected again, and at the last instant that was kept. What it did can be seen
+// again.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// Both nodes die at the same moment. The one that was backup comes back alone and goes on from what it had
-// kept, with the guest's memory: the machine did not boot. With `ack: durable` nothing is missing.
+// Both nodes die at the same moment. The one that was backup comes back alone and goes on from what
+// it had kept, with the guest's memory: the machine did not boot. With `ack: durable` nothing is
+// missing.
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -105,8 +106,8 @@ test('both nodes are lost with `ack: durable`: all that was ever answered is sti
       while (!isLost) seenText = await pair.read('/ledger').catch(() => seenText);
     })();
     await waitFor('answers', () => (counted() > 10 && seenText !== '' ? true : undefined));
-    // Both stand still at a moment when clients were told more than the store has: a piece of log reaches
-    // it once a second, and how much is told in between is this machine's affair.
+    // Both stand still at a moment when clients were told more than the store has: a piece of log
+    // reaches it once a second, and how much is told in between is this machine's affair.
     for (;;) {
       const kept = await keptEnd(store);
       const isAhead = (): boolean => {

@@ -133,8 +133,9 @@ export class KeptPair {
   }
 
   /**
-   * A compare; with `keep` a snapshot. Throws when the copy differs or it was not kept. `judged`: what
-   * the copy is told to be the primary's state, as if its clock's judge had been re-armed at the cut.
+   * A compare; with `keep` a snapshot. Throws when the copy differs or it was not kept. `judged`:
+   * what the copy is told to be the primary's state, as if its clock's judge had been re-armed at
+   * the cut.
    */
   async cut({ keep, judged }: CutOptions): Promise<KeptCut> {
     const { machine, keeper } = this;
@@ -219,7 +220,10 @@ export function withDelta(state: Buffer, nanoseconds: bigint): Buffer {
   return judged;
 }
 
-/** Why cuts of a pair were not kept: but for what the policy leaves out, which depends on how fast disks are. */
+/**
+ * Why cuts of a pair were not kept: but for what the policy leaves out, which depends on how fast
+ * disks are.
+ */
 export function droppedBy(pair: PairUnderTest, name: string): string[] {
   return pair
     .events(name)

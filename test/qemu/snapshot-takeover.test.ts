@@ -1,5 +1,6 @@
-// Snapshots cost no protection: the primary dies while cuts are kept one after the other, its backup takes
-// over, and the next backup goes on keeping them in the same store. Meanwhile people take and remove some.
+// Snapshots cost no protection: the primary dies while cuts are kept one after the other, its
+// backup takes over, and the next backup goes on keeping them in the same store. Meanwhile people
+// take and remove some.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

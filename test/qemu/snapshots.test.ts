@@ -1,5 +1,5 @@
-// A backup keeps cuts of its machine: what is in the store is the primary's state, byte for byte, and
-// protection goes on meanwhile.
+// A backup keeps cuts of its machine: what is in the store is the primary's state, byte for byte,
+// and protection goes on meanwhile.
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -109,8 +109,9 @@ test('any instant between two cuts is the same machine each time, and a cut is i
   await sleep(200);
   const behind = machine.recorder.icount;
   await machine.console.run('work fork 2; echo more > /data/more; sync');
-  // Its copy takes the primary's judgement of the clock, and the log says so. A busy guest executes its next
-  // instruction at once; an idle one, or one that waits for its disk, may sleep until it was judged anew.
+  // Its copy takes the primary's judgement of the clock, and the log says so. A busy guest executes
+  // its next instruction at once; an idle one, or one that waits for its disk, may sleep until it
+  // was judged anew.
   await machine.console.run('while :; do :; done & echo $! > /run/busy');
   let delta = 0n;
   const judged = await pair.cut({

@@ -8,7 +8,9 @@ import type { Copy, Machine } from './harness/machine.ts';
 import { waitFor } from './harness/wait.ts';
 
 const rounds = 20;
-/** A request is in flight in one round of ten or twenty: so many, if it takes that long to meet one. */
+/**
+ * A request is in flight in one round of ten or twenty: so many, if it takes that long to meet one.
+ */
 const roundsMax = 80;
 const followMs = 700;
 

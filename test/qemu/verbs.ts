@@ -12,7 +12,9 @@ import { bootMs, waitFor } from './harness/wait.ts';
 /** A verb that ends by itself. */
 export const understudy = (...args: string[]) => runVerb(args, { timeout: bootMs });
 
-/** Verbs that stay in the foreground, each in a process of its own; their logs go to a directory. */
+/**
+ * Verbs that stay in the foreground, each in a process of its own; their logs go to a directory.
+ */
 export class RunningVerbs {
   readonly #logDir: () => string;
   readonly #children: ChildProcess[] = [];

@@ -2,11 +2,12 @@
  * How `shift=auto` last judged the guest's clock: a part of the section "timer".
  *
  * Once a second a timer re-arms itself and compares the guest's clock with the real one
- * (`icount_adjust_rt` and `icount_adjust`, softmmu/icount.c). A machine that is stopped re-arms, and does
- * not judge. When that falls between the primary's `stop` and its saved state, its copy meets the turn
- * while it runs, and judges: `last_delta` differs, maybe what an instruction costs, and with it the bias of
- * the guest's clock. No instruction was executed since. So the copy takes those words from the primary,
- * and goes on; whoever executes the same log later takes them at the same cut.
+ * (`icount_adjust_rt` and `icount_adjust`, softmmu/icount.c). A machine that is stopped re-arms,
+ * and does not judge. When that falls between the primary's `stop` and its saved state, its copy
+ * meets the turn while it runs, and judges: `last_delta` differs, maybe what an instruction costs,
+ * and with it the bias of the guest's clock. No instruction was executed since. So the copy takes
+ * those words from the primary, and goes on; whoever executes the same log later takes them at the
+ * same cut.
  *
  * A judgement is 26 bytes in hexadecimal, as they are in the section (timer-section.ts):
  *

@@ -9,11 +9,12 @@
  *    monotonic clock. Under icount the guest reads neither: its cycle counter and its virtual
  *    clock come from the instruction count and from clock values in the log.
  *
- * And one word in "cpu_common", `halted`, when an interrupt is pending on both sides: a vCPU that is
- * about to wake up was stopped just before it did (`cpu_handle_halt`, accel/tcg/cpu-exec.c) or just
- * after. It has executed the same instructions, and takes the same interrupt next.
+ * And one word in "cpu_common", `halted`, when an interrupt is pending on both sides: a vCPU that
+ * is about to wake up was stopped just before it did (`cpu_handle_halt`, accel/tcg/cpu-exec.c) or
+ * just after. It has executed the same instructions, and takes the same interrupt next.
  *
- * And where the serial port's FIFOs begin in their rings (serial-fifos.ts): only what is in them counts.
+ * And where the serial port's FIFOs begin in their rings (serial-fifos.ts): only what is in them
+ * counts.
  *
  * All else of "timer" must be equal: the bias and count of instructions, the start of a clock
  * warp, the expiry of the timers that adjust the speed, the shift. They follow from the log.
@@ -72,7 +73,10 @@ function about({ name, instance }: DeviceSection, what: string): Difference {
   return { section: name, instance, offset: 0, bytesA: none, bytesB: none, what };
 }
 
-/** Section "cpu_common": u32 halted, 0 or 1, and u32 interrupt_request (`vmstate_cpu_common`, cpu.c). */
+/**
+ * Section "cpu_common": u32 halted, 0 or 1, and u32 interrupt_request (`vmstate_cpu_common`,
+ * cpu.c).
+ */
 const isWaking = (data: Buffer): boolean =>
   data.length >= 8 && data.readUInt32BE(0) <= 1 && data.readUInt32BE(4) !== 0;
 

@@ -1,4 +1,7 @@
-/** What is known about device states: division into sections, log position, clocks, comparison, text. */
+/**
+ * What is known about device states: division into sections, log position, clocks, comparison,
+ * text.
+ */
 export { judgementBytes, judgementOf, withJudgement } from './clock-judgement.ts';
 export { compareDeviceStates, describeDifferences } from './compare.ts';
 export { describeDeviceState } from './describe.ts';

@@ -27,7 +27,10 @@ export interface ReplaySection {
   /** Replay: kind of the event that was read and not yet consumed, if `hasUnread`. */
   readonly dataKind: number;
   readonly hasUnread: boolean;
-  /** Record: the log position of the cut, bytes from the start of the file; -1 when replaying a FIFO. */
+  /**
+   * Record: the log position of the cut, bytes from the start of the file; -1 when replaying a
+   * FIFO.
+   */
   readonly fileOffset: number;
   /** The id that the next disk request will get. */
   readonly blockRequestId: number;

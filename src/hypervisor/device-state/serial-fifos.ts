@@ -2,10 +2,10 @@
  * The serial port's FIFOs in a saved state, without what a guest can never see of them.
  *
  * Each is a ring of sixteen bytes: the bytes, where the first valid one is, how many are valid
- * (`vmstate_fifo8`, util/fifo8.c). An empty one is not saved at all (hw/char/serial.c), so a machine
- * that was loaded begins an empty ring at 0, with no stale bytes in it, while the machine that it
- * was saved from goes on where it was. From then on their rings are turned against each other, and
- * hold the same.
+ * (`vmstate_fifo8`, util/fifo8.c). An empty one is not saved at all (hw/char/serial.c), so a
+ * machine that was loaded begins an empty ring at 0, with no stale bytes in it, while the machine
+ * that it was saved from goes on where it was. From then on their rings are turned against each
+ * other, and hold the same.
  */
 
 const fifos = ['serial/recv_fifo', 'serial/xmit_fifo'];

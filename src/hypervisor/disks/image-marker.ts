@@ -2,8 +2,9 @@
  * The mark of a disk image that is being seeded: a file `IMAGE.seeding` beside it.
  *
  * A seed writes differences into an older image. Until it is complete the image is a mixture of two
- * times, which no machine may be booted from; and a node that dies in between leaves it like that. So do
- * the images of a machine that are replaced one after the other, by a restart from a snapshot.
+ * times, which no machine may be booted from; and a node that dies in between leaves it like that.
+ * So do the images of a machine that are replaced one after the other, by a restart from a
+ * snapshot.
  *
  * Contract
  *  1. The mark is on the disk before the first byte of the image is changed.

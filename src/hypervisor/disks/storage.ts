@@ -114,8 +114,8 @@ export class Storage {
    * with a tracker ends its round: what is written after this call is in the next one, or, when the
    * tracker does not go on, in none.
    *
-   * The copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it starts
-   * to copy at full speed, and the machine is stopped now.
+   * The copying itself hardly begins before `hurryCopies`: the daemon answers nobody while it
+   * starts to copy at full speed, and the machine is stopped now.
    */
   async startCopies(copies: readonly DiskCopy[]): Promise<{ readonly done: Promise<void> }> {
     const done = copies.map(({ node }) => this.#jobDone(node));

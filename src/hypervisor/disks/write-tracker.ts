@@ -1,14 +1,14 @@
 /**
  * Which parts of a disk are written, in rounds, by dirty bitmaps of the storage daemon.
  *
- * Intuition: a bitmap marks a block when a write to it has *ended*. So whoever reads a block after the
- * bitmap was there either reads what was written, or finds the block in the next round.
+ * Intuition: a bitmap marks a block when a write to it has *ended*. So whoever reads a block after
+ * the bitmap was there either reads what was written, or finds the block in the next round.
  *
  * Contract
  *  1. Every write, discard or write of zeros that ends after `begin` is in exactly one round.
  *  2. `nextRound` ends a round and begins the next one in one step of the daemon.
- *  3. A copy that was started with the tracker (`Storage.startCopies`) ends the last round, or, when the
- *     tracker goes on, the present one; its extents can be read once that copy is done.
+ *  3. A copy that was started with the tracker (`Storage.startCopies`) ends the last round, or,
+ *     when the tracker goes on, the present one; its extents can be read once that copy is done.
  *  4. A round that was ended by a copy is either forgotten or taken back: then it is part of the
  *     present round, as if it had not ended.
  */

@@ -1,13 +1,13 @@
 /**
- * A snapshot's memory as an ELF core file, as QEMU's `dump-guest-memory` writes it without paging: gdb,
- * readelf, crash and drgn read it.
+ * A snapshot's memory as an ELF core file, as QEMU's `dump-guest-memory` writes it without paging:
+ * gdb, readelf, crash and drgn read it.
  *
  *   ELF header (64-bit, little-endian, core, x86-64) | program headers | notes | memory
  *
- * One PT_LOAD for each range of the guest's physical memory, by physical address, at whole pages of the file, which
- * is sparse. Two notes for the vCPU: CORE/NT_PRSTATUS, and QEMU's own with segments and control registers
- * (QEMUCPUState in target/i386/arch_dump.c), which tells crash where the page tables are. Firmware and
- * video memory are not in it: they are not in our RAM image.
+ * One PT_LOAD for each range of the guest's physical memory, by physical address, at whole pages of
+ * the file, which is sparse. Two notes for the vCPU: CORE/NT_PRSTATUS, and QEMU's own with segments
+ * and control registers (QEMUCPUState in target/i386/arch_dump.c), which tells crash where the page
+ * tables are. Firmware and video memory are not in it: they are not in our RAM image.
  */
 import fs from 'node:fs/promises';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -30,8 +30,9 @@ export interface MemoryRange {
 }
 
 /**
- * Where the machine `pc` has its memory (pc_init1 in hw/i386/pc_piix.c): below 3.5 GiB in one piece, from that
- * size on 3 GiB low and the rest from 4 GiB on. Video memory covers 640 to 768 KiB.
+ * Where the machine `pc` has its memory (pc_init1 in hw/i386/pc_piix.c): below 3.5 GiB in one
+ * piece, from that size on 3 GiB low and the rest from 4 GiB on. Video memory covers 640 to 768
+ * KiB.
  */
 export function physicalMemory(ramBytes: number): MemoryRange[] {
   const low = ramBytes >= 3.5 * GiB ? 3 * GiB : ramBytes;
@@ -155,7 +156,9 @@ function note(owner: string, type: number, content: Buffer): Buffer {
   return Buffer.concat([head, content]);
 }
 
-/** x86_64_elf_prstatus: the pid is at 32, the registers as in Linux's user_regs_struct from 112 on. */
+/**
+ * x86_64_elf_prstatus: the pid is at 32, the registers as in Linux's user_regs_struct from 112 on.
+ */
 function encodeStatus({ general, segments }: CpuRegisters): Buffer {
   const status = Buffer.alloc(336);
   status.writeUInt32LE(1, 32); // number of the vCPU, from 1

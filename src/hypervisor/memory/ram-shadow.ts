@@ -2,17 +2,17 @@
  * A copy of a machine's RAM that follows it, block by block, while the machine runs.
  *
  * Intuition: the shadow is what the other side has been told so far. To bring a block up to date is
- * to compare it with the live one, copy what differs, and say what that was. The kernel is asked for
- * no dirty bits: comparing 128 MiB takes 20 ms, and works on any memory file.
+ * to compare it with the live one, copy what differs, and say what that was. The kernel is asked
+ * for no dirty bits: comparing 128 MiB takes 20 ms, and works on any memory file.
  *
  * Contract
  *  1. Whatever `update` says, read from the shadow, makes any copy that was equal to the shadow
  *     before equal to it again. So a receiver that gets all of it in order equals the shadow.
  *  2. A block may be torn, half old and half new, when the machine writes while it is copied. That
- *     is harmless: it differs from the live block then and the next comparison finds it. After a pass over
- *     all blocks of a machine that stands still, shadow and RAM are equal, byte for byte.
- *  3. Holes of the RAM file stay holes, and blocks of zeros are holes in the shadow. A hole is never
- *     touched through a mapping: that would take memory, and be a signal when there is none.
+ *     is harmless: it differs from the live block then and the next comparison finds it. After a
+ *     pass over all blocks of a machine that stands still, shadow and RAM are equal, byte for byte.
+ *  3. Holes of the RAM file stay holes, and blocks of zeros are holes in the shadow. A hole is
+ *     never touched through a mapping: that would take memory, and be a signal when there is none.
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -84,7 +84,10 @@ export class RamShadow {
     for (; block < this.blocks; block += 1) if (this.#present[block] === 1) yield block;
   }
 
-  /** Brings one block up to date. Throws `resources` when there is no room for the shadow. Returns what changed, in ascending order; empty when nothing did. */
+  /**
+   * Brings one block up to date. Throws `resources` when there is no room for the shadow. Returns
+   * what changed, in ascending order; empty when nothing did.
+   */
   update(block: number): Change[] {
     const offset = block * this.blockBytes;
     const bytes = Math.min(this.blockBytes, this.bytes - offset);

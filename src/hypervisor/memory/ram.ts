@@ -9,8 +9,8 @@ import { limits } from '../../base/limits.ts';
 import { nextData } from '../../host/libc.ts';
 
 /**
- * CRC-32 of each `ramDigestBlockBytes` of RAM: small enough to send, fine enough to name a place. `null` is a
- * block that was not read.
+ * CRC-32 of each `ramDigestBlockBytes` of RAM: small enough to send, fine enough to name a place.
+ * `null` is a block that was not read.
  */
 export type RamDigest = readonly (number | null)[];
 
@@ -26,8 +26,9 @@ export function createRamFile(path: string, bytes: number): void {
 }
 
 /**
- * Of all blocks, or of those that are wanted. What was never written costs nothing; the rest is read in
- * slices, between which the event loop turns: a peer that hears nothing for 300 ms takes it for dead.
+ * Of all blocks, or of those that are wanted. What was never written costs nothing; the rest is
+ * read in slices, between which the event loop turns: a peer that hears nothing for 300 ms takes it
+ * for dead.
  */
 export async function digestRam(
   path: string,
@@ -51,8 +52,8 @@ export function differingBlocks(a: RamDigest, b: RamDigest): number[] {
 }
 
 /**
- * The blocks that the cut number `turn` compares when it must be quick: so many that reading them takes two
- * milliseconds, other ones each time, all of them in as many turns as there are shares.
+ * The blocks that the cut number `turn` compares when it must be quick: so many that reading them
+ * takes two milliseconds, other ones each time, all of them in as many turns as there are shares.
  */
 export function shareOfRam(bytes: number, turn: number): (block: number) => boolean {
   const shares = Math.max(1, Math.ceil(bytes / limits.quickDigestBytes));
@@ -60,8 +61,8 @@ export function shareOfRam(bytes: number, turn: number): (block: number) => bool
 }
 
 /**
- * Some blocks of RAM, read while the machine stands still and digested when it has gone on: reading is two
- * thirds of the work.
+ * Some blocks of RAM, read while the machine stands still and digested when it has gone on: reading
+ * is two thirds of the work.
  */
 export class RamSample {
   readonly #fd: number;

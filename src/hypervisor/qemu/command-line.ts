@@ -81,7 +81,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     // The guest's own clock: with the host's, every turn of the main loop logs four events more.
     ['-rtc', 'base=utc,clock=vm'],
     ['-global', 'migration.send-configuration=off'],
-    // Its reset waits for the vCPU, which waits for the replay lock: a guest's reboot would hang QEMU.
+    // Its reset waits for the vCPU, which waits for the replay lock: a guest's reboot would hang
+    // QEMU.
     ['-global', 'apic.vapic=off'],
     ['-qmp', `unix:${doubled(paths.monitor)},server=on,wait=off`],
     // Never full: a write that is not accepted diverges (R12).
@@ -112,8 +113,8 @@ function padArguments(path: string): string[][] {
 }
 
 /**
- * The echo: a second port on the pad's hub. In replay the pad's socket is silent, and a frame of the
- * log that is executed enters the hub: it leaves here, and tells how far the log was consumed.
+ * The echo: a second port on the pad's hub. In replay the pad's socket is silent, and a frame of
+ * the log that is executed enters the hub: it leaves here, and tells how far the log was consumed.
  */
 function echoArguments(path: string): string[][] {
   return [

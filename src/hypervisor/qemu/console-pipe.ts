@@ -3,8 +3,9 @@
  *
  * QEMU must always be able to write. A byte that its backend does not take is recorded as such, and
  * written again when the backend is ready, which is not recorded: a replayer is ready at another
- * moment, and ends ("Missing character write event"). A socket is full after some 280 bytes, because
- * the serial port writes them one by one and each takes a buffer of its own; a FIFO joins them.
+ * moment, and ends ("Missing character write event"). A socket is full after some 280 bytes,
+ * because the serial port writes them one by one and each takes a buffer of its own; a FIFO joins
+ * them.
  */
 import fs from 'node:fs';
 import net from 'node:net';

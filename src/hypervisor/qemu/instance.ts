@@ -1,5 +1,6 @@
 /**
- * One QEMU process and its connections: monitor, pad, console, network cards, and a replayer's echo.
+ * One QEMU process and its connections: monitor, pad, console, network cards, and a replayer's
+ * echo.
  *
  * Recorder, replayer and successor are the same process in different modes; this is what they
  * share. It knows how to stop, save, load and go on; it does not know why.
@@ -133,7 +134,8 @@ export class QemuInstance {
   /**
    * Makes the vCPU's thread turn once although its guest is idle: frames are recorded there only.
    * There is no command for that. Switching a trace event of a vCPU does it (`async_run_on_cpu`,
-   * trace/control-target.c); this one never occurs. A QEMU without it (8.1 and later) is only woken.
+   * trace/control-target.c); this one never occurs. A QEMU without it (8.1 and later) is only
+   * woken.
    */
   wakeVcpu(): void {
     if (this.#wakesVcpu === 'busy') return;
@@ -204,8 +206,9 @@ export class QemuInstance {
   }
 
   /**
-   * Makes a request to a replayer's drive that has no device and no contents. It is done at once, and its
-   * completion is a bottom half that waits for its event in the log (`blk_aio_prwv`, block/block-backend.c).
+   * Makes a request to a replayer's drive that has no device and no contents. It is done at once,
+   * and its completion is a bottom half that waits for its event in the log (`blk_aio_prwv`,
+   * block/block-backend.c).
    */
   async readNothing(deadlineMs?: number): Promise<void> {
     const said = await this.monitor.execute<string>(

@@ -19,8 +19,8 @@ export interface LogFollowerOptions {
 }
 
 /**
- * What a read goes to before it is known how much it is. Most polls find a few hundred bytes or none: a
- * buffer of this size for each made V8 collect all of its garbage four times a second.
+ * What a read goes to before it is known how much it is. Most polls find a few hundred bytes or
+ * none: a buffer of this size for each made V8 collect all of its garbage four times a second.
  */
 const scratch = Buffer.allocUnsafeSlow(limits.logChunkBytes);
 

@@ -1,8 +1,8 @@
 /**
- * How long a guest stood still, by QEMU's own stamps: STOP is sent when the vCPU has stopped, RESUME right
- * before it goes on (`do_vm_stop` in softmmu/cpus.c, `vm_prepare_start` in softmmu/runstate.c). What a
- * command's sender sees is longer: until `stop` is executed the guest runs, and the answer to `cont` is
- * written by a main loop that the guest has gone on beside.
+ * How long a guest stood still, by QEMU's own stamps: STOP is sent when the vCPU has stopped,
+ * RESUME right before it goes on (`do_vm_stop` in softmmu/cpus.c, `vm_prepare_start` in
+ * softmmu/runstate.c). What a command's sender sees is longer: until `stop` is executed the guest
+ * runs, and the answer to `cont` is written by a main loop that the guest has gone on beside.
  */
 import type { Monitor, QmpEvent } from '../qemu/monitor.ts';
 

@@ -190,10 +190,10 @@ export class Recorder {
   }
 
   /**
-   * Stops the guest and resolves with the end of its log when all of it was handed on. It goes on by
-   * `instance.cont`. Throws `cut`, with a guest that goes on, when the log's end does not come out:
-   * `onGoesOn` tells where it stood, before any log behind it is handed on, for a copy that has to do
-   * the same (R5).
+   * Stops the guest and resolves with the end of its log when all of it was handed on. It goes on
+   * by `instance.cont`. Throws `cut`, with a guest that goes on, when the log's end does not come
+   * out: `onGoesOn` tells where it stood, before any log behind it is handed on, for a copy that
+   * has to do the same (R5).
    */
   async standStill(
     onGoesOn: (position: LogPosition) => void = () => undefined,

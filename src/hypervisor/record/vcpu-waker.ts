@@ -1,10 +1,11 @@
 /**
- * Wakes the vCPU of a recorder when something waits in QEMU that only its thread records: a frame for
- * the guest, a marker, the completion of a disk request (docs/lockstep.md 21 and 29).
+ * Wakes the vCPU of a recorder when something waits in QEMU that only its thread records: a frame
+ * for the guest, a marker, the completion of a disk request (docs/lockstep.md 21 and 29).
  *
- * A vCPU that executes is told of these by QEMU itself; one whose guest is idle sleeps until the next
- * virtual timer, which may be long if the guest's clock is ahead. Waking it costs QEMU a quarter of a
- * millisecond with its lock held, so it is done only when the kernel says that the thread sleeps.
+ * A vCPU that executes is told of these by QEMU itself; one whose guest is idle sleeps until the
+ * next virtual timer, which may be long if the guest's clock is ahead. Waking it costs QEMU a
+ * quarter of a millisecond with its lock held, so it is done only when the kernel says that the
+ * thread sleeps.
  *
  *   a frame, or a marker that somebody waits for    at once, and every `wakeMs` until it came back
  *   anything else, as the completion of a request   when the thread did not run for `vcpuSleepMs`
@@ -107,5 +108,7 @@ export class VcpuWaker {
   }
 }
 
-/** Of `/proc/PID/task/ID/schedstat`: time on a processor, time in a queue for one, number of turns. */
+/**
+ * Of `/proc/PID/task/ID/schedstat`: time on a processor, time in a queue for one, number of turns.
+ */
 const ranMs = (schedstat: string): number => Number(schedstat.split(' ')[0]) / 1e6;

@@ -1,5 +1,6 @@
 /**
- * A replayer at rest: at which event of the log it stands, and what its own device state proves about it.
+ * A replayer at rest: at which event of the log it stands, and what its own device state proves
+ * about it.
  */
 import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
@@ -23,9 +24,10 @@ export interface Halted {
 }
 
 /**
- * Completions for all requests that may be in flight at the end of the log. One of a request that was
- * never made is not consumed, nor are those behind it: feeding more of them than can be in flight is harmless and
- * saves asking one by one. `uncompleted` yields the ids that the log has not completed, ascending.
+ * Completions for all requests that may be in flight at the end of the log. One of a request that
+ * was never made is not consumed, nor are those behind it: feeding more of them than can be in
+ * flight is harmless and saves asking one by one. `uncompleted` yields the ids that the log has not
+ * completed, ascending.
  */
 export function completionsOf(
   layout: Layout,

@@ -2,9 +2,9 @@
  * Joins runs of instructions that a replayer need not interrupt.
  *
  * Each time its vCPU leaves the execution loop the recorder writes how many instructions it has
- * executed and, before it enters again, the checkpoint CLOCK_WARP_ACCOUNT. A guest that polls a port
- * does so every ten instructions: a boot is a million such pairs, and each of them makes a replayer
- * hand its locks from one thread to the other and back.
+ * executed and, before it enters again, the checkpoint CLOCK_WARP_ACCOUNT. A guest that polls a
+ * port does so every ten instructions: a boot is a million such pairs, and each of them makes a
+ * replayer hand its locks from one thread to the other and back.
  *
  * That checkpoint matters only when it ends a warp, and then a clock is read behind it
  * (`icount_warp_rt`, softmmu/icount.c). Without one it may be left out, because a replayer that
@@ -13,13 +13,13 @@
  *     CLOCK_WARP_ACCOUNT, INSTRUCTION n, CLOCK_WARP_ACCOUNT, INSTRUCTION m
  *
  * becomes CLOCK_WARP_ACCOUNT, INSTRUCTION n + m. Nothing else could have happened in between: a
- * timer, an interrupt or a frame would be in the log. The first checkpoint stays, so that no warp is
- * under way in the replayer either, whatever it took for the start of one.
+ * timer, an interrupt or a frame would be in the log. The first checkpoint stays, so that no warp
+ * is under way in the replayer either, whatever it took for the start of one.
  *
  * Contract
  *  1. The instructions between any two other events add up to what they were.
- *  2. No event but these two kinds is left out, changed or moved, and the first checkpoint behind any
- *     other event stays.
+ *  2. No event but these two kinds is left out, changed or moved, and the first checkpoint behind
+ *     any other event stays.
  *  3. Nothing is held back from one call to the next.
  */
 import { encodeEvent } from '../../rrlog/events.ts';

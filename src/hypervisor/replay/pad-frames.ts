@@ -1,6 +1,6 @@
 /**
- * Frames for the pad that are put into a replayer's log: the pad leads nowhere, so the guest sees nothing of
- * them, and what comes back at its echo was executed.
+ * Frames for the pad that are put into a replayer's log: the pad leads nowhere, so the guest sees
+ * nothing of them, and what comes back at its echo was executed.
  */
 import { encodeEvent } from '../../rrlog/events.ts';
 import type { Layout } from '../../rrlog/layouts.ts';

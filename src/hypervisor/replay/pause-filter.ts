@@ -14,9 +14,9 @@
  * replayer ends its warp there, it adds nothing, like the primary. If it does not, that clock only
  * tells its main loop how long it may sleep.
  *
- * A turn with three equal clocks is one in which a stopped machine re-armed the timer that judges its clock
- * (`icount_adjust_rt`); the second clock is what it re-armed from, and stays. A replayer judges there:
- * device-state/clock-judgement.ts.
+ * A turn with three equal clocks is one in which a stopped machine re-armed the timer that judges
+ * its clock (`icount_adjust_rt`); the second clock is what it re-armed from, and stays. A replayer
+ * judges there: device-state/clock-judgement.ts.
  */
 
 import type { Layout } from '../../rrlog/layouts.ts';
@@ -80,8 +80,8 @@ export class PauseFilter {
   }
 
   /**
-   * Whether the primary's clock was to be judged while the machine was stopped, at the cut that the log
-   * ends with; asking once is asking for this cut.
+   * Whether the primary's clock was to be judged while the machine was stopped, at the cut that the
+   * log ends with; asking once is asking for this cut.
    */
   takeRearmed(): boolean {
     const rearmed = this.#rearmed;

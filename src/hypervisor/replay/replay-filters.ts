@@ -1,8 +1,9 @@
 /**
  * What a log becomes before a replayer executes it.
  *
- * A replayer's main loop does not turn when the recorder's did, and there is a handful of places where
- * that matters. Each filter knows one of them; together they are the way from the log to the FIFO.
+ * A replayer's main loop does not turn when the recorder's did, and there is a handful of places
+ * where that matters. Each filter knows one of them; together they are the way from the log to the
+ * FIFO.
  */
 import type { Layout } from '../../rrlog/layouts.ts';
 import { InstructionMerger } from './instruction-merger.ts';

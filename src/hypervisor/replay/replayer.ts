@@ -4,8 +4,8 @@
  * It is fed whole events through a FIFO, is poked awake while log waits (R4), and is silent by
  * construction: in replay mode QEMU's filters drop what the guest sends.
  *
- * It is brought to a halt at a log position, to be saved and compared (R9), and goes on from there; or at
- * the end of the log, to be taken over (R8).
+ * It is brought to a halt at a log position, to be saved and compared (R9), and goes on from there;
+ * or at the end of the log, to be taken over (R8).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -55,7 +55,9 @@ export class Replayer {
   readonly #options: ReplayerOptions;
   readonly #feeder: LogFeeder;
   readonly #processor: OneProcessor;
-  /** Events given before the machine is ready for them: until it has its state, and while it halts. */
+  /**
+   * Events given before the machine is ready for them: until it has its state, and while it halts.
+   */
   readonly #early: Buffer[] = [];
   /** `undefined`: not ready for events. */
   #filters: ReplayFilters | undefined;
@@ -113,8 +115,8 @@ export class Replayer {
   }
 
   /**
-   * Goes on after `standStill`, as the primary did with its own `stop` and `cont`. The event that the
-   * machine stands at completes an empty request, and now that is made.
+   * Goes on after `standStill`, as the primary did with its own `stop` and `cont`. The event that
+   * the machine stands at completes an empty request, and now that is made.
    */
   async goOn(): Promise<void> {
     this.#takeLog();
@@ -123,8 +125,9 @@ export class Replayer {
   }
 
   /**
-   * `standStill`, unseen by a debugger: to be saved, QEMU stops a running machine by itself and lets it go
-   * on, and the debugger is not told (`RUN_STATE_SAVE_VM` in `gdb_vm_state_change`, gdbstub.c). Returns its state.
+   * `standStill`, unseen by a debugger: to be saved, QEMU stops a running machine by itself and
+   * lets it go on, and the debugger is not told (`RUN_STATE_SAVE_VM` in `gdb_vm_state_change`,
+   * gdbstub.c). Returns its state.
    */
   async standUnseen(icount: number): Promise<Buffer> {
     this.#feedToStand([encodeBottomHalf(this.#options.layout, icount)]);
@@ -134,8 +137,8 @@ export class Replayer {
   }
 
   /**
-   * Goes on after `standUnseen`. A machine that the debugger has stopped here stays so: its next `continue`
-   * is the machine's `cont`.
+   * Goes on after `standUnseen`. A machine that the debugger has stopped here stays so: its next
+   * `continue` is the machine's `cont`.
    */
   async goOnUnseen(): Promise<void> {
     this.#takeLog();
@@ -145,9 +148,9 @@ export class Replayer {
   }
 
   /**
-   * Ends this machine, which stands still, and gives its place to a fresh one: that has `deviceState`, this
-   * one's but for a few words, and what was fed meanwhile, and stands until `letGo`. From the call on events
-   * are for the fresh one.
+   * Ends this machine, which stands still, and gives its place to a fresh one: that has
+   * `deviceState`, this one's but for a few words, and what was fed meanwhile, and stands until
+   * `letGo`. From the call on events are for the fresh one.
    */
   async replaceBy(fresh: Replayer, deviceState: Buffer): Promise<void> {
     for (const events of this.#early.splice(0)) fresh.feed(events);
@@ -193,8 +196,8 @@ export class Replayer {
 
   /**
    * Brings the machine to rest after all events that were fed, whose instructions sum up to
-   * `icount`, and saves it; for good. Requests that are in flight there are completed, lowest id first:
-   * `uncompleted` yields the ids that the log has not completed.
+   * `icount`, and saves it; for good. Requests that are in flight there are completed, lowest id
+   * first: `uncompleted` yields the ids that the log has not completed.
    *
    * Throws `stall` when the log is not executed in time, and `takeover` when the saved state does
    * not prove that it was.
@@ -206,10 +209,12 @@ export class Replayer {
   }
 
   /**
-   * The same at a cut, with no request in flight, for `goOn`. What is fed from now on waits for that.
+   * The same at a cut, with no request in flight, for `goOn`. What is fed from now on waits for
+   * that.
    *
-   * It stands at the completion of a request that is not made before `goOn`: a bottom half, whose id is the
-   * icount at which it is scheduled (`replay_bh_schedule_oneshot_event`, replay/replay-events.c).
+   * It stands at the completion of a request that is not made before `goOn`: a bottom half, whose
+   * id is the icount at which it is scheduled (`replay_bh_schedule_oneshot_event`,
+   * replay/replay-events.c).
    */
   standStill(icount: number): Promise<Halted> {
     const sentinel = encodeBottomHalf(this.#options.layout, icount);

@@ -1,19 +1,21 @@
 /**
- * Puts what the paused vCPU did in a guest's reset in front of it, where a replayer meets it for certain.
+ * Puts what the paused vCPU did in a guest's reset in front of it, where a replayer meets it for
+ * certain.
  *
- * A reset pauses the vCPU, which may be about to enter its loop: then it delivers what waits for it (asynchronous
- * events) and accounts for the warp that is under way (CLOCK_WARP_ACCOUNT and a clock), the guest's clock moves
- * on, and the devices are reset behind that. In a replayer the vCPU may be found asleep: it is paused at
- * once, and does all that when it goes on. Its devices were reset some microseconds of the guest's clock too
- * early; the PIT counts from there, a timer expires before its time, and the replay stalls, or differs at the
- * next cut. Measured: 1 of 6 reboots; 1 of 6 again when only a warp without events before it was moved.
+ * A reset pauses the vCPU, which may be about to enter its loop: then it delivers what waits for it
+ * (asynchronous events) and accounts for the warp that is under way (CLOCK_WARP_ACCOUNT and a
+ * clock), the guest's clock moves on, and the devices are reset behind that. In a replayer the vCPU
+ * may be found asleep: it is paused at once, and does all that when it goes on. Its devices were
+ * reset some microseconds of the guest's clock too early; the PIT counts from there, a timer
+ * expires before its time, and the replay stalls, or differs at the next cut. Measured: 1 of 6
+ * reboots; 1 of 6 again when only a warp without events before it was moved.
  *
  *     RESET_REQUESTED, NET, CLOCK_WARP_ACCOUNT, CLOCK   becomes
  *     NET, CLOCK_WARP_ACCOUNT, CLOCK, RESET_REQUESTED
  *
- * What a vCPU does behind the reset cannot be taken for it: the main loop has the replay mutex from the reset
- * on until it has read the clock for its next sleep (`main_loop_wait`, util/main-loop.c), and that is in the log
- * first, of any machine whose clock can be adjusted or is warped.
+ * What a vCPU does behind the reset cannot be taken for it: the main loop has the replay mutex from
+ * the reset on until it has read the clock for its next sleep (`main_loop_wait`, util/main-loop.c),
+ * and that is in the log first, of any machine whose clock can be adjusted or is warped.
  *
  * A replayer asks for the reset again and again until it is next in the log
  * (`qemu_reset_requested`, softmmu/runstate.c), and its vCPU, which stands, is woken for what comes

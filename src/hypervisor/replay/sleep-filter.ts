@@ -8,9 +8,9 @@
  *
  * How long it sleeps it computes from a clock of the log, the last one that a turn reads: behind
  * CLOCK_VIRTUAL_RT the first clock runs the timers, a second one is for the next deadline
- * (`timerlist_deadline_ns`, util/qemu-timer.c). Where another turn follows at once, that clock is put
- * past every deadline, and the main loop goes on without a pause. Where the vCPU is next, it may sleep:
- * turning for nothing takes the vCPU's lock away.
+ * (`timerlist_deadline_ns`, util/qemu-timer.c). Where another turn follows at once, that clock is
+ * put past every deadline, and the main loop goes on without a pause. Where the vCPU is next, it
+ * may sleep: turning for nothing takes the vCPU's lock away.
  *
  * A turn of a stopped machine is left as it is: its clocks are equal, or were set by `PauseFilter`,
  * and there the second one may be read for the end of a warp.

@@ -2,13 +2,14 @@
  * Captures the RAM and the disks of a copy at a cut, as what changed since the last kept cut.
  *
  * Intuition: the same as a seed's last round, again and again. A shadow holds the RAM of the last
- * capture; at the next one what differs is copied into it. A dirty bitmap of the storage daemon names
- * what was written to a disk, and a point-in-time copy holds it back while the machine goes on. So the
- * copy stands still for one comparison of RAM and one command, whatever has changed.
+ * capture; at the next one what differs is copied into it. A dirty bitmap of the storage daemon
+ * names what was written to a disk, and a point-in-time copy holds it back while the machine goes
+ * on. So the copy stands still for one comparison of RAM and one command, whatever has changed.
  *
  * Contract
  *  1. What `ship` puts, over what was shipped before, is the state at `capture`, byte for byte.
- *  2. A capture that was not shipped is not lost for the next one: what had changed counts as changed.
+ *  2. A capture that was not shipped is not lost for the next one: what had changed counts as
+ *     changed.
  *  3. One capture at a time: the next one is made when `ship` or `drop` has settled.
  *  4. Nothing is left after `close`: no shadow, no copy, no bitmap.
  */

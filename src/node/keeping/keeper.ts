@@ -3,15 +3,18 @@
  * protecting, for the life of one copy.
  *
  * Contract
- *  1. Nothing here can harm protection: no failure of the store, the disk or the storage daemon leaves
- *     this module but as a report, and nothing on the way of log or acknowledgements waits for it.
- *  2. While the copy stands still only memory is compared and copies of disks are begun; all else is done
- *     behind it.
- *  3. A cut is kept when the compare found the copy equal to the primary, and only then. What is kept is the
- *     primary's device state, with the RAM and the disks of the copy. It is the captured RAM that was
- *     compared.
- *  4. One cut at a time: one that comes while another is still shipped is not kept, and that is told.
- *  5. After `close` the storage daemon has nothing of it any more, and the store may be opened by others.
+ *  1. Nothing here can harm protection: no failure of the store, the disk or the storage daemon
+ *     leaves this module but as a report, and nothing on the way of log or acknowledgements waits
+ *     for it.
+ *  2. While the copy stands still only memory is compared and copies of disks are begun; all else
+ *     is done behind it.
+ *  3. A cut is kept when the compare found the copy equal to the primary, and only then. What is
+ *     kept is the primary's device state, with the RAM and the disks of the copy. It is the
+ *     captured RAM that was compared.
+ *  4. One cut at a time: one that comes while another is still shipped is not kept, and that is
+ *     told.
+ *  5. After `close` the storage daemon has nothing of it any more, and the store may be opened by
+ *     others.
  */
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { parseDeviceState, replaySection } from '../../hypervisor/device-state/device-state.ts';
@@ -127,9 +130,9 @@ export class SnapshotKeeper {
   }
 
   /**
-   * The machine was cut at the end of what was received; the cut has a judgement of the clock when the copy is
-   * to take it. When the cut is to be kept, `tell` is called
-   * once, sooner or later. Returns what the compare is to be told then, if it can be kept.
+   * The machine was cut at the end of what was received; the cut has a judgement of the clock when
+   * the copy is to take it. When the cut is to be kept, `tell` is called once, sooner or later.
+   * Returns what the compare is to be told then, if it can be kept.
    */
   cut(cut: Cut, tell: (result: KeepResult) => void): Keeping | undefined {
     const following = this.#following;

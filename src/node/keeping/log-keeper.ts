@@ -3,8 +3,8 @@
  *
  * Contract
  *  1. Nothing here waits or throws: what is received is held in memory and written behind it.
- *  2. Log is kept from `begin` on without a gap, until it is `broken`. Then it is told once, nothing
- *     more is kept, and the next `begin` starts anew.
+ *  2. Log is kept from `begin` on without a gap, until it is `broken`. Then it is told once,
+ *     nothing more is kept, and the next `begin` starts anew.
  *  3. A piece that the store did not take is offered again, in order, until too much waits.
  *  4. Nothing is written before `release`: log without a snapshot in front of it is worth nothing.
  */
@@ -107,7 +107,10 @@ export class LogKeeper {
     this.#growing?.mark('resumed', 0);
   }
 
-  /** The machine was cut at the end of what was received, maybe with a judgement of the clock to take. */
+  /**
+   * The machine was cut at the end of what was received, maybe with a judgement of the clock to
+   * take.
+   */
   cut({ icount, judgement }: Pick<Cut, 'icount' | 'judgement'>): void {
     this.#growing?.mark('cut', icount, judgement);
   }

@@ -1,9 +1,10 @@
 /**
- * The store of the pair file while a copy of this node writes to it, and its changes that others ask for.
+ * The store of the pair file while a copy of this node writes to it, and its changes that others
+ * ask for.
  *
  * Intuition: one process writes to a store. So whoever finds this node in it, and wants a snapshot
- * removed, asks this node (control socket), which does it beside its own snapshots. The store itself sees
- * to it that nothing is taken that a snapshot needs, one that is being taken included.
+ * removed, asks this node (control socket), which does it beside its own snapshots. The store
+ * itself sees to it that nothing is taken that a snapshot needs, one that is being taken included.
  */
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import type { Collected, WritableStore } from '../../ports/snapshot-store.ts';
@@ -26,7 +27,10 @@ export class NodeStore {
   readonly #retain: (store: WritableStore) => Promise<void>;
   /** As it was opened last; it may be closed since. */
   #store: WritableStore | undefined;
-  /** The last snapshot may have been removed: its room comes back behind the next one, which is built on it. */
+  /**
+   * The last snapshot may have been removed: its room comes back behind the next one, which is
+   * built on it.
+   */
   #owesCollect = false;
 
   constructor(options: NodeStoreOptions) {

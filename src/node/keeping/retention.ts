@@ -4,8 +4,8 @@ import { snapshotLimits } from '../../restore/limits.ts';
 import { chooseRemovals, type Keep } from '../../store/retention.ts';
 
 /**
- * Removes what `keep` does not keep of machine `vm` and gives its room back, now and then; others may
- * have the same store. Rejects when the store fails; the next call tries again.
+ * Removes what `keep` does not keep of machine `vm` and gives its room back, now and then; others
+ * may have the same store. Rejects when the store fails; the next call tries again.
  */
 export function retention(
   vm: string,

@@ -1,9 +1,10 @@
 /**
- * The log of a copy from its seed's cut on: checked, kept on the disk where that was promised, and fed to
- * whoever executes it.
+ * The log of a copy from its seed's cut on: checked, kept on the disk where that was promised, and
+ * fed to whoever executes it.
  *
  * Contract
- *  1. `take` throws for log that does not go on where the last one ended, before anything of it is fed.
+ *  1. `take` throws for log that does not go on where the last one ended, before anything of it is
+ *     fed.
  *  2. What was fed is executed in the order of `take`, `cut` and `resumed`.
  *  3. Log that cannot be kept is told once by `onLost`; nothing is fed of it.
  */
@@ -95,7 +96,10 @@ export class CopiedLog {
     return segment;
   }
 
-  /** The machine was cut here. Returns the cut, with its judgement of the clock when it is to be taken. */
+  /**
+   * The machine was cut here. Returns the cut, with its judgement of the clock when it is to be
+   * taken.
+   */
   cut({ judgement, ...facts }: Cut): Cut {
     const isJudged = this.#pauses.takeRearmed() && judgement !== undefined;
     const cut = { ...facts, ...(isJudged ? { judgement } : {}) };

@@ -1,6 +1,6 @@
 /**
- * The copy of lockstep: what a seed brings, the log that follows it, and a replica that executes that. It
- * keeps the contract of src/ports/machine.ts.
+ * The copy of lockstep: what a seed brings, the log that follows it, and a replica that executes
+ * that. It keeps the contract of src/ports/machine.ts.
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -215,7 +215,7 @@ export class CopiedMachine implements Copy {
       return;
     }
     this.#replica = replica;
-    // Before the load: a replayer that finds no log behind its start gate waits, with its lock held.
+    // Before the load: without log behind its start gate a replayer waits, with its lock held.
     log.attach(replica);
     await replica.load(deviceState);
     await this.#options.prepareToSpeak();

@@ -24,9 +24,9 @@ export interface MadeCut {
 }
 
 /**
- * Makes a cut. `onMade` is called while the machine stands still, `onTakenBack` for each attempt that
- * came to nothing. Resolves when the log after the cut has confirmed it; throws `cut` when it has not, or
- * no cut could be made.
+ * Makes a cut. `onMade` is called while the machine stands still, `onTakenBack` for each attempt
+ * that came to nothing. Resolves when the log after the cut has confirmed it; throws `cut` when it
+ * has not, or no cut could be made.
  */
 export async function makeCut(
   { recorder, ramFile, reporter }: CutContext,

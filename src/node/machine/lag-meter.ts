@@ -6,9 +6,10 @@
  * not answer for seconds. Each segment's icount and time of arrival is remembered until it is
  * executed; the lag is the age of the oldest segment that is not. It is known to one epoch.
  *
- * A copy has stalled when a marker waits for its echo and nothing moves: no echo comes, and no log is
- * read. Log may be read for seconds without an echo, by a guest that polls or that is idle. Long before
- * that it is told that the copy stands still: it may only not be served by the machine that it is on.
+ * A copy has stalled when a marker waits for its echo and nothing moves: no echo comes, and no log
+ * is read. Log may be read for seconds without an echo, by a guest that polls or that is idle. Long
+ * before that it is told that the copy stands still: it may only not be served by the machine that
+ * it is on.
  */
 import { limits } from '../../base/limits.ts';
 import type { Epoch } from '../../base/units.ts';

@@ -1,5 +1,6 @@
 /**
- * The bytes behind the output gate: what the guest sent, in the order it arrived, over all channels.
+ * The bytes behind the output gate: what the guest sent, in the order it arrived, over all
+ * channels.
  */
 export type Channel =
   | { readonly kind: 'nic'; readonly index: number }

@@ -2,8 +2,8 @@
  * The protected machine of lockstep: a recorder, its disks and its RAM. It keeps the contract of
  * src/ports/machine.ts.
  *
- * It is made before its QEMU runs, so that nothing of that is lost: what the recorder tells before `begin`
- * waits here.
+ * It is made before its QEMU runs, so that nothing of that is lost: what the recorder tells before
+ * `begin` waits here.
  */
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.ts';

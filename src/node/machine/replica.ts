@@ -1,6 +1,6 @@
 /**
- * A backup's copy of the machine: RAM file, disks, a replayer that executes the log, and a successor
- * that waits to take over.
+ * A backup's copy of the machine: RAM file, disks, a replayer that executes the log, and a
+ * successor that waits to take over.
  *
  * Contract
  *  1. Segments are executed in the order given; those given during a compare wait for its end.
@@ -38,13 +38,14 @@ export interface ComparedCut {
   /** It may arrive later than the cut. */
   readonly primaryState: Promise<Buffer>;
   /**
-   * The primary's judgement of its clock (device-state/clock-judgement.ts), when the log shows that the judge
-   * was re-armed while it stood still (pause-filter.ts): the copy takes it.
+   * The primary's judgement of its clock (device-state/clock-judgement.ts), when the log shows that
+   * the judge was re-armed while it stood still (pause-filter.ts): the copy takes it.
    */
   readonly judgement: string | undefined;
   /**
-   * Called while RAM and disks stand still at the cut; a takeover waits for it, and it must not reject. When it
-   * made a copy of RAM it returns its path: that is compared then, and the machine goes on sooner.
+   * Called while RAM and disks stand still at the cut; a takeover waits for it, and it must not
+   * reject. When it made a copy of RAM it returns its path: that is compared then, and the machine
+   * goes on sooner.
    */
   readonly whileStill?: (() => Promise<string | undefined>) | undefined;
 }
@@ -153,8 +154,8 @@ export class Replica {
   }
 
   /**
-   * Halts the copy after everything given so far, at the cut, compares it with the primary, and lets it
-   * go on (R9). A copy that differs does not go on.
+   * Halts the copy after everything given so far, at the cut, compares it with the primary, and
+   * lets it go on (R9). A copy that differs does not go on.
    */
   async compare(cut: ComparedCut): Promise<Compared> {
     const comparing = this.#compareAndGoOn(cut);

@@ -1,4 +1,6 @@
-/** Where a node keeps its durable log (durable-log.ts), and what lies there from an earlier life. */
+/**
+ * Where a node keeps its durable log (durable-log.ts), and what lies there from an earlier life.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';

@@ -1,4 +1,6 @@
-/** How the link of a node is protected: what the pair file says, with its files read and checked. */
+/**
+ * How the link of a node is protected: what the pair file says, with its files read and checked.
+ */
 import type { LinkSecurity } from '../../wire/tls.ts';
 import { readCertificateFiles } from './certificate-files.ts';
 import { parseListenAddress } from './listen-address.ts';

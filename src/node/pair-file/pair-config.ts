@@ -282,7 +282,9 @@ function tlsFiles({ ca, cert, key }: TlsKeys, baseDir: string): { tls?: Certific
   return { tls: { ca: beside(ca), cert: beside(cert), key: beside(key) } };
 }
 
-/** The pair's and the node's name; the pair's is cut, with its digest, when the path gets too long. */
+/**
+ * The pair's and the node's name; the pair's is cut, with its digest, when the path gets too long.
+ */
 function defaultRunDir(pair: string, node: string): string {
   const parent = '/dev/shm/understudy';
   const dir = `${parent}/${pair}-${node}`;

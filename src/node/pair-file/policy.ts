@@ -11,7 +11,10 @@ export interface SnapshotPolicy {
   readonly everyMs: number | undefined;
   /** `undefined`: all stay. */
   readonly keep: Keep | undefined;
-  /** What a machine that neither node has any more is started from: its disks, or the newest snapshot. */
+  /**
+   * What a machine that neither node has any more is started from: its disks, or the newest
+   * snapshot.
+   */
   readonly restart: Restarting;
   /** How long a node leaves it to a peer that has more of the log to go on, milliseconds. */
   readonly restartWaitMs: number;

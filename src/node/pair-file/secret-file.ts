@@ -1,8 +1,8 @@
 /**
  * The secret file: one line of text that both nodes of a pair have, and nobody else.
  *
- * `understudy secret` makes one of 32 random bytes. Other text is taken if it is long enough: what is
- * random cannot be measured, but what is short or repeats itself is not.
+ * `understudy secret` makes one of 32 random bytes. Other text is taken if it is long enough: what
+ * is random cannot be measured, but what is short or repeats itself is not.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

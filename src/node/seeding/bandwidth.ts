@@ -1,9 +1,9 @@
 /**
  * A bound on bytes per second: a token bucket that callers queue at.
  *
- * Intuition: tokens fall into the bucket at the rate; taking may leave it in debt, and whoever comes
- * next waits until the debt is paid. So one piece never waits for itself, and over any stretch of
- * time t at most rate * t + burst + one piece is taken.
+ * Intuition: tokens fall into the bucket at the rate; taking may leave it in debt, and whoever
+ * comes next waits until the debt is paid. So one piece never waits for itself, and over any
+ * stretch of time t at most rate * t + burst + one piece is taken.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -34,7 +34,9 @@ export class Bandwidth {
     this.#filledAt = this.#options.now();
   }
 
-  /** Resolves when `bytes` may be sent, in the order of the calls. Rejects when the signal fires. */
+  /**
+   * Resolves when `bytes` may be sent, in the order of the calls. Rejects when the signal fires.
+   */
   take(bytes: number, signal?: AbortSignal): Promise<void> {
     if (!Number.isFinite(this.#options.bytesPerSecond)) return Promise.resolve();
     const taken = this.#queue.then(() => this.#take(bytes, signal));

@@ -1,9 +1,9 @@
 /**
- * Sends a disk in rounds while the machine uses it: all of it once, then what was written meanwhile,
- * and at the cut only the rest, from a point-in-time copy.
+ * Sends a disk in rounds while the machine uses it: all of it once, then what was written
+ * meanwhile, and at the cut only the rest, from a point-in-time copy.
  *
- * Intuition: the image is read beside the storage daemon, through the same page cache. A block that is
- * written while it is read may be torn; the tracker has it then, and it is sent again.
+ * Intuition: the image is read beside the storage daemon, through the same page cache. A block that
+ * is written while it is read may be torn; the tracker has it then, and it is sent again.
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -48,7 +48,9 @@ export class DiskSeed {
     this.#pace = pace;
   }
 
-  /** Records the disk's writes from here on. The copy lies beside its image: there is room for it. */
+  /**
+   * Records the disk's writes from here on. The copy lies beside its image: there is room for it.
+   */
   static async begin(disk: SeededDisk, storage: Storage, pace: Pace): Promise<DiskSeed> {
     const bytes = imageBytes(disk.image);
     const tracker = await storage.trackWrites(disk.id, bytes);
@@ -61,7 +63,9 @@ export class DiskSeed {
     }
   }
 
-  /** Sends all that the backup does not have, then what was written meanwhile until that is little. */
+  /**
+   * Sends all that the backup does not have, then what was written meanwhile until that is little.
+   */
   async sendRounds(digests: BlockDigests | undefined): Promise<void> {
     await sendImage(this.#disk, this.#pace, digests);
     for (let rounds = 1; rounds < limits.seedRoundsMax; rounds += 1) {
@@ -74,7 +78,9 @@ export class DiskSeed {
     return sendExtents(this.#disk, this.#pace, await this.tracker.nextRound());
   }
 
-  /** Sends what was written before the cut and not yet sent. The point-in-time copy must be done. */
+  /**
+   * Sends what was written before the cut and not yet sent. The point-in-time copy must be done.
+   */
   async sendLastRound(): Promise<void> {
     const { stream } = this.#disk;
     const copy = { stream, image: copyPath(this.#disk) };

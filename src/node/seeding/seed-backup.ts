@@ -3,11 +3,11 @@
  * rounds had not sent, while the log since the cut is live.
  *
  * Contract
- *  1. What the backup holds when all streams have ended is the state of the cut, byte for byte, whatever
- *     was written meanwhile and whatever it had from earlier.
+ *  1. What the backup holds when all streams have ended is the state of the cut, byte for byte,
+ *     whatever was written meanwhile and whatever it had from earlier.
  *  2. `onCut` is called while the machine is stopped, before any log after the cut exists.
- *  3. While the machine stands still nothing waits for the network, and what is done does not depend on how
- *     much was sent: RAM is compared once, the copies of the disks are begun.
+ *  3. While the machine stands still nothing waits for the network, and what is done does not
+ *     depend on how much was sent: RAM is compared once, the copies of the disks are begun.
  *  4. Nothing is left when it ends, however it ends: no shadow, no copy, no bitmap.
  */
 import { UnderstudyError } from '../../base/errors.ts';

@@ -6,8 +6,8 @@
  *  1. `complete` resolves once, when the last piece of every stream is written.
  *  2. A piece outside its stream's size, behind its last piece, or before its digests were sent is
  *     refused; nothing is written for it.
- *  3. An image is marked (image-marker.ts) before it is changed, until `settle` has put all of it on
- *     the disk.
+ *  3. An image is marked (image-marker.ts) before it is changed, until `settle` has put all of it
+ *     on the disk.
  *  4. A file that an older process may still have mapped is not reused but for what `remains` gave.
  */
 import fs from 'node:fs';
@@ -152,7 +152,9 @@ export class SeedReceiver {
     if (this.#deviceState !== undefined && this.isComplete) this.#resolve(this.#deviceState.bytes);
   }
 
-  /** Puts the images on the disk and takes their marks away. Call it when `complete` has resolved. */
+  /**
+   * Puts the images on the disk and takes their marks away. Call it when `complete` has resolved.
+   */
   async settle(): Promise<void> {
     const sync = promisify(fs.fdatasync);
     for (const image of this.#images) {

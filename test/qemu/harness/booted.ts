@@ -1,11 +1,12 @@
 /**
- * The example guest as it is when its services answer, kept once and gone on from by every test whose
- * point is not the boot: that takes five seconds of a processor, and this one.
+ * The example guest as it is when its services answer, kept once and gone on from by every test
+ * whose point is not the boot: that takes five seconds of a processor, and this one.
  *
  *     build/booted/KEY/{state,ram,disk.raw,facts.json}
  *
- * Never stale: the key is of all that decides what is kept. That is the machine with its kernel, initial
- * RAM disk and firmware, QEMU's version, the disk, and what the sources do to record and to load it.
+ * Never stale: the key is of all that decides what is kept. That is the machine with its kernel,
+ * initial RAM disk and firmware, QEMU's version, the disk, and what the sources do to record and to
+ * load it.
  */
 import { createHash, hash } from 'node:crypto';
 import fs from 'node:fs';
@@ -52,7 +53,9 @@ export class BootedGuest {
     return new BootedGuest(path.join(bootedDir, await key()));
   }
 
-  /** Makes it, unless it is there. `boot` fills the three files, and says where the machine stands. */
+  /**
+   * Makes it, unless it is there. `boot` fills the three files, and says where the machine stands.
+   */
   static async keep(boot: (to: BootedFiles) => Promise<Icount>): Promise<void> {
     const name = await key();
     const dir = path.join(bootedDir, name);
@@ -82,8 +85,8 @@ export class BootedGuest {
   }
 
   /**
-   * Prepares it for a node, in a new directory. Its disk becomes `image`. RAM and device state are read
-   * by the node, and stay where they are.
+   * Prepares it for a node, in a new directory. Its disk becomes `image`. RAM and device state are
+   * read by the node, and stay where they are.
    */
   async prepare(dir: string, image: string): Promise<void> {
     const [to, from] = [preparedPaths(dir), this.files];

@@ -1,6 +1,6 @@
 /**
- * Recorders and their copies inside this process. A lab removes everything it made when it is closed,
- * whatever has happened before.
+ * Recorders and their copies inside this process. A lab removes everything it made when it is
+ * closed, whatever has happened before.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,4 +1,7 @@
-/** A machine that is recorded, and copies that execute its log: what a pair does, without nodes and links. */
+/**
+ * A machine that is recorded, and copies that execute its log: what a pair does, without nodes and
+ * links.
+ */
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../../src/base/errors.ts';

@@ -1,4 +1,6 @@
-/** Two node processes and an outside world, as the demo has them; all is removed when it is closed. */
+/**
+ * Two node processes and an outside world, as the demo has them; all is removed when it is closed.
+ */
 import fs from 'node:fs';
 import type net from 'node:net';
 import path from 'node:path';
@@ -17,9 +19,9 @@ import { Terminal } from './terminal.ts';
 import { bootMs, waitFor } from './wait.ts';
 
 /**
- * Silence for a pair whose test is not about silence: on a busy machine either node may be held up for a
- * second, and a takeover because of that is none that the test has made. A kill breaks the link, which is
- * noticed at once.
+ * Silence for a pair whose test is not about silence: on a busy machine either node may be held up
+ * for a second, and a takeover because of that is none that the test has made. A kill breaks the
+ * link, which is noticed at once.
  */
 export const patientMs = 10_000;
 

@@ -69,7 +69,10 @@ export class Terminal {
   }
 }
 
-/** With anything in between: what something else prints meanwhile tears an echo, and so does a line's end. */
+/**
+ * With anything in between: what something else prints meanwhile tears an echo, and so does a
+ * line's end.
+ */
 function holdsInOrder(text: string, keys: string, from: number): boolean {
   let at = from;
   for (const key of keys) {

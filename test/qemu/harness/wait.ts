@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Deadlines that only a machine that hangs reaches, however busy this one is: a test judges what was
- * promised, and how fast it came is for a benchmark.
+ * Deadlines that only a machine that hangs reaches, however busy this one is: a test judges what
+ * was promised, and how fast it came is for a benchmark.
  */
 export const bootMs = 300_000;
 export const answerMs = 180_000;
@@ -30,7 +30,9 @@ export async function waitFor<T>(
   throw new Error(`waited ${deadlineMs} ms for ${what}`, { cause: last });
 }
 
-/** Waits until something that grows is as large as that. Throws when it stands still for too long. */
+/**
+ * Waits until something that grows is as large as that. Throws when it stands still for too long.
+ */
 export async function waitForCount(
   what: string,
   count: () => number,

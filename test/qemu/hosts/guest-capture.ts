@@ -1,7 +1,7 @@
 /**
  * Who speaks for the guest, as the outside world sees it: the uplinks on which frames with the
- * guest's address arrive, in order. This knows nothing of nodes and terms: it is the witness against
- * them.
+ * guest's address arrive, in order. This knows nothing of nodes and terms: it is the witness
+ * against them.
  */
 import { createInterface } from 'node:readline';
 import type { World, WorldChild } from '../../../src/lab/world.ts';

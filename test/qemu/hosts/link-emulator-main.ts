@@ -1,5 +1,6 @@
 /**
- * The emulated network as a process of its own, so that a busy test distorts it as little as can be.
+ * The emulated network as a process of its own, so that a busy test distorts it as little as can
+ * be.
  *
  * A switch in user space: one TAP device in each host's namespace, a path for each ordered pair of
  * hosts (network-path.ts). Frames go where their destination was last heard, or everywhere.

@@ -64,7 +64,9 @@ export class LinkEmulator {
     }
   }
 
-  /** What frames from one host to another meet from now on; what is not named is as it should be. */
+  /**
+   * What frames from one host to another meet from now on; what is not named is as it should be.
+   */
   impair(from: string, to: string, impairment: Partial<Impairment>): Promise<void> {
     return this.#ask({ type: 'impair', from, to, impairment: { ...unimpaired, ...impairment } });
   }

@@ -76,8 +76,8 @@ export class Ordeal {
 
   /**
    * The same after a reboot of the guest: connections broke, but no promise was. A line is in the
-   * ledger's file before it is synced, and the next one is written after that: the last one that was
-   * seen may have been in the guest's memory only.
+   * ledger's file before it is synced, and the next one is written after that: the last one that
+   * was seen may have been in the guest's memory only.
    */
   async endAfterReboot(): Promise<OutsideReport> {
     this.#seenText = this.#seenText.replace(/[^\n]*\n?$/, '');
@@ -106,8 +106,8 @@ export class Ordeal {
 }
 
 /**
- * Each change of the speaker, as the world saw it, is one of the holder of the term: a host that has
- * lost the term is heard no more.
+ * Each change of the speaker, as the world saw it, is one of the holder of the term: a host that
+ * has lost the term is heard no more.
  */
 async function expectOneSpeaker(pair: PairOnHosts): Promise<void> {
   const speakers = await pair.speakers();

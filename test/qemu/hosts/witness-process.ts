@@ -1,4 +1,6 @@
-/** The arbiter of a pair on hosts: `understudy witness` in the outside world, stopped and continued. */
+/**
+ * The arbiter of a pair on hosts: `understudy witness` in the outside world, stopped and continued.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
