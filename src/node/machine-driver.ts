@@ -73,6 +73,7 @@ export class MachineDriver {
   /** Of the takeover that is on its way. */
   #lostAt = 0;
   #wonAt = 0;
+  #booting: Promise<void> | undefined;
   #onGone: (() => void) | undefined;
   #isOver = false;
 
@@ -119,6 +120,8 @@ export class MachineDriver {
   /** Ends what is here; resolves when nothing of it is left. */
   async end(): Promise<void> {
     this.#isOver = true;
+    // What is being started would outlive its node.
+    await this.#booting;
     const ending = this.#here?.machine ?? this.#copy;
     if (ending === undefined) return;
     const gone = new Promise<void>((resolve) => {
@@ -212,7 +215,7 @@ export class MachineDriver {
     const { source, tell } = this.#options;
     const made = this.#make();
     this.#here = made;
-    source.boot(made.machine, term).then(
+    this.#booting = source.boot(made.machine, term).then(
       (parts) => {
         tell({ type: 'booted' });
         source.begin(made.machine, parts);

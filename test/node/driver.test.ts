@@ -22,7 +22,11 @@ const silent = () => undefined;
 const quiet = { info: silent, warn: silent, error: silent } as unknown as Logger;
 
 /** A driver with a machine, a copy and a disk that do what the test says. */
-function driving(arbiter: Arbiter, save: () => Promise<void>) {
+function driving(
+  arbiter: Arbiter,
+  save: () => Promise<void>,
+  boot: Promise<void> = Promise.resolve(),
+) {
   const said: string[] = [];
   const { a, b } = memoryLinkPair({
     hello: { standing: { role: 'primary', isGranted: false, spoken: term(1), logged: term(0) } },
@@ -61,7 +65,10 @@ function driving(arbiter: Arbiter, save: () => Promise<void>) {
       reports.copy = report;
       return copy;
     },
-    boot: async () => void said.push('boot'),
+    boot: async () => {
+      said.push('boot');
+      await boot;
+    },
     begin: silent,
     machineGone: silent,
     speaks: () => said.push('speaks'),
@@ -117,6 +124,22 @@ it('first machine of a pair: it is remembered, boots, and is announced at once',
   expect(await outcome).toBe('stopped');
   await driver.close();
   expect(said.at(-1)).toBe('close');
+});
+
+it('told to stop while its machine is started: that is waited for, and ended', async () => {
+  const started = withResolvers<void>();
+  const save = (): Promise<void> => Promise.resolve();
+  const { driver, said } = driving(new MemoryArbiter(), save, started.promise);
+  const outcome = driver.run();
+  await vi.waitUntil(() => said.includes('boot'));
+  driver.stop();
+  expect(await outcome).toBe('stopped');
+  const closed = driver.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(said).toEqual(['boot']);
+  started.resolve();
+  await closed;
+  expect(said).toEqual(['boot', 'close']);
 });
 
 it('it took over: it is announced when its term is on the disk, and then says what waited', async () => {

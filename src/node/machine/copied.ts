@@ -105,6 +105,7 @@ export class CopiedMachine implements Copy {
     const replica = this.#replica;
     const found = this.#log?.cut(cut);
     if (replica !== undefined && found !== undefined) void this.#cuts.compare(replica, found);
+    else this.#fail('a cut came before there was a copy');
   }
 
   granted(): void {
@@ -143,7 +144,6 @@ export class CopiedMachine implements Copy {
   }
 
   #fail(reason: string): void {
-    // A replayer whose guest goes off ends by itself.
     this.#report({ type: 'copyFailed', reason });
   }
 
