@@ -3,10 +3,8 @@ export const hangMs = 120_000;
 
 /**
  * Time as this process lives through it: for tests of what is promised "in time", on a machine
- * whose
- * processors others use as well. A process that does not get to run for a second is none the older
- * here:
- * neither did the code under test get to run, nor its timers.
+ * whose processors others use as well. A process that does not get to run for a second is none the
+ * older here: neither did the code under test get to run, nor its timers.
  */
 const tickMs = 10;
 

@@ -1,7 +1,6 @@
 /**
  * Starts one of our own programs inside a world; and the smallest of them: reading a page of the
- * guest
- * from where the guest can be reached.
+ * guest from where the guest can be reached.
  */
 import { UnderstudyError } from '../base/errors.ts';
 import { ownProgram } from './own-program.ts';

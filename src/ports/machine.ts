@@ -33,8 +33,8 @@
  * Contract of the copy
  *  9. It executes what it is given in the order of `take`, and `executed` never tells more.
  * 10. `received` and `durable` tell only what will be executed at a takeover.
- * 11. `compare` is answered once, by `compared` or `copyFailed`, and with `keep` by one `kept`,
- *     which may come much later.
+ * 11. `compare` of a copy that is ready is answered once, by `compared` or `copyFailed`, and with
+ *     `keep` by one `kept`, which may come much later.
  * 12. `takeOver` is answered once: `tookOver` only when everything that was given was executed and
  *     that is proven. The copy is the machine from then on; what it reports is of a protected
  *     machine.

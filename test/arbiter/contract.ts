@@ -15,8 +15,8 @@ export interface ArbiterUnderTest {
   open(): Promise<Arbiter>;
   /**
    * What test/arbiter/racer-main.ts needs to open one in a process of its own: the arbiter as in a
-   * pair
-   * file, and the proof in JSON. None for an arbiter that lives in one process: it runs no race.
+   * pair file, and the proof in JSON. None for an arbiter that lives in one process: it runs no
+   * race.
    */
   readonly racerArguments?: RacerArguments;
   cleanUp(): Promise<void>;

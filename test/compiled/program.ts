@@ -1,7 +1,6 @@
 /**
  * Programs of ours, compiled: a test starts dozens of processes, and from source each of them takes
- * three
- * times as long to start, on processors that a guest or another test has a use for.
+ * three times as long to start, on processors that a guest or another test has a use for.
  */
 import path from 'node:path';
 

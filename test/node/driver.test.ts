@@ -17,6 +17,7 @@ import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { FaultyArbiter } from '../doubles/faulty-arbiter.ts';
 import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 import { memoryLinkPair } from '../doubles/memory-pair.ts';
+import { hangMs } from '../time.ts';
 
 const silent = () => undefined;
 const quiet = { info: silent, warn: silent, error: silent } as unknown as Logger;
@@ -100,12 +101,12 @@ async function takenOver(save: () => Promise<void>) {
   await arbiter.compareAndSet(undefined, { term: term(1), holder: 'a:1' });
   const all = driving(arbiter, save);
   const outcome = all.driver.run();
-  await vi.waitUntil(() => all.driver.state === 'seeding');
+  await vi.waitUntil(() => all.driver.state === 'seeding', { timeout: hangMs });
   all.reports.copy({ type: 'copyReady', seedId: '1.1' });
   all.primary.send({ kind: 'control', term: term(1), control: { type: 'grant' } });
-  await vi.waitUntil(() => all.driver.state === 'protecting');
+  await vi.waitUntil(() => all.driver.state === 'protecting', { timeout: hangMs });
   all.primary.close('dies');
-  await vi.waitUntil(() => all.driver.role === 'primary');
+  await vi.waitUntil(() => all.driver.role === 'primary', { timeout: hangMs });
   return { ...all, outcome };
 }
 
@@ -115,10 +116,10 @@ it('first machine of a pair: it is remembered, boots, and is announced at once',
   const saved = withResolvers<void>();
   const { driver, said } = driving(new MemoryArbiter(), () => saved.promise);
   const outcome = driver.run();
-  await vi.waitUntil(() => driver.state === 'booting');
+  await vi.waitUntil(() => driver.state === 'booting', { timeout: hangMs });
   expect(said).toEqual([]);
   saved.resolve();
-  await vi.waitUntil(() => said.includes('announce'));
+  await vi.waitUntil(() => said.includes('announce'), { timeout: hangMs });
   expect(said).toEqual(['boot', 'speaks', 'open', 'announce']);
   driver.stop();
   expect(await outcome).toBe('stopped');
@@ -131,7 +132,7 @@ it('told to stop while its machine is started: that is waited for, and ended', a
   const save = (): Promise<void> => Promise.resolve();
   const { driver, said } = driving(new MemoryArbiter(), save, started.promise);
   const outcome = driver.run();
-  await vi.waitUntil(() => said.includes('boot'));
+  await vi.waitUntil(() => said.includes('boot'), { timeout: hangMs });
   driver.stop();
   expect(await outcome).toBe('stopped');
   const closed = driver.close();
@@ -149,7 +150,7 @@ it('it took over: it is announced when its term is on the disk, and then says wh
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(said).toEqual([]);
   saved.resolve();
-  await vi.waitUntil(() => said.includes('card 0: held'));
+  await vi.waitUntil(() => said.includes('card 0: held'), { timeout: hangMs });
   expect(said).toEqual(['speaks', 'open', 'announce', 'card 0: held']);
   driver.stop();
   await driver.close();
@@ -177,7 +178,7 @@ it('its guest goes off, and then the disk takes its term: its last words are hea
 it('its machine fails before its term is on the disk: it is not announced', async () => {
   const { driver, said, reports } = await takenOver(() => new Promise(silent));
   reports.machine({ type: 'machineFailed', reason: 'signal 9' });
-  await vi.waitUntil(() => driver.role === 'none');
+  await vi.waitUntil(() => driver.role === 'none', { timeout: hangMs });
   expect(said.filter((what) => what !== 'close')).toEqual([]);
   driver.stop();
   await driver.close();
@@ -190,7 +191,7 @@ it('stopped while it waits for its arbiter: it ends without a place, and answers
   });
   const { driver, said } = driving(away, () => Promise.resolve());
   const outcome = driver.run();
-  await vi.waitUntil(() => driver.waitsFor !== undefined);
+  await vi.waitUntil(() => driver.waitsFor !== undefined, { timeout: hangMs });
   expect(driver.waitsFor).toBe(
     'the arbiter does not answer: The arbiter is unreachable (a fault on purpose)',
   );

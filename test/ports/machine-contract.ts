@@ -1,6 +1,5 @@
 // What src/ports/machine.ts promises, of any machine and its copy: the simulated ones and QEMU's
-// pass the
-// same test.
+// pass the same test.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Epoch, epoch, type LogPosition } from '../../src/base/units.ts';
 import type {
@@ -21,8 +20,7 @@ export interface MachineRig {
   pass(): Promise<void>;
   /**
    * Seeds a copy over a link of its own, ships it what is recorded from the seed's cut on, and
-   * tells it of
-   * each cut right behind the log up to there.
+   * tells it of each cut right behind the log up to there.
    */
   copy(): Promise<CopyRig>;
   close(): Promise<void>;

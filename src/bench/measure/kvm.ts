@@ -4,8 +4,8 @@ import { asError } from '../../base/errors.ts';
 
 /**
  * What keeps guests from running in KVM here; `undefined` when one came up. Asked by starting one:
- * where
- * machines are nested, KVM may be there and start a machine, and the guest's kernel hangs in it.
+ * where machines are nested, KVM may be there and start a machine, and the guest's kernel hangs in
+ * it.
  */
 export async function kvmProblem(
   start: () => Promise<{ close(): Promise<void> }>,

@@ -23,8 +23,7 @@ export async function measureSizes(session: Session, ms: number): Promise<JobSiz
 
 /**
  * One round: each arrangement once, in an order that turns from round to round. One whose guest
- * does not
- * start is a gap.
+ * does not start is a gap.
  */
 export async function measureSlowdown(
   session: Session,

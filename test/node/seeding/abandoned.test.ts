@@ -21,6 +21,7 @@ import { layoutFor } from '../../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
 import { SegmentUnpacker } from '../../../src/rrlog/packer.ts';
 import { memoryLinkPair } from '../../doubles/memory-pair.ts';
+import { hangMs } from '../../time.ts';
 import { scratchDir } from '../scratch.ts';
 
 const dir = scratchDir();
@@ -176,11 +177,11 @@ it('a spool that is full: the primary is told how full it gets, then that the se
   });
   const log = segments(20);
   for (const segment of log.slice(0, 8)) ship(segment);
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'));
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'), { timeout: hangMs });
   for (const segment of log.slice(8)) ship(segment);
 
   expect(await ended).toMatchObject({ end: 'discarded', pauseMs: 2000 });
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'), { timeout: hangMs });
   expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1' });
   expect(JSON.stringify(heard.at(-1))).toContain('of 20000 are used');
   const abandoned = notes.find(({ type }) => type === 'seedAbandoned');
@@ -205,7 +206,7 @@ it('a disk that fails a flush: the copy is given up, and the primary is told why
   const outcome = await ended;
   const reason = 'Cannot make log durable: EIO: i/o error, fdatasync';
   expect(outcome).toMatchObject({ end: 'discarded', reason, pauseMs: 2000 });
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'), { timeout: hangMs });
   expect(heard.at(-1)).toMatchObject({ type: 'seedFailed', seedId: '1.1', reason });
 });
 
@@ -213,7 +214,7 @@ it('a durable log that cannot be begun: the same, before any log was taken', asy
   const durableLog = { path: path.join(dir, 'not-there/durable-log'), budgetBytes: 1e9 };
   const { heard, ended } = backup({ spool, durableLog });
   expect(await ended).toMatchObject({ end: 'discarded', pauseMs: 2000 });
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'));
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedFailed'), { timeout: hangMs });
   expect(JSON.stringify(heard.at(-1))).toContain("Cannot keep log in '");
 });
 
@@ -228,23 +229,26 @@ it('the durable log has what the primary shipped, where it begins, and where the
   const digest = { ram: [] }; // nothing is compared: there is no copy yet
   send({ type: 'cut', cutId: '1', position, icount, deviceStateBytes: 1, digest });
   for (const segment of shipped.slice(4)) ship(segment);
-  await vi.waitUntil(() => {
-    const reader = new DurableLogReader(durableLog.path);
-    const unpacker = new SegmentUnpacker(layout);
-    const found: Buffer[] = [];
-    const kinds: string[] = [];
-    for (let next = reader.read(); next !== undefined; next = reader.read()) {
-      kinds.push(next.kind);
-      if (next.kind === 'frame') found.push(unpacker.unpack(next.payload));
-      if (next.kind === 'cut') expect(next).toMatchObject({ position, icount });
-    }
-    void reader.close();
-    if (found.length < shipped.length) return false;
-    expect(reader.base).toMatchObject({ term: 1, seedId: '1.1', position: from, layout: '7.2' });
-    expect(found).toEqual(shipped.map(({ bytes }) => bytes));
-    expect(kinds).toEqual(['frame', 'frame', 'resumed', 'frame', 'frame', 'cut', 'frame']);
-    return true;
-  });
+  await vi.waitUntil(
+    () => {
+      const reader = new DurableLogReader(durableLog.path);
+      const unpacker = new SegmentUnpacker(layout);
+      const found: Buffer[] = [];
+      const kinds: string[] = [];
+      for (let next = reader.read(); next !== undefined; next = reader.read()) {
+        kinds.push(next.kind);
+        if (next.kind === 'frame') found.push(unpacker.unpack(next.payload));
+        if (next.kind === 'cut') expect(next).toMatchObject({ position, icount });
+      }
+      void reader.close();
+      if (found.length < shipped.length) return false;
+      expect(reader.base).toMatchObject({ term: 1, seedId: '1.1', position: from, layout: '7.2' });
+      expect(found).toEqual(shipped.map(({ bytes }) => bytes));
+      expect(kinds).toEqual(['frame', 'frame', 'resumed', 'frame', 'frame', 'cut', 'frame']);
+      return true;
+    },
+    { timeout: hangMs },
+  );
   expect(acks.filter((position) => position > 0)).toEqual([]); // it executes nothing yet
   await stop();
 });
@@ -261,16 +265,19 @@ it('the durable log has the primary’s judgement of its clock at a cut where th
     const cut = { type: 'cut', cutId: `${number}`, position, icount, digest } as const;
     send({ ...cut, deviceStateBytes: 1, judgement });
   }
-  await vi.waitUntil(() => {
-    const reader = new DurableLogReader(durableLog.path);
-    const found: (string | undefined)[] = [];
-    for (let next = reader.read(); next !== undefined; next = reader.read()) {
-      if (next.kind === 'cut') found.push(next.judgement);
-    }
-    void reader.close();
-    if (found.length < shipped.length) return false;
-    expect(found).toEqual([undefined, 'bb'.repeat(26), undefined, undefined]);
-    return true;
-  });
+  await vi.waitUntil(
+    () => {
+      const reader = new DurableLogReader(durableLog.path);
+      const found: (string | undefined)[] = [];
+      for (let next = reader.read(); next !== undefined; next = reader.read()) {
+        if (next.kind === 'cut') found.push(next.judgement);
+      }
+      void reader.close();
+      if (found.length < shipped.length) return false;
+      expect(found).toEqual([undefined, 'bb'.repeat(26), undefined, undefined]);
+      return true;
+    },
+    { timeout: hangMs },
+  );
   await stop();
 });

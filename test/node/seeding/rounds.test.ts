@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { seedStreams } from '../../../src/node/seeding/bulk.ts';
 import { sendExtents, sendImage } from '../../../src/node/seeding/disk-rounds.ts';
 import { lastRound, sendChanges, sendRamRounds } from '../../../src/node/seeding/ram-rounds.ts';
+import { hangMs } from '../../time.ts';
 import { scratchDir } from '../scratch.ts';
 import { blockBytes, kib, SeedAttempt, SeedFiles } from './seed-rig.ts';
 
@@ -140,7 +141,7 @@ describe('a seed in rounds', () => {
     files.write('ram', 0, Buffer.alloc(10 * blockBytes, 'a'));
     const first = new SeedAttempt(files, '1.1');
     await sendRamRounds({ ...first, stream: first.ram, digests: undefined });
-    await vi.waitUntil(() => first.receiver.receivedBytes === 10 * blockBytes);
+    await vi.waitUntil(() => first.receiver.receivedBytes === 10 * blockBytes, { timeout: hangMs });
     first.break(files);
     files.write('ram', 3 * blockBytes, Buffer.from('new'));
 
@@ -165,7 +166,7 @@ describe('a seed in rounds', () => {
     const digests = await holdings.digests(seedStreams.disk(0));
     await sendImage({ image: files.disk, stream: disk }, pace, digests);
     expect(disk.sentBytes).toBe(512);
-    await vi.waitUntil(() => receiver.receivedBytes === 512); // zeros were sent before it
+    await vi.waitUntil(() => receiver.receivedBytes === 512, { timeout: hangMs }); // zeros were sent before it
     expect(fs.readFileSync(files.backupDisk).equals(fs.readFileSync(files.disk))).toBe(true);
     receiver.close();
     shadow.close();
