@@ -26,6 +26,7 @@ const fileSchema = z.strictObject({
 export class SpokenTerm {
   readonly #file: string;
   #term: Term;
+  #saving: Promise<void> = Promise.resolve();
 
   private constructor(file: string, term: Term) {
     this.#file = file;
@@ -59,7 +60,17 @@ export class SpokenTerm {
     return this.#term;
   }
 
-  async save(term: Term): Promise<void> {
+  /**
+   * One after the other: a slow disk may have the one before still to do, for a role that has
+   * ended.
+   */
+  save(term: Term): Promise<void> {
+    const saving = this.#saving.then(() => this.#write(term));
+    this.#saving = saving.catch(() => undefined);
+    return saving;
+  }
+
+  async #write(term: Term): Promise<void> {
     const beside = `${this.#file}.new`;
     const text = `${JSON.stringify({ understudy: 'spoken', version: 1, term })}\n`;
     await fs.promises.writeFile(beside, text, { mode: 0o600, flush: true });

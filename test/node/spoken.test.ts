@@ -21,6 +21,14 @@ describe('the term that was spoken in last', () => {
     expect(fs.statSync(file).mode & 0o777).toBe(0o600);
   });
 
+  it('two terms are saved at once: the later one is what is remembered', async () => {
+    const file = path.join(dir, 'at-once', 'web-a.json');
+    const spoken = SpokenTerm.load(file);
+    await Promise.all([spoken.save(term(7)), spoken.save(term(8))]);
+    expect([spoken.term, SpokenTerm.load(file).term]).toEqual([8, 8]);
+    expect(fs.readdirSync(path.dirname(file))).toEqual(['web-a.json']);
+  });
+
   it('is damaged: an error with a hint, not 0', () => {
     const file = path.join(dir, 'damaged.json');
     for (const text of ['', '{"understudy":"spoken","version":2,"term":1}', '{"term":-1}']) {
