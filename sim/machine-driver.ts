@@ -47,6 +47,7 @@ export class SimMachineDriver {
   #outputs: number[] = [];
   #released = 0;
   #hadGranted = false;
+  #mayBeHeard = false;
   #isDrill = false;
 
   constructor(options: MachineDriverOptions) {
@@ -62,6 +63,9 @@ export class SimMachineDriver {
         return true;
       case 'feed':
         this.#feed(effect.message as SimMessage);
+        return true;
+      case 'speak':
+        this.#mayBeHeard = true;
         return true;
       case 'release':
         this.#release(effect.through);
@@ -183,6 +187,7 @@ export class SimMachineDriver {
     this.#outputs = [];
     this.#released = 0;
     this.#hadGranted = false;
+    this.#mayBeHeard = false;
     const machine: SimMachine = new SimMachine({
       world: around.world,
       disk: this.disk,
@@ -280,6 +285,7 @@ export class SimMachineDriver {
       indices,
       state,
       spoken: spoken(),
+      mayBeHeard: this.#mayBeHeard,
       mustHold: around.settings.onBackupLost === 'hold' && this.#hadGranted,
       backupHolds: state === 'protected' ? around.heldByPeerOf(node, history) : undefined,
       ackArrivedAt: this.ackArrivedAt,

@@ -15,6 +15,8 @@ export interface Released {
   readonly indices: readonly number[];
   /** The state of the node's protocol core. */
   readonly state: string;
+  /** The core has said that the machine may be heard. */
+  readonly mayBeHeard: boolean;
   /** The last term that this node's disk has. */
   readonly spoken: number;
   /** The policy forbids to speak without a backup, and there was one in this life as primary. */

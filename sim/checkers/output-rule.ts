@@ -4,6 +4,9 @@ import { type Checker, type Released, Violation } from './facts.ts';
 export class OutputRule implements Checker {
   released(fact: Released): void {
     const { node, history, indices, state, mustHold, backupHolds, term, spoken } = fact;
+    if (!fact.mayBeHeard) {
+      throw new Violation('output-rule', `${node} lets a machine be heard that was not announced`);
+    }
     if (spoken < term) {
       throw new Violation('output-rule', `${node} speaks in term ${term}, and remembers ${spoken}`);
     }

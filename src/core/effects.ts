@@ -93,6 +93,8 @@ export type NodeEffect =
   // the machine
   | { readonly type: 'boot'; readonly term: Term }
   | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
+  /** The machine may be heard from now on: it is announced, and what is released leaves. */
+  | { readonly type: 'speak' }
   /** All outputs up to and including this number may leave. */
   | { readonly type: 'release'; readonly through: number }
   | { readonly type: 'slowDown'; readonly share: number }

@@ -27,7 +27,7 @@ import { Claim, type ClaimOutcome } from './claim.ts';
 import type { Answer, NodeEffect, NodeEvent, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { nothing, type Place, PlaceSearch } from './place.ts';
-import { type PrimaryEnd, PrimaryNode } from './primary-node.ts';
+import { PrimaryNode } from './primary-node.ts';
 import { type Rules, rules as soundRules } from './rules.ts';
 
 export interface NodeOptions {
@@ -249,11 +249,12 @@ export class NodeCore {
       emit: this.#emit,
       claim: (expected) =>
         this.#claimTerm(expected, (outcome, now) => this.#claimedAsPrimary(primary, outcome, now)),
-      onEnd: (outcome) => this.#primaryEnded(outcome),
+      onEnd: (outcome) => this.#clear(outcome === 'poweredOff' ? 'leave' : 'seek', 0),
     });
     this.#isFirst = false;
     this.#isGone = false;
     this.#become({ kind: 'primary', primary }, term);
+    if (isRemembered) this.#emit({ type: 'speak' });
     return primary;
   }
 
@@ -263,7 +264,10 @@ export class NodeCore {
     if (wonTerm === undefined) throw new Error('a takeover without a term');
     backup.tookOver();
     const primary = this.#becomePrimary(wonTerm, false);
-    this.#remember(wonTerm, (now) => primary.answered({ type: 'remembered' }, now));
+    this.#remember(wonTerm, (now) => {
+      this.#emit({ type: 'speak' });
+      primary.answered({ type: 'remembered' }, now);
+    });
   }
 
   #claimedAsPrimary(primary: PrimaryNode, outcome: ClaimOutcome, now: Millis): void {
@@ -311,10 +315,6 @@ export class NodeCore {
     }
     this.#remembering = undefined;
     remembering.then(now);
-  }
-
-  #primaryEnded(outcome: PrimaryEnd): void {
-    this.#clear(outcome === 'poweredOff' ? 'leave' : 'seek', 0);
   }
 
   #backupEnded(outcome: BackupEnd, pauseMs: number): void {

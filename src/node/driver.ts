@@ -314,11 +314,7 @@ export class NodeDriver {
 
   #show(effect: Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>): void {
     this.#narrator.tell(effect);
-    // A machine that was booted speaks at once; one that was taken over when its term is
-    // remembered.
-    if (effect.type === 'became' && this.state === 'alone') this.#machine.speak();
     if (effect.type !== 'changed') return;
-    if (effect.from === 'remembering' && effect.to === 'alone') this.#machine.speak();
     if (effect.role === 'backup' && effect.to === 'claiming') this.#machine.claims();
     this.#machine.changed();
   }

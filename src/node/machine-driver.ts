@@ -65,8 +65,6 @@ export type MachineEffect = Exclude<
 export class MachineDriver {
   readonly #options: MachineDriverOptions;
   #here: Made | undefined;
-  /** Which machine may be heard. */
-  #speaking: Made | undefined;
   #copy: CopiedMachine | undefined;
   #seeding: Seeding | undefined;
   #shipper: LogShipper | undefined;
@@ -97,15 +95,6 @@ export class MachineDriver {
   /** Outputs wait for something else now. */
   changed(): void {
     this.#here?.outputs.beginCount();
-  }
-
-  /** The machine may be heard. */
-  speak(): void {
-    const { source, macs, fail } = this.#options;
-    if (this.#here === undefined || this.#here === this.#speaking) return;
-    this.#speaking = this.#here;
-    source.speaks();
-    this.#here.outputs.open(macs).catch(fail);
   }
 
   reportFigures(): void {
@@ -143,9 +132,10 @@ export class MachineDriver {
       case 'sendMarker':
         machine?.sendMarker(effect.epoch, effect.isAwaited);
         return;
+      case 'speak':
+        this.#speak();
+        return;
       case 'release':
-        // A guest that went off before its term was remembered has only its last words.
-        this.speak();
         this.#here?.outputs.release(effect.through);
         return;
       case 'slowDown':
@@ -202,6 +192,12 @@ export class MachineDriver {
         copy?.destroy();
         return;
     }
+  }
+
+  #speak(): void {
+    const { source, macs, fail } = this.#options;
+    source.speaks();
+    this.#here?.outputs.open(macs).catch(fail);
   }
 
   #make(): Made {
