@@ -212,7 +212,6 @@ export class BackupNode {
     this.#comparing = undefined;
     const equal = differences.length === 0;
     this.#peer.tell({ type: 'cutResult', cutId, equal, differences });
-    this.#options.emit({ type: 'noted', what: { type: 'cutCompared', equal, differences } });
     if (equal) return;
     const reason = `the state differs: ${differences.slice(0, 3).join('; ')}`;
     this.#step({ type: 'replicaFailed', reason }, now);

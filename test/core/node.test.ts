@@ -1,7 +1,7 @@
 // A node keeps each of the obligations in the head of src/core/node.ts, told as incidents.
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
-import { term } from '../../src/base/units.ts';
+import { icount, logPosition, term } from '../../src/base/units.ts';
 import type { Answer } from '../../src/core/effects.ts';
 import { helloOf, NodeRig, types } from './node-rig.ts';
 
@@ -395,6 +395,17 @@ describe('who asks a node', () => {
     const ask = rig.ask({ wish: 'compare' });
     rig.step({ type: 'machineFailed', reason: 'signal 9' });
     expect(rig.answer(ask)).toEqual(refused('cut', 'This node ended: failed'));
+  });
+
+  it('a backup has compared: its primary is told, and people hear it from the copy alone', () => {
+    const rig = NodeRig.protecting();
+    const [position, digest] = [logPosition(20), { ram: [1] }];
+    const cut = { cutId: '1.1', position, icount: icount(5), deviceStateBytes: 0, digest };
+    rig.hear({ type: 'cut', ...cut }, 1);
+    const effects = rig.step({ type: 'compared', cutId: '1.1', differences: [] });
+    expect(effects).toMatchObject([
+      { type: 'send', message: { control: { type: 'cutResult', cutId: '1.1', equal: true } } },
+    ]);
   });
 
   it('a backup: a snapshot is asked of its primary, and the rest is refused (5)', () => {
