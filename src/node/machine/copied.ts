@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { type Icount, type Term, icount as toIcount } from '../../base/units.ts';
-import type { RecorderOptions } from '../../hypervisor/record/recorder.ts';
+import type { RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type {
   BlobFrame,
   Control,
@@ -40,7 +40,7 @@ export interface CopiedMachineOptions extends Omit<ReplicaOptions, 'onFailure' |
   readonly durableLog?: SpoolOptions | undefined;
   readonly keepSnapshots?: CopiedCutsOptions['keepSnapshots'];
   /** What the recorder of a takeover calls. */
-  readonly recorderHandlers: Pick<RecorderOptions, 'onSegment' | 'onError'>;
+  readonly recorderHandlers: RecorderHandlers;
   /** Slow preparations for speaking, done while it catches up. */
   readonly prepareToSpeak: () => Promise<void>;
   readonly report: (report: CopyReport) => void;

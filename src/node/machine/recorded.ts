@@ -10,8 +10,8 @@ import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.
 import { type Epoch, type LogPosition, logPosition, type Term } from '../../base/units.ts';
 import type { CardEgresses } from '../../egress/cards.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
-import type { Storage } from '../../hypervisor/disks/storage.ts';
-import type { Recorder, RecorderOptions } from '../../hypervisor/record/recorder.ts';
+import type { LiveMachine } from '../../hypervisor/machine-parts.ts';
+import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type { Link, LinkMessage } from '../../ports/link.ts';
 import type {
   CutOrder,
@@ -30,13 +30,6 @@ import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
 import type { Channel } from './output-queue.ts';
 import { withoutEnd } from './without-end.ts';
-
-/** What runs, however it came to. */
-export interface MachineParts {
-  readonly recorder: Recorder;
-  readonly storage: Storage;
-  readonly ramFile: string;
-}
 
 /** A stretch of log, with what is shipped of it. */
 export interface RecordedSegment extends RecordedRun {
@@ -60,12 +53,12 @@ export interface RecordedMachineOptions {
 
 export class RecordedMachine implements ProtectedMachine {
   /** For whoever makes the recorder. */
-  readonly handlers: Pick<RecorderOptions, 'onSegment' | 'onError'> = {
+  readonly handlers: RecorderHandlers = {
     onSegment: (segment) => this.#takeSegment(segment),
     onError: (error) => this.#report({ type: 'machineFailed', reason: error.message }),
   };
   readonly #options: RecordedMachineOptions;
-  #parts: MachineParts | undefined;
+  #parts: LiveMachine | undefined;
   /** What was reported before anybody listened. */
   #early: MachineReport[] | undefined = [];
   readonly #cuts = new Map<string, MadeCut>();
@@ -83,7 +76,7 @@ export class RecordedMachine implements ProtectedMachine {
   }
 
   /** Its parts, once they are there. */
-  get parts(): MachineParts | undefined {
+  get parts(): LiveMachine | undefined {
     return this.#parts;
   }
 
@@ -93,7 +86,7 @@ export class RecordedMachine implements ProtectedMachine {
   }
 
   /** The machine is there: whoever listens hears all that it has done so far, and from now on. */
-  begin(parts: MachineParts, egress: CardEgresses, console: ConsoleHub): void {
+  begin(parts: LiveMachine, egress: CardEgresses, console: ConsoleHub): void {
     this.#parts = parts;
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -216,7 +209,7 @@ export class RecordedMachine implements ProtectedMachine {
 
   /** Does something that takes a while; whatever goes wrong is what it answers with. */
   #work(
-    work: (parts: MachineParts) => Promise<void>,
+    work: (parts: LiveMachine) => Promise<void>,
     answerOf: (reason: string) => MachineReport,
   ): void {
     const parts = this.#parts;
