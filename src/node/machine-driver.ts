@@ -85,6 +85,7 @@ export class MachineDriver {
 
   tick(): void {
     this.#here?.machine.tick();
+    this.#copy?.tick();
   }
 
   /** The backup claims: from here on nobody speaks for the machine. */

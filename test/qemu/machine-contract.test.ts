@@ -60,25 +60,30 @@ async function open(): Promise<MachineRig> {
   lab.onClose(() => parts.storage.stop());
   lab.onClose(() => parts.recorder.instance.destroy());
   machine.begin(parts, CardEgresses.fromSpecs(lab.vm.nics.map(() => 'none')), new ConsoleHub());
-  const ticks = setInterval(() => machine.tick(), 10);
+  let copied: CopiedMachine | undefined;
+  const ticks = setInterval(() => {
+    machine.tick();
+    copied?.tick();
+  }, 10);
 
   const copy = async (): Promise<CopyRig> => {
     const there = placeIn(lab);
     const { a, b } = memoryLinkPair();
     const copyReports: CopyReport[] = [];
     const successor = recorded(() => undefined, there);
-    const copied = new CopiedMachine({
+    const made = new CopiedMachine({
       ...{ ...there, link: b, term: one, reporter, log: quiet, remains: new SeedRemains() },
       spool: { path: lab.fresh('spool'), budgetBytes: 1024 * 1024 * 1024 },
       recorderHandlers: successor.handlers,
       prepareToSpeak: async () => undefined,
       report: (report) => copyReports.push(report),
     });
+    copied = made;
     const isGone = (): boolean => copyReports.some(({ type }) => type === 'gone');
     lab.onClose(async () => {
-      const { taken } = copied;
+      const { taken } = made;
       if (taken === undefined) {
-        copied.destroy();
+        made.destroy();
         await waitFor('the copy to go', () => isGone() || undefined);
         return;
       }
@@ -88,10 +93,10 @@ async function open(): Promise<MachineRig> {
     });
     b.onMessage((message) => {
       if (message.kind === 'control' && message.control.type === 'cut') {
-        copied.compare(message.control);
+        made.compare(message.control);
         return undefined;
       }
-      return copied.take(message);
+      return made.take(message);
     });
     const seeding = machine.seed('1.1', a);
     a.onMessage((message) => seeding.take(message));
@@ -100,7 +105,7 @@ async function open(): Promise<MachineRig> {
       ship: (run) => shipper.ship((run as RecordedSegment).segment, one),
       sendCut: (cutId) => machine.sendCut(cutId, a),
     });
-    return { copy: copied, reports: copyReports };
+    return { copy: made, reports: copyReports };
   };
 
   return {

@@ -56,7 +56,6 @@ export interface TakenOverCopy extends TakenOver {
 export class CopiedMachine implements Copy {
   readonly #options: CopiedMachineOptions;
   readonly #lag: LagMeter;
-  readonly #timer: NodeJS.Timeout;
   #receiver: SeedReceiver | undefined;
   #offer: SeedOffer | undefined;
   #log: CopiedLog | undefined;
@@ -84,7 +83,6 @@ export class CopiedMachine implements Copy {
       },
       onStall: (reason) => void this.#stalled(reason),
     });
-    this.#timer = setInterval(() => this.#tick(), limits.coreTimerMs);
   }
 
   /** What it has become, behind `tookOver`. */
@@ -130,7 +128,9 @@ export class CopiedMachine implements Copy {
     void this.#end().finally(() => this.#options.report({ type: 'gone' }));
   }
 
-  #tick(): void {
+  /** To be called often: log may wait for room, and its sender for that. */
+  tick(): void {
+    if (this.#isOver) return;
     this.#pump();
     this.#tellSpool();
     if (this.#drained === undefined || this.#isFull()) return;
@@ -327,7 +327,6 @@ export class CopiedMachine implements Copy {
 
   #letGo(): void {
     this.#isOver = true;
-    clearInterval(this.#timer);
     this.#lag.stop();
     this.#drained?.();
   }

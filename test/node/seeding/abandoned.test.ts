@@ -163,6 +163,7 @@ function backup(logs: Pick<CopiedMachineOptions, 'spool' | 'durableLog'>) {
     ...{ heard, acks, notes, send, remains },
     ...{ ended: ended.promise, gone: gone.promise },
     ship: (segment: Segment) => shipper.ship(segment, term(1)),
+    tick: () => copy?.tick(),
     stop: async () => {
       copy?.destroy();
       await gone.promise;
@@ -171,13 +172,17 @@ function backup(logs: Pick<CopiedMachineOptions, 'spool' | 'durableLog'>) {
 }
 
 it('a spool that is full: the primary is told how full it gets, then that the seed is over', async () => {
-  const { heard, notes, ship, ended, gone, remains } = backup({
+  const { heard, notes, ship, tick, ended, gone, remains } = backup({
     spool: { path: path.join(dir, 'spool'), budgetBytes: 20_000 },
     durableLog: undefined,
   });
   const log = segments(20);
   for (const segment of log.slice(0, 8)) ship(segment);
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'seedSpool'), { timeout: hangMs });
+  const isTold = (): boolean => {
+    tick();
+    return heard.some(({ type }) => type === 'seedSpool');
+  };
+  await vi.waitUntil(isTold, { timeout: hangMs });
   for (const segment of log.slice(8)) ship(segment);
 
   expect(await ended).toMatchObject({ end: 'discarded', pauseMs: 2000 });
