@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { UnderstudyError } from '../base/errors.ts';
 import type { Collected } from '../ports/snapshot-store.ts';
+import type { Concern } from './concerns.ts';
 import type { ConsoleHub } from './machine/console-hub.ts';
 import { refusalOf } from './refusal.ts';
 import type { Comparison, Reporter } from './report.ts';
@@ -22,6 +23,8 @@ export interface NodeStatus {
   readonly state: string;
   /** What a node that is `waiting` waits for. */
   readonly reason?: string;
+  /** What is wrong now. */
+  readonly concerns: readonly Concern[];
   readonly term: number;
   readonly pid: number;
 }

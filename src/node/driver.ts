@@ -12,9 +12,10 @@ import type { Arbiter } from '../ports/arbiter.ts';
 import type { Link, LinkMessage, Standing } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { Asks } from './asks.ts';
+import type { Concerns } from './concerns.ts';
 import type { Logger } from './logger.ts';
 import { MachineDriver, type MachineSource } from './machine-driver.ts';
-import { Narrator } from './narrator.ts';
+import { Narrator, type ShownEffect } from './narrator.ts';
 import type { Reporter } from './report.ts';
 import type { SpokenTerm } from './spoken.ts';
 
@@ -37,6 +38,7 @@ export interface NodeDriverOptions {
   /** MAC addresses of the guest's cards. */
   readonly macs: readonly string[];
   readonly dialPeer: () => Promise<Link>;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -63,11 +65,11 @@ export class NodeDriver {
   #isOver = false;
 
   constructor(options: NodeDriverOptions) {
-    const { core, machines, layout, macs, reporter, log } = options;
+    const { core, machines, layout, macs, concerns, reporter, log } = options;
     this.#options = options;
     this.#core = new NodeCore(core);
     const term = (): Term => this.term;
-    this.#narrator = new Narrator({ term, state: () => this.state, reporter, log });
+    this.#narrator = new Narrator({ term, state: () => this.state, concerns, reporter, log });
     this.#machine = new MachineDriver({
       ...{ source: machines, layout, macs, term, reporter, log },
       link: (id) => this.#links.get(id),
@@ -235,6 +237,7 @@ export class NodeDriver {
       case 'changed':
       case 'waiting':
       case 'noted':
+      case 'concern':
         this.#show(effect);
         return;
       case 'leave':
@@ -312,7 +315,7 @@ export class NodeDriver {
     );
   }
 
-  #show(effect: Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>): void {
+  #show(effect: ShownEffect): void {
     this.#narrator.tell(effect);
     if (effect.type !== 'changed') return;
     if (effect.role === 'backup' && effect.to === 'claiming') this.#machine.claims();

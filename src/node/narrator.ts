@@ -4,12 +4,20 @@
  */
 import type { Term } from '../base/units.ts';
 import type { NodeEffect, Note } from '../core/effects.ts';
+import type { Concerns } from './concerns.ts';
 import type { Logger } from './logger.ts';
 import type { Reporter } from './report.ts';
+
+/** Effects that only show something. */
+export type ShownEffect = Extract<
+  NodeEffect,
+  { type: 'became' | 'changed' | 'waiting' | 'noted' | 'concern' }
+>;
 
 export interface NarratorOptions {
   readonly term: () => Term;
   readonly state: () => string;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -27,8 +35,8 @@ export class Narrator {
     return this.#waitsFor;
   }
 
-  tell(effect: Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>): void {
-    const { log, reporter, state } = this.#options;
+  tell(effect: ShownEffect): void {
+    const { log, reporter, state, concerns } = this.#options;
     switch (effect.type) {
       case 'became':
         if (effect.role === 'primary') this.#reportState('primary', state());
@@ -45,6 +53,9 @@ export class Narrator {
         reporter.report({ type: 'state', state: 'waiting', detail: reason });
         return;
       }
+      case 'concern':
+        concerns.tell(effect.about, effect.problem);
+        return;
       case 'noted':
         this.#note(effect.what);
         return;

@@ -16,6 +16,7 @@ import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
 import type { LinkSecurity } from '../wire/tls.ts';
+import { Concerns } from './concerns.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
 import { NodeDriver, type NodeOutcome } from './driver.ts';
 import { NodeStore } from './keeping/node-store.ts';
@@ -53,6 +54,7 @@ interface NodeParts {
 
 export class UnderstudyNode {
   readonly reporter = new Reporter();
+  readonly #concerns: Concerns;
   readonly #options: NodeOptions;
   readonly #identity: Omit<Identity, 'term' | 'standing'>;
   readonly #security: LinkSecurity;
@@ -71,6 +73,7 @@ export class UnderstudyNode {
     const { config, log, prepared, startAnew } = options;
     const { vm, layout, runDir, arbiter, spoken, qemu, fingerprint, security } = parts;
     const { reporter } = this;
+    this.#concerns = new Concerns({ reporter, log });
     const node = config.self.name;
     this.#options = options;
     this.#security = security;
@@ -98,7 +101,8 @@ export class UnderstudyNode {
         snapshotEveryMs: config.snapshots?.everyMs,
         restartWaitMs: this.#machines.restartWaitMs,
       },
-      ...{ arbiter, spoken, machines: this.#machines, layout, reporter, log },
+      ...{ arbiter, spoken, machines: this.#machines, layout },
+      ...{ concerns: this.#concerns, reporter, log },
       macs: vm.nics.map(({ mac }) => mac),
       dialPeer: () => this.#dialPeer(),
     });
@@ -179,6 +183,7 @@ export class UnderstudyNode {
       role: isStarting ? 'starting' : role,
       state: !isStarting ? state : waitsFor === undefined ? 'starting' : 'waiting',
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
+      concerns: this.#concerns.present,
       term,
       pid: process.pid,
     };

@@ -123,6 +123,8 @@ export type NodeEvent =
       readonly complete: boolean;
     }
   | { readonly type: 'memory'; readonly rssBytes: number }
+  /** Something is wrong from now on, or with `undefined` no longer (concerns.ts). */
+  | { readonly type: 'concern'; readonly about: string; readonly problem: string | undefined }
   | { readonly type: 'ended'; readonly outcome: string };
 
 /** The stream and the one function that feeds it. */

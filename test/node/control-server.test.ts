@@ -18,6 +18,7 @@ const status: NodeStatus = {
   role: 'primary',
   state: 'protected',
   term: 3,
+  concerns: [],
   pid: 42,
 };
 

@@ -3,6 +3,7 @@ import { expect, it, vi } from 'vitest';
 import { term } from '../../src/base/units.ts';
 import { withResolvers } from '../../src/base/with-resolvers.ts';
 import type { CardEgresses } from '../../src/egress/cards.ts';
+import { Concerns } from '../../src/node/concerns.ts';
 import { NodeDriver, type NodeDriverOptions } from '../../src/node/driver.ts';
 import type { Logger } from '../../src/node/logger.ts';
 import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
@@ -86,6 +87,7 @@ function driving(
     spoken: { save } as unknown as SpokenTerm,
     ...{ arbiter, machines, layout: layoutFor('7.2'), macs: ['52:54:00:00:00:01'] },
     ...{ dialPeer: async () => b, reporter, log: quiet },
+    concerns: new Concerns({ reporter, log: quiet }),
   });
   /** The guest says something. */
   const speak = (text: string) => {

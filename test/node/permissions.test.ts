@@ -38,7 +38,15 @@ describe('with a umask of 0, for the owner only is', () => {
     expect([modeOf(run.pids), modeOf(pid)]).toEqual(['700', '600']);
     const control = await ControlServer.start({
       path: run.control,
-      status: () => ({ node: 'a', pair: 'p', role: 'backup', state: '', term: 0, pid: 1 }),
+      status: () => ({
+        node: 'a',
+        pair: 'p',
+        role: 'backup',
+        state: '',
+        term: 0,
+        concerns: [],
+        pid: 1,
+      }),
       verify: () => Promise.resolve({ equal: true, differences: [] }),
       takeSnapshot: () => Promise.resolve('id'),
       removeSnapshot: () => Promise.resolve(),

@@ -45,8 +45,14 @@ async function watch({ pair, name, json = false }: StatusOptions): Promise<void>
   });
 }
 
-const statusLine = ({ pair, node, role, state, term, reason }: NodeStatus): string =>
-  `${pair}/${node}: ${role}, ${state}, term ${term}${reason === undefined ? '' : `: ${reason}`}`;
+/** A line for the node, and one for each thing that is wrong. */
+function statusLine({ pair, node, role, state, term, reason, concerns }: NodeStatus): string {
+  const why = reason === undefined ? '' : `: ${reason}`;
+  const wrong = concerns.map(
+    ({ about, problem, since }) => `\n  ${about}, since ${since}: ${problem}`,
+  );
+  return `${pair}/${node}: ${role}, ${state}, term ${term}${why}${wrong.join('')}`;
+}
 
 /** What happened, in a line for people; figures that come many times a second are left out. */
 function eventLine(event: WatchEvent): string | undefined {
@@ -67,6 +73,10 @@ function eventLine(event: WatchEvent): string | undefined {
       return `took over: claim ${event.claimMs.toFixed(0)}, drain ${event.drainMs.toFixed(0)}, load ${event.loadMs.toFixed(0)} ms`;
     case 'replicaDiscarded':
       return `the copy was given up: ${event.reason}`;
+    case 'concern':
+      return event.problem === undefined
+        ? `over: ${event.about}`
+        : `${event.about}: ${event.problem}`;
     case 'ended':
       return `ended: ${event.outcome}`;
     default:

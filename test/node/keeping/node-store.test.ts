@@ -33,7 +33,15 @@ describe('while a node has the store open', () => {
     kept = new NodeStore({ directory, node, keep: undefined, log: quiet });
     control = await ControlServer.start({
       path: socket,
-      status: () => ({ node: 'b', pair: 'web', role: 'backup', state: '', term: 1, pid: 1 }),
+      status: () => ({
+        node: 'b',
+        pair: 'web',
+        role: 'backup',
+        state: '',
+        term: 1,
+        concerns: [],
+        pid: 1,
+      }),
       verify: () => Promise.reject(new Error('unused')),
       takeSnapshot: () => Promise.reject(new Error('unused')),
       removeSnapshot: (id) => kept.remove(id),
