@@ -53,6 +53,7 @@ function driving(
     destroy: () => queueMicrotask(() => reports.machine({ type: 'gone' })),
   } as unknown as RecordedMachine;
   const copy = {
+    tick: silent,
     taken: { drainMs: 0, loadMs: 0, backlogBytes: 0, halted: { completions: 0 } },
     granted: silent,
     takeOver: () => reports.copy({ type: 'tookOver' }),
