@@ -35,6 +35,14 @@ export class DeafPrimary extends PrimaryCore {
   }
 }
 
+/** Ends its machine for a winner that has yet to prove that it can go on. */
+export class YieldingPrimary extends PrimaryCore {
+  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
+    if (event.type !== 'termContested') return super.step(event, now);
+    return super.step({ type: 'termLost', holder: event.holder }, now);
+  }
+}
+
 /** Speaks alone as soon as its backup is gone. */
 export class HastyPrimary extends PrimaryCore {
   override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {

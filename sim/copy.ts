@@ -66,9 +66,13 @@ export class SimCopy implements Copy, Doer {
   /** A fault: something was executed differently. */
   #hasDiverged = false;
   readonly #queue: Step[] = [];
+  /** When each of them arrived. */
+  readonly #arrivals: number[] = [];
   #head = 0;
   #movedAt = 0;
   #isReady = false;
+  /** Everything was executed for a takeover. */
+  #isProved = false;
   #isOver = false;
 
   constructor(options: CopyOptions) {
@@ -95,7 +99,8 @@ export class SimCopy implements Copy, Doer {
   }
 
   diverge(): void {
-    if (this.#state === undefined) return;
+    // One that was proved stands still.
+    if (this.#state === undefined || this.#isProved) return;
     this.#hasDiverged = true;
     this.#state.hash = mix(this.#state.hash, 1);
   }
@@ -111,7 +116,7 @@ export class SimCopy implements Copy, Doer {
   }
 
   compare(cut: Cut): void {
-    this.#queue.push({ kind: 'compare', cut });
+    this.#enqueue({ kind: 'compare', cut });
   }
 
   granted(): void {
@@ -122,6 +127,7 @@ export class SimCopy implements Copy, Doer {
     // Draining and proving, then loading: measured on real pairs, see sim/fleet/figures.ts.
     this.#after(this.#options.world.prng.between(12, 60), () => {
       const failure = this.#drain();
+      this.#isProved = failure === undefined;
       if (failure === undefined) this.#options.report({ type: 'tookOver' });
       else this.#options.report({ type: 'takeoverFailed', reason: failure });
     });
@@ -184,7 +190,7 @@ export class SimCopy implements Copy, Doer {
       end.send({ kind: 'control', term, control: have });
     }
     if (control.type === 'seedOffer') this.#held = control.logPosition;
-    if (control.type === 'resumed') this.#queue.push({ kind: 'goOn' });
+    if (control.type === 'resumed') this.#enqueue({ kind: 'goOn' });
   }
 
   #takeLog(log: SimLog): void {
@@ -195,10 +201,15 @@ export class SimCopy implements Copy, Doer {
     }
     if (this.backlog === 0) this.#movedAt = this.#options.world.now;
     this.#held = log.to;
-    this.#queue.push(...log.events);
+    for (const event of log.events) this.#enqueue(event);
     if (log.events.some(({ kind }) => kind === 'shutdown')) report({ type: 'shutdownLogged' });
     report({ type: 'received', to: logPosition(log.to), executed: this.#executed });
     this.#spool(log.to);
+  }
+
+  #enqueue(step: Step): void {
+    this.#queue.push(step);
+    this.#arrivals.push(this.#options.world.now);
   }
 
   #load(image: MachineImage): void {
@@ -230,7 +241,8 @@ export class SimCopy implements Copy, Doer {
 
   #tellExecuted(): void {
     const isAll = this.backlog === 0;
-    this.#options.report({ type: 'executed', executed: this.#executed, isAll });
+    const lagMs = isAll ? 0 : this.#options.world.now - (this.#arrivals[this.#head] ?? 0);
+    this.#options.report({ type: 'executed', executed: this.#executed, isAll, lagMs });
   }
 
   /** As the primary counts it. */
@@ -242,6 +254,7 @@ export class SimCopy implements Copy, Doer {
   #drain(): string | undefined {
     if (this.#state === undefined) return 'there is no copy';
     if (this.isStalled) return 'the replayer stalls';
+    if (this.#options.condition.takeoverFails()) return 'the successor does not start';
     const failure = this.#execute(this.#executable);
     if (failure !== undefined) return failure;
     const { seams } = this.#options;
@@ -264,6 +277,7 @@ export class SimCopy implements Copy, Doer {
     }
     if (this.#head > 1024) {
       this.#queue.splice(0, this.#head);
+      this.#arrivals.splice(0, this.#head);
       this.#head = 0;
     }
     return undefined;

@@ -238,6 +238,44 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'takeover cannot be proved',
+    weight: 5,
+    strike: (pair) => {
+      const { backup, world } = pair;
+      if (backup === undefined || !pair.isProtected) return false;
+      change(pair, backup, { takeoverFails: () => true }, 3000);
+      // Its primary lives, and is not heard for a while.
+      return forAWhile(pair, world.prng.pick([150, 600]), () =>
+        cutOne(pair, backup.name === 'b' ? 'a' : 'b', backup.name),
+      );
+    },
+  },
+  {
+    name: 'starved nodes',
+    weight: 4,
+    strike: (pair) => {
+      // Both hosts are busy: a backup is far behind, its primary late to be heard.
+      const { primary, backup, world } = pair;
+      if (primary === undefined || backup === undefined || !pair.isProtected) return false;
+      let ticks = 0;
+      const copySpeed = (): number => {
+        ticks += 1;
+        return ticks % 2;
+      };
+      change(pair, backup, { copySpeed }, 4000);
+      return forAWhile(pair, 3000, () => {
+        let isOver = false;
+        world.after(world.prng.between(200, 1500), () => {
+          if (!isOver && primary.isUp) primary.process.pause();
+        });
+        return () => {
+          isOver = true;
+          primary.process.go();
+        };
+      });
+    },
+  },
+  {
     name: 'diverged backup',
     weight: 3,
     strike: (pair) => {

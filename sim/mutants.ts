@@ -25,6 +25,7 @@ import {
   TrustingPrimary,
   UngrantedBackup,
   UsurpingBackup,
+  YieldingPrimary,
 } from './broken-parts.ts';
 import type { Seams } from './seams.ts';
 
@@ -240,6 +241,16 @@ export const mutants: readonly Mutant[] = [
     rule: 'speak-before-remembering',
     what: 'a node speaks in a term that its disk does not have yet',
     seams: { core: (options) => new RashNode(options) },
+  },
+  {
+    rule: 'speak-before-proof',
+    what: 'a machine that was taken over speaks in the term that lets it only prove that it can',
+    seams: breaking({ primary: (options) => new PrimaryCore({ ...options, isProven: true }) }),
+  },
+  {
+    rule: 'give-up-for-an-unproven-term',
+    what: 'a machine that stands is ended for a takeover that may yet fail',
+    seams: breaking({ primary: (options) => new YieldingPrimary(options) }),
   },
   {
     rule: 'pause-without-a-word',

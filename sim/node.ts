@@ -37,6 +37,8 @@ export class SimNode {
   readonly #machines: SimMachineDriver;
   /** The last term in which the machine spoke from this disk. Durable. */
   #spoken: Term = toTerm(0);
+  /** When the last save that was begun is done. */
+  #savedAt = 0;
   readonly #links: SimLinks;
   /** What happened while a step was being performed. */
   #events: NodeEvent[] = [];
@@ -166,6 +168,7 @@ export class SimNode {
     if (silently) host.isUp = false;
     this.#links.vanish(silently);
     this.#machines.vanish();
+    this.#savedAt = 0;
     this.#around.judge.ended(this.process.holder);
     this.core = undefined;
     this.process.end();
@@ -262,6 +265,9 @@ export class SimNode {
         return;
       case 'noted':
         if ('reason' in effect.what) process.say(`${effect.what.type}: ${effect.what.reason}`);
+        if (effect.what.type === 'machineEnded' && effect.what.outcome === 'termLost') {
+          this.#around.judge.gaveUp({ node: this.name, holder: process.holder });
+        }
         return;
       case 'leave':
         process.say('leaves: the guest is off');
@@ -302,7 +308,9 @@ export class SimNode {
       this.process.later(1, () => this.#step({ type: 'notRemembered', term, reason }));
       return;
     }
-    this.process.later(ms, () => {
+    // One after the other, as src/node/spoken.ts saves them.
+    this.#savedAt = Math.max(world.now, this.#savedAt) + ms;
+    this.process.later(this.#savedAt - world.now, () => {
       if (seams.remembersSpoken) this.#spoken = term;
       this.#step({ type: 'remembered', term });
     });

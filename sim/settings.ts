@@ -24,6 +24,8 @@ export interface Condition {
   goFails: () => boolean;
   /** The log behind a cut shows that it was none. */
   cutFails: () => boolean;
+  /** A takeover here cannot be proved. */
+  takeoverFails: () => boolean;
 }
 
 export const calmCondition = (prng: Prng): Condition => ({
@@ -35,6 +37,7 @@ export const calmCondition = (prng: Prng): Condition => ({
   stopFails: () => false,
   goFails: () => false,
   cutFails: () => false,
+  takeoverFails: () => false,
 });
 
 export const calmPair: PairSettings = {

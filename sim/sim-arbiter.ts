@@ -2,6 +2,7 @@
  * A linearizable arbiter behind a bad network: slow, away, or silent about what it did.
  * Obeys the contract in src/ports/arbiter.ts, with callbacks in simulated time for promises.
  */
+import { sameState } from '../src/arbiter/state.ts';
 import type { ArbiterState, CompareAndSetResult } from '../src/ports/arbiter.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +24,8 @@ export class SimArbiter {
   #state: ArbiterState | undefined;
   /** Who was given which term: the truth that the checkers judge by. */
   readonly given = new Map<number, string>();
+  /** Terms that nobody may speak in. */
+  readonly unproven = new Set<number>();
 
   constructor(world: World, temper: ArbiterTemper) {
     this.#world = world;
@@ -47,12 +50,13 @@ export class SimArbiter {
   }
 
   #set(expected: ArbiterState | undefined, next: ArbiterState): CompareAndSetResult {
-    const same = this.#state?.term === expected?.term && this.#state?.holder === expected?.holder;
-    if (!same) return { won: false, current: this.#state };
+    if (!sameState(this.#state, expected)) return { won: false, current: this.#state };
     if (next.term !== (expected?.term ?? 0) + 1) throw new Error('a term must follow the last one');
     this.#state = next;
     this.given.set(next.term, next.holder);
-    this.#world.say('arbiter', `term ${next.term} goes to ${next.holder}`);
+    if (next.unproven) this.unproven.add(next.term);
+    const how = next.unproven ? ', unproven' : '';
+    this.#world.say('arbiter', `term ${next.term} goes to ${next.holder}${how}`);
     return { won: true };
   }
 

@@ -60,10 +60,10 @@ export interface Booted {
   readonly disk: SimDisk;
 }
 
-/** A node takes the claim of this term for lost. */
-export interface ClaimLost {
+/** A node ends its machine, which is sound, because another one has the term. */
+export interface GaveUp {
+  readonly node: string;
   readonly holder: string;
-  readonly term: number;
 }
 
 /** A cut of a copy is in a store. */
@@ -90,7 +90,7 @@ export interface Checker {
   acknowledged?(fact: Acknowledged): void;
   tookOver?(fact: TookOver): void;
   booted?(fact: Booted): void;
-  claimLost?(fact: ClaimLost): void;
+  gaveUp?(fact: GaveUp): void;
   kept?(fact: KeptFact): void;
   sizes?(fact: Sizes): void;
 }

@@ -8,7 +8,7 @@ import type {
   Acknowledged,
   Booted,
   Checker,
-  ClaimLost,
+  GaveUp,
   KeptFact,
   Released,
   Sizes,
@@ -49,7 +49,7 @@ export class Judge {
       acknowledged: hearing('acknowledged'),
       tookOver: hearing('tookOver'),
       booted: hearing('booted'),
-      claimLost: hearing('claimLost'),
+      gaveUp: hearing('gaveUp'),
       kept: hearing('kept'),
       sizes: hearing('sizes'),
     };
@@ -73,8 +73,8 @@ export class Judge {
     for (const checker of this.#on.booted) checker.booted(fact);
   }
 
-  claimLost(fact: ClaimLost): void {
-    for (const checker of this.#on.claimLost) checker.claimLost(fact);
+  gaveUp(fact: GaveUp): void {
+    for (const checker of this.#on.gaveUp) checker.gaveUp(fact);
   }
 
   kept(fact: KeptFact): void {

@@ -12,7 +12,7 @@ import type { SimArbiter } from '../sim-arbiter.ts';
 import {
   type Booted,
   type Checker,
-  type ClaimLost,
+  type GaveUp,
   type Released,
   type TookOver,
   Violation,
@@ -31,6 +31,9 @@ export class OneSpeaker implements Checker {
 
   released({ atMs, node, holder, term, ackArrivedAt }: Released): void {
     this.#mustHold(node, holder, term);
+    if (this.#arbiter.unproven.has(term)) {
+      throw new Violation('one-speaker', `${node} speaks in term ${term}, which is unproven`);
+    }
     if (term < this.#newest) {
       const newerSince = this.#firstSpokeAt.get(this.#newest) ?? atMs;
       if (ackArrivedAt === undefined || ackArrivedAt < newerSince) {
@@ -54,10 +57,20 @@ export class OneSpeaker implements Checker {
     this.#mustHold(node, holder, term);
   }
 
-  /** A machine must not end because its node does not recognise its own claim. */
-  claimLost({ holder, term }: ClaimLost): void {
-    if (this.#arbiter.given.get(term) !== holder) return;
-    throw new Violation('one-speaker', `${holder} takes term ${term} for lost, but holds it`);
+  /**
+   * A machine must not end because its node does not recognise its own claim, nor for another one
+   * that has yet to prove that it can go on.
+   */
+  gaveUp({ node, holder }: GaveUp): void {
+    const newest = this.#arbiter.state;
+    if (newest?.holder === holder) {
+      throw new Violation('one-speaker', `${node} gives up, but holds term ${newest.term}`);
+    }
+    if (newest?.unproven !== true) return;
+    throw new Violation(
+      'one-speaker',
+      `${node} gives up for term ${newest.term}, which is unproven`,
+    );
   }
 
   #mustHold(node: string, holder: string, term: number): void {

@@ -8,7 +8,7 @@ import { arbiterLimits } from './limits.ts';
 export const pairName = /^[A-Za-z0-9_-]{1,32}$/;
 
 export function sameState(a: ArbiterState | undefined, b: ArbiterState | undefined): boolean {
-  return a?.term === b?.term && a?.holder === b?.holder;
+  return a?.term === b?.term && a?.holder === b?.holder && a?.unproven === b?.unproven;
 }
 
 /** Throws `UnderstudyError` ('arbiter') when `next` does not follow `expected`. */
@@ -31,9 +31,13 @@ export function checkNext(expected: ArbiterState | undefined, next: ArbiterState
   }
 }
 
-/** A state as it is kept: one line of JSON, always written in the same way. */
-export function formatState({ term, holder }: ArbiterState): string {
-  return `${JSON.stringify({ understudy: 'term', version: 1, term, holder })}\n`;
+/**
+ * A state as it is kept: one line of JSON, always written in the same way. Version 2 is of an
+ * unproven term, which a program that knows of none must not take for one to speak in.
+ */
+export function formatState({ term, holder, unproven }: ArbiterState): string {
+  const version = unproven === undefined ? 1 : 2;
+  return `${JSON.stringify({ understudy: 'term', version, term, holder, unproven })}\n`;
 }
 
 /** The state in a line that `formatState` wrote; `undefined` for anything else. */
@@ -44,8 +48,11 @@ export function parseState(text: string): ArbiterState | undefined {
   } catch {
     return undefined;
   }
-  const { understudy, version, term, holder } = (value ?? {}) as Partial<Record<string, unknown>>;
-  if (understudy !== 'term' || version !== 1 || typeof holder !== 'string') return undefined;
+  const fields = (value ?? {}) as Partial<Record<string, unknown>>;
+  const { understudy, version, term, holder, unproven } = fields;
+  if (understudy !== 'term' || typeof holder !== 'string') return undefined;
   if (!Number.isSafeInteger(term) || (term as number) < 1) return undefined;
-  return { term: toTerm(term as number), holder };
+  const state = { term: toTerm(term as number), holder };
+  if (version === 1 && unproven === undefined) return state;
+  return version === 2 && unproven === true ? { ...state, unproven } : undefined;
 }

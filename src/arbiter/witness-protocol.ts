@@ -2,6 +2,7 @@
  * What a witness and its clients say to each other: small HTTP requests with JSON bodies.
  *
  *   GET  /v1/pairs/NAME    200 {"state": {"term": 3, "holder": "b:1f3c"}}, or {"state": null}
+ *                          an unproven term has "unproven": true
  *   POST /v1/pairs/NAME    {"expected": STATE or null, "next": STATE}
  *                          200 {"won": true}, or {"won": false, "current": STATE or null}
  *   anything else          400 and above, {"error": "a sentence"}: nothing is known of the term
@@ -87,10 +88,15 @@ function digest(body: Buffer): string {
   return createHash('sha256').update(body).digest('hex');
 }
 
-const stateSchema: z.ZodType<ArbiterState> = z.strictObject({
-  term: z.int().min(1).transform(toTerm),
-  holder: z.string().min(1).max(arbiterLimits.holderChars),
-});
+const stateSchema: z.ZodType<ArbiterState> = z
+  .strictObject({
+    term: z.int().min(1).transform(toTerm),
+    holder: z.string().min(1).max(arbiterLimits.holderChars),
+    unproven: z.literal(true).optional(),
+  })
+  .transform(({ term, holder, unproven }) =>
+    unproven === undefined ? { term, holder } : { term, holder, unproven },
+  );
 
 export const claimSchema = z.strictObject({
   expected: stateSchema.nullable(),

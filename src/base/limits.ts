@@ -64,6 +64,13 @@ export const limits = {
   nodeStopMs: 10_000,
   /** Between two attempts to reach an arbiter that did not answer. */
   arbiterRetryMs: 100,
+  /**
+   * A takeover that is not proved by then is not waited for by whoever has the machine, too. The
+   * longest that one takes is that of a copy which is behind by `hardLagMs`.
+   */
+  proofMs: 5000,
+  /** A copy that is behind by less claims at once. */
+  claimLagMinMs: 100,
   /** inotify tells of log growth; this only covers a notification that was lost. */
   logPollMs: 20,
   /** One read of the log: far more than arrives between two notifications. */

@@ -123,6 +123,7 @@ export class BackupNode {
         // While nothing is acknowledged the primary may have to slow down all the same.
         if (this.state === 'seeding') this.#acknowledge(logPosition(0));
         if (event.isAll) this.#step({ type: 'caughtUp' }, now);
+        else this.#step({ type: 'behind', lagMs: event.lagMs }, now);
         return;
       case 'spooled': {
         const { usedBytes, budgetBytes } = event;
@@ -157,9 +158,12 @@ export class BackupNode {
     }
   }
 
-  /** The copy is the machine now: this link's story is over. */
-  tookOver(): void {
+  /** The copy is the machine now: this link's story is over. Returns the term of the takeover. */
+  tookOver(): Term {
+    const { wonTerm } = this;
+    if (wonTerm === undefined) throw new Error('a takeover without a term');
     this.#letGo('tookOver');
+    return wonTerm;
   }
 
   #takeMessage(message: LinkMessage, now: Millis): void {

@@ -5,7 +5,8 @@
  *
  * Contract
  *  1. A takeover starts only after a grant of the present primary, and only in a term that the
- *     arbiter gave to this node by compare-and-set against the primary's term.
+ *     arbiter gave to this node by compare-and-set against the primary's term. That one is unproven
+ *     (terms.ts, 5): the machine that comes out of it claims the one to speak in (primary.ts, 15).
  *  2. A copy that was never granted is discarded when its primary is lost.
  *  3. A copy that stalled or diverged is discarded, never taken over from.
  *  4. A takeover executes all log that was acknowledged: no log is discarded between the loss of
@@ -23,6 +24,8 @@
  *     never spoken in: it ends in `unproven`. Membership (membership.ts, 3) brings the pair back.
  *  9. A newer term that is heard of is a lost link: the claim that follows shows who holds it.
  * 10. A drill is a claim while the link lives, under the same rules.
+ * 11. A copy that is behind claims later, by its lag: the takeover would wait for it in any case,
+ *     and a primary that was only slow to be heard is back by then. One that has caught up claims.
  */
 import { limits } from '../base/limits.ts';
 import type { LogPosition, Millis, Term } from '../base/units.ts';
@@ -38,6 +41,8 @@ export type BackupEvent =
   | { readonly type: 'durable'; readonly to: LogPosition }
   /** The copy has executed all that arrived, up to its last marker. */
   | { readonly type: 'caughtUp' }
+  /** It has not, and is so long behind. */
+  | { readonly type: 'behind'; readonly lagMs: number }
   /** The log that arrived says that the guest switches itself off. */
   | { readonly type: 'guestShutdownLogged' }
   | { readonly type: 'linkLost'; readonly reason: string }
@@ -46,6 +51,7 @@ export type BackupEvent =
   | { readonly type: 'takeoverFailed'; readonly reason: string }
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
+  | { readonly type: 'termContested'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
   /** A message or hello spoke of this term. */
   | { readonly type: 'termHeard'; readonly term: Term }
@@ -90,6 +96,7 @@ export class BackupCore {
   #state: BackupState = { kind: 'connecting' };
   #shutdownLogged = false;
   #acknowledged: LogPosition | undefined;
+  #lagMs = 0;
   #effects: BackupEffect[] = [];
 
   constructor(options: BackupOptions = {}) {
@@ -135,13 +142,18 @@ export class BackupCore {
         if (this.#ack === 'durable') this.#acknowledge(event.to);
         return;
       case 'caughtUp':
+        this.#lagMs = 0;
         if (this.#acknowledged !== undefined) this.#acknowledge(this.#acknowledged);
+        if (state.kind === 'claiming' && state.retryAt !== undefined) this.#claim(state.expected);
+        return;
+      case 'behind':
+        this.#lagMs = event.lagMs;
         return;
       case 'guestShutdownLogged':
         this.#shutdownLogged = true;
         return;
       case 'linkLost':
-        this.#linkLost(event.reason);
+        this.#linkLost(event.reason, now);
         return;
       case 'replicaFailed':
         this.#replicaFailed(event.reason);
@@ -154,6 +166,7 @@ export class BackupCore {
         this.#termWon(event.term);
         return;
       case 'termLost':
+      case 'termContested':
         if (state.kind === 'claiming') {
           this.#discard(`node ${event.holder} won the term`, 'discarded');
         } else if (state.kind === 'withdrawing') this.#end('discarded');
@@ -166,7 +179,7 @@ export class BackupCore {
         return;
       case 'termHeard':
         if ('term' in state && event.term > state.term) {
-          this.#linkLost(`a newer term, ${event.term}, was heard of`);
+          this.#linkLost(`a newer term, ${event.term}, was heard of`, now);
         }
         return;
       case 'drill':
@@ -190,14 +203,14 @@ export class BackupCore {
     this.#effects.push({ type: 'ack', position });
   }
 
-  #linkLost(reason: string): void {
+  #linkLost(reason: string, now: Millis): void {
     const state = this.#state;
     switch (state.kind) {
       case 'seeding':
       case 'ready':
       case 'protecting':
         if (this.#shutdownLogged) this.#end('poweredOff');
-        else if (state.kind === 'protecting') this.#claim(state.term);
+        else if (state.kind === 'protecting') this.#claimInTime(state.term, now);
         else this.#discard(reason, 'discarded');
         return;
       case 'connecting':
@@ -237,6 +250,16 @@ export class BackupCore {
     if (state.kind !== 'claiming') return;
     this.#become({ kind: 'takingOver', term });
     this.#effects.push({ type: 'takeOver', term });
+  }
+
+  /** At once, or when a copy that is behind had time to catch up (11). */
+  #claimInTime(expected: Term, now: Millis): void {
+    if (this.#lagMs < limits.claimLagMinMs) {
+      this.#claim(expected);
+      return;
+    }
+    const retryAt = (now + Math.min(this.#lagMs, limits.hardLagMs)) as Millis;
+    this.#become({ kind: 'claiming', expected, retryAt });
   }
 
   #claim(expected: Term): void {

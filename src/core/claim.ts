@@ -8,17 +8,17 @@
  */
 import type { Term } from '../base/units.ts';
 import type { Emit, NodeEvent } from './effects.ts';
-import { type ClaimStep, judgeLoss, planClaim } from './terms.ts';
+import { type ClaimStep, type ClaimWish, judgeLoss, planClaim } from './terms.ts';
 
 export type ClaimOutcome =
   | { readonly type: 'termWon'; readonly term: Term }
   | { readonly type: 'termLost'; readonly holder: string }
+  /** It is somebody's who has yet to prove a takeover (terms.ts, 5). */
+  | { readonly type: 'termContested'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string; readonly mayPass: boolean };
 
 export interface ClaimOptions {
-  readonly expected: Term;
-  /** One life of this node. */
-  readonly holder: string;
+  readonly wish: ClaimWish;
   /** Gives each question a number of its own. */
   readonly nextAsk: () => number;
   readonly emit: Emit;
@@ -38,13 +38,13 @@ export class Claim {
   /** The outcome, once there is one. */
   step(event: NodeEvent): ClaimOutcome | undefined {
     if (!('ask' in event) || event.ask !== this.#ask) return undefined;
-    const { expected, holder, nextAsk, emit } = this.#options;
+    const { wish, nextAsk, emit } = this.#options;
     if (event.type === 'arbiterFailed') {
       const { reason, mayPass } = event;
       return { type: 'arbiterUnreachable', reason, mayPass };
     }
     if (event.type === 'arbiterRead' && this.#next === undefined) {
-      const plan = planClaim(event.state, expected, holder);
+      const plan = planClaim(event.state, wish);
       if (plan.type !== 'compareAndSet') return outcomeOf(plan);
       this.#next = plan.next.term;
       this.#ask = nextAsk();
@@ -56,13 +56,14 @@ export class Claim {
     }
     if (event.type !== 'arbiterSet' || this.#next === undefined) return undefined;
     if (event.result.won) return { type: 'termWon', term: this.#next };
-    return outcomeOf(judgeLoss(event.result.current, expected, holder));
+    return outcomeOf(judgeLoss(event.result.current, wish));
   }
 }
 
 function outcomeOf(step: Exclude<ClaimStep, { type: 'compareAndSet' }>): ClaimOutcome {
   if (step.type === 'won') return { type: 'termWon', term: step.term };
-  return { type: 'termLost', holder: step.holder };
+  const type = step.type === 'lost' ? 'termLost' : 'termContested';
+  return { type, holder: step.holder };
 }
 
 /** The node in a holder's name. */

@@ -10,9 +10,10 @@
  * Contract
  *  1. A node boots only by claiming the term after the one that it read before it asked its peer:
  *     whatever happened since makes the claim fail.
- *  2. Alone, a node boots only when it spoke in the last term ever given: then nobody spoke after
- *     it. It looks for its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to
- *     take over, because a running machine is better than a reboot.
+ *  2. Alone, a node boots only when it spoke in the last term that anybody may have spoken in:
+ *     the last one given, or the one before it while that is unproven (terms.ts, 5). It looks for
+ *     its peer first, for `ownTermWaitMs`; a peer that was granted gets so long to take over, and
+ *     one whose takeover is under way `proofMs`, because a running machine is better than a reboot.
  *  3. When both nodes answer and neither is primary nor granted, the one that spoke last boots. So
  *     two nodes that were both down start again in any order, also when the last term was won and
  *     never spoken in (a takeover that could not be proven).
@@ -21,8 +22,9 @@
  *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. So it
  *     is when both nodes answer and neither ever spoke: the first term was won, and its winner died
  *     before it booted. A `spoken` above the arbiter's term is of a pair whose arbiter was set
- *     back, and counts as 0.
- *  6. A node joins a peer that is primary in the arbiter's term, or a newer one. A primary of an
+ *     back, or is another pair's: nobody claims from it, and both say why.
+ *  6. A node joins a peer that is primary in the arbiter's term, or a newer one, whatever else it
+ *     knows. A primary of an
  *     older term is one that does not know yet that it lost: its machine is about to end.
  *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and
  *     is to go on from there (`canRestart`), does so although its peer does not answer. A peer that
@@ -39,7 +41,7 @@
  * peer would boot beside it.
  */
 import { limits } from '../base/limits.ts';
-import { type Term, term as toTerm } from '../base/units.ts';
+import type { Term } from '../base/units.ts';
 import type { Standing } from '../ports/link.ts';
 
 /** What the peer's hello said. */
@@ -50,6 +52,8 @@ export interface PeerStanding extends Standing {
 export interface MembershipFacts {
   /** The arbiter's last term; 0: none was ever given. Read before the peer was asked. */
   readonly term: Term;
+  /** The last one that anybody may have spoken in: the one before it, if it is unproven. */
+  readonly lastSpoken: Term;
   /** Whether a life of this node holds it. */
   readonly isOurs: boolean;
   readonly spoken: Term;
@@ -73,54 +77,66 @@ export type Choice =
   | { readonly type: 'wait'; readonly reason: string };
 
 export function choose(facts: MembershipFacts): Choice {
-  const { term, isOurs, peer, waitedMs, startAnew } = facts;
+  const { term, lastSpoken, spoken, peer, waitedMs, startAnew } = facts;
   const claim: Choice = { type: 'claim', expected: term };
-  if (startAnew || term === 0) return claim;
+  if (startAnew) return claim;
   if (peer?.role === 'primary') {
     return peer.term >= term
       ? { type: 'join' }
       : wait('the peer is primary in a term that is over');
   }
-  const spoken = since(term, facts.spoken);
-  const mayWait = waitedMs < limits.ownTermWaitMs;
-  if (isOurs && spoken === term) {
+  const seen = Math.max(spoken, peer?.spoken ?? 0);
+  if (seen > term) return wait(setBack(term, seen));
+  if (term === 0) return claim;
+  if (isNewest(facts)) {
     const reason = whyLeave(facts);
     if (reason !== undefined) return wait(reason);
-    if (peer === undefined && mayWait) return wait('looking for the peer before it boots');
-    if (peer?.isGranted === true && mayWait) return wait('the peer may take over');
+    if (peer === undefined && waitedMs < limits.ownTermWaitMs) {
+      return wait('looking for the peer before it boots');
+    }
+    // A backup that has the term is at work; one that could not claim it must not keep a pair down.
+    const mayTakeMs = lastSpoken === term ? limits.ownTermWaitMs : limits.proofMs;
+    if (peer?.isGranted === true && waitedMs < mayTakeMs) return wait('the peer may take over');
     return claim;
   }
   if (peer === undefined) {
     if (facts.canRestart) {
-      return mayWait ? wait('looking for the peer before it goes on from a snapshot') : claim;
+      return waitedMs < limits.ownTermWaitMs
+        ? wait('looking for the peer before it goes on from a snapshot')
+        : claim;
     }
     return wait('the peer does not answer, and the disks here may be older than its disks');
   }
   if (peer.isGranted) return wait('the peer may take over');
-  if (facts.canRestart && facts.logged === term) return claim;
-  const peerSpoken = since(term, peer.spoken);
-  if (spoken > peerSpoken) return claim;
-  if (spoken < peerSpoken) return wait('the peer has the newer disks and will boot');
-  // As they said it themselves: a term of an arbiter that was set back is none that nobody spoke
-  // in.
-  if (facts.spoken === 0 && peer.spoken === 0) return claim;
+  if (facts.canRestart && facts.logged === lastSpoken) return claim;
+  if (spoken > peer.spoken) return claim;
+  if (spoken < peer.spoken) return wait('the peer has the newer disks and will boot');
+  if (spoken === 0) return claim;
   return wait('neither node has disks that the machine last spoke from');
 }
+
+/** It spoke in the last term that anybody may have spoken in. */
+function isNewest({ term, lastSpoken, spoken, isOurs }: MembershipFacts): boolean {
+  return spoken === lastSpoken && (isOurs || lastSpoken < term);
+}
+
+const setBack = (term: Term, seen: number): string =>
+  `the arbiter has given out ${term === 0 ? 'no term' : `terms up to ${term}`}, but the machine ` +
+  `has spoken in term ${seen}: it was set back, or is not this pair's. Give the nodes their ` +
+  'arbiter back; if it is lost, start the node with the newer disks with --start-anew';
 
 /**
  * Why the node that spoke last leaves it to its peer to go on from a snapshot; `undefined`: it does
  * not.
  */
 function whyLeave(facts: MembershipFacts): string | undefined {
-  const { term, peer, waitedMs, restartWaitMs, canRestart } = facts;
+  const { lastSpoken, peer, waitedMs, restartWaitMs, canRestart } = facts;
   if (waitedMs >= restartWaitMs) return undefined;
   const atMost = `for at most ${Math.ceil(restartWaitMs / 1000)} s`;
-  if (peer?.logged === term) return `the peer has all of the log, and may go on from it: ${atMost}`;
+  if (peer?.logged === lastSpoken)
+    return `the peer has all of the log, and may go on from it: ${atMost}`;
   if (peer !== undefined || !canRestart) return undefined;
   return `looking for the peer, which may have more of the log: ${atMost}`;
 }
-
-/** A term above the arbiter's is of an arbiter that was set back. */
-const since = (term: Term, spoken: Term): Term => (spoken <= term ? spoken : toTerm(0));
 
 const wait = (reason: string): Choice => ({ type: 'wait', reason });

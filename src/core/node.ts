@@ -10,7 +10,8 @@
  *  1. Effects are performed in their order, before the next event is stepped. Whoever dies between
  *     two of them has kept every promise.
  *  2. A term that was won is remembered before the machine speaks in it: before it boots, and
- *     before its gate opens after a takeover or a claim. A disk that does not take it is asked
+ *     before its gate opens after a takeover, whose term to speak in is claimed when it runs, or
+ *     after a claim. A disk that does not take it is asked
  *     again until it does.
  *  3. One machine or copy at a time: the next begins when nothing is left of the one before
  *     (`gone`).
@@ -29,6 +30,7 @@ import type { DetectorOptions } from './failure-detector.ts';
 import { nothing, type Place, PlaceSearch } from './place.ts';
 import { PrimaryNode } from './primary-node.ts';
 import { type Rules, rules as soundRules } from './rules.ts';
+import type { ClaimWish } from './terms.ts';
 
 export interface NodeOptions {
   readonly node: string;
@@ -169,7 +171,7 @@ export class NodeCore {
         return;
       case 'backup':
         this.#refuseLink(event);
-        if (event.type === 'tookOver') this.#tookOver(role.backup);
+        if (event.type === 'tookOver') this.#tookOver(role.backup, now);
         else role.backup.step(event, now);
         return;
       case 'pausing':
@@ -188,10 +190,8 @@ export class NodeCore {
     const { node, holder, startAnew, restartWaitMs } = this.#options;
     const search = new PlaceSearch({
       ...{ node, holder, restartWaitMs, spoken: () => this.#spoken },
-      startAnew: startAnew && this.#isFirst,
-      choose: this.#rules.choose,
-      nextAsk: this.#nextAsk,
-      emit: this.#emit,
+      ...{ startAnew: startAnew && this.#isFirst, choose: this.#rules.choose },
+      ...{ nextAsk: this.#nextAsk, emit: this.#emit },
     });
     this.#become({ kind: 'seeking', search }, this.#knownTerm);
   }
@@ -226,7 +226,9 @@ export class NodeCore {
         rules: this.#rules,
         emit: this.#emit,
         claim: (expected) =>
-          this.#claimTerm(expected, (outcome, at) => backup.claimed(outcome, at)),
+          this.#claimTerm({ expected, isUnproven: true }, (outcome, at) =>
+            backup.claimed(outcome, at),
+          ),
         onEnd: (outcome, pauseMs) => this.#backupEnded(outcome, pauseMs),
       },
       now,
@@ -235,11 +237,11 @@ export class NodeCore {
     this.#role = { kind: 'backup', backup };
   }
 
-  #becomePrimary(term: Term, isRemembered: boolean): PrimaryNode {
+  #becomePrimary(term: Term, isProven: boolean): PrimaryNode {
     const { epochMs, onBackupLost, detector, snapshotEveryMs, heldOutputsMax } = this.#options;
     const primary: PrimaryNode = new PrimaryNode({
       term,
-      isRemembered,
+      isProven,
       epochMs,
       onBackupLost,
       detector,
@@ -247,27 +249,23 @@ export class NodeCore {
       heldOutputsMax: heldOutputsMax ?? limits.heldOutputsMax,
       rules: this.#rules,
       emit: this.#emit,
-      claim: (expected) =>
-        this.#claimTerm(expected, (outcome, now) => this.#claimedAsPrimary(primary, outcome, now)),
+      claim: (expected, overtakes) =>
+        this.#claimTerm({ expected, overtakes }, (outcome, now) =>
+          this.#claimedAsPrimary(primary, outcome, now),
+        ),
       onEnd: (outcome) => this.#clear(outcome === 'poweredOff' ? 'leave' : 'seek', 0),
     });
     this.#isFirst = false;
     this.#isGone = false;
     this.#become({ kind: 'primary', primary }, term);
-    if (isRemembered) this.#emit({ type: 'speak' });
+    if (isProven) this.#emit({ type: 'speak' });
     return primary;
   }
 
-  /** The copy was proven: from here on these are the newest disks. */
-  #tookOver(backup: BackupNode): void {
-    const { wonTerm } = backup;
-    if (wonTerm === undefined) throw new Error('a takeover without a term');
-    backup.tookOver();
-    const primary = this.#becomePrimary(wonTerm, false);
-    this.#remember(wonTerm, (now) => {
-      this.#emit({ type: 'speak' });
-      primary.answered({ type: 'remembered' }, now);
-    });
+  /** Its machine runs, which proves it: the term to speak in is claimed at once. */
+  #tookOver(backup: BackupNode, now: Millis): void {
+    const term = backup.tookOver();
+    this.#becomePrimary(term, false).step({ type: 'timer' }, now);
   }
 
   #claimedAsPrimary(primary: PrimaryNode, outcome: ClaimOutcome, now: Millis): void {
@@ -276,9 +274,12 @@ export class NodeCore {
     } else primary.answered(outcome, now);
   }
 
-  #claimTerm(expected: Term, done: (outcome: ClaimOutcome, now: Millis) => void): void {
-    const { holder } = this.#options;
-    const claim = new Claim({ expected, holder, nextAsk: this.#nextAsk, emit: this.#emit });
+  #claimTerm(
+    wanted: Omit<ClaimWish, 'holder'>,
+    done: (outcome: ClaimOutcome, now: Millis) => void,
+  ): void {
+    const wish = { ...wanted, holder: this.#options.holder };
+    const claim = new Claim({ wish, nextAsk: this.#nextAsk, emit: this.#emit });
     this.#claim = { claim, done };
   }
 

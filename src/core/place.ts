@@ -20,6 +20,7 @@ import type { Standing } from '../ports/link.ts';
 import { Claim, nodeOf } from './claim.ts';
 import type { DisksSeen, Emit, LinkId, NodeEvent, PeerHello } from './effects.ts';
 import type { choose } from './membership.ts';
+import { lastSpoken } from './terms.ts';
 
 /** What a peer has that says nothing of itself. */
 export const nothing: Standing = {
@@ -28,6 +29,11 @@ export const nothing: Standing = {
   spoken: toTerm(0),
   logged: toTerm(0),
 };
+
+/** It has no machine, and will get none by itself. */
+export function hasNothing({ standing = nothing }: PeerHello): boolean {
+  return standing.role === 'none' && !standing.isGranted;
+}
 
 export type Place =
   | { readonly type: 'join'; readonly link: LinkId; readonly hello: PeerHello }
@@ -148,7 +154,7 @@ export class PlaceSearch {
   #dialled({ link, hello }: Extract<NodeEvent, { type: 'dialled' }>): void {
     const peer = link === undefined || hello === undefined ? undefined : { link, hello };
     this.#step = { kind: 'looking', peer };
-    this.#options.emit({ type: 'lookAtDisks', term: this.knownTerm });
+    this.#options.emit({ type: 'lookAtDisks', term: lastSpoken(this.#state) });
   }
 
   #choose(disks: DisksSeen, peer: Found | undefined, now: Millis): Place | undefined {
@@ -156,6 +162,7 @@ export class PlaceSearch {
     const standing = peer?.hello.standing ?? nothing;
     const choice = this.#options.choose({
       term: this.knownTerm,
+      lastSpoken: lastSpoken(this.#state),
       isOurs: this.#state !== undefined && nodeOf(this.#state.holder) === node,
       canRestart: disks.canRestart && standing.role !== 'primary',
       logged: disks.logged,
@@ -179,7 +186,7 @@ export class PlaceSearch {
 
   #claim(expected: Term): void {
     const { holder, nextAsk, emit } = this.#options;
-    const claim = new Claim({ expected, holder, nextAsk, emit });
+    const claim = new Claim({ wish: { expected, holder }, nextAsk, emit });
     this.#step = { kind: 'claiming', expected, claim };
   }
 
@@ -189,6 +196,7 @@ export class PlaceSearch {
       case 'termWon':
         return { type: 'boot', term: outcome.term };
       case 'termLost':
+      case 'termContested':
         this.#pause(limits.dialRetryMs, now);
         return undefined;
       case 'arbiterUnreachable':

@@ -21,9 +21,12 @@ export type PrimaryEvent =
   | { readonly type: 'backupLost'; readonly reason: string }
   /** It works, and flow control gave it up. */
   | { readonly type: 'backupTooSlow'; readonly reason: string }
-  /** The term that it began in is on this node's disk. */
-  | { readonly type: 'remembered' }
+  /** It is on this node's disk, too. */
   | { readonly type: 'termWon'; readonly term: Term }
+  /** The backup has the term, and has yet to prove that it can take over. */
+  | { readonly type: 'termContested'; readonly holder: string }
+  /** The node that has the term says that it has no machine and will get none. */
+  | { readonly type: 'winnerGaveUp' }
   | { readonly type: 'termLost'; readonly holder: string }
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
   /** A message or hello spoke of this term. */
@@ -51,8 +54,8 @@ export type PrimaryEffect =
   /** Tells the backup to take over now; everything it needs was acknowledged. */
   | { readonly type: 'handOver' }
   | { readonly type: 'dropBackup'; readonly reason: string }
-  /** Asks the arbiter for the term after `expected`. */
-  | { readonly type: 'claimTerm'; readonly expected: Term }
+  /** Asks the arbiter for the term after `expected`; `overtakes`: see ClaimWish (terms.ts). */
+  | { readonly type: 'claimTerm'; readonly expected: Term; readonly overtakes: boolean }
   /** The guest executes nothing until `continueGuest`. */
   | { readonly type: 'stopGuest' }
   | { readonly type: 'continueGuest' }
@@ -61,8 +64,8 @@ export type PrimaryEffect =
   | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'termLost' | 'failed' };
 
 export type PrimaryState =
-  /** The machine runs, and its term is not on the disk yet. */
-  | { readonly kind: 'remembering' }
+  /** A takeover: the machine runs, and the term to speak in is not won, or not on the disk yet. */
+  | { readonly kind: 'proving'; readonly retryAt: Millis | undefined }
   | { readonly kind: 'alone' }
   /** `silent`: the gate is closed meanwhile, because the policy is to hold. */
   | { readonly kind: 'seeding'; readonly backup: string; readonly silent: boolean }
@@ -82,6 +85,14 @@ export type PrimaryState =
       /** Why the backup, which knows nothing of the claim, is dropped by a won one. */
       readonly dropping: string | undefined;
     }
+  /** The backup has the term: the machine stands ready until its takeover is proved, or is not. */
+  | {
+      readonly kind: 'yielding';
+      readonly since: Millis;
+      readonly retryAt: Millis | undefined;
+      readonly then: 'alone' | 'holding';
+      readonly overtakes: boolean;
+    }
   /** The term is won, and by policy nothing leaves without a backup. */
   | { readonly kind: 'holding' }
   /** A drill: `logEnd` once the guest stands, `told` once the backup was told. */
@@ -99,8 +110,8 @@ export type PrimaryState =
 export interface PrimaryOptions {
   /** The term this node holds when it starts. */
   readonly term: Term;
-  /** Whether that is on this node's disk already. @default true */
-  readonly isRemembered?: boolean;
+  /** Whether it may speak in that one; an unproven one is followed by a claim. @default true */
+  readonly isProven?: boolean;
   readonly epochMs: number;
   /** @default limits.heldOutputsMax */
   readonly heldOutputsMax?: number;

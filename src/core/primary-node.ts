@@ -17,6 +17,7 @@ import { CutDesk } from './cut-desk.ts';
 import type { Answer, Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { MachineWork } from './machine-work.ts';
+import { hasNothing } from './place.ts';
 import type { PrimaryCore } from './primary.ts';
 import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
 import type { Rules } from './rules.ts';
@@ -28,7 +29,7 @@ export interface PrimaryNodeOptions extends PrimaryOptions {
   readonly snapshotEveryMs: number | undefined;
   readonly rules: Rules;
   readonly emit: Emit;
-  readonly claim: (expected: Term) => void;
+  readonly claim: (expected: Term, overtakes: boolean) => void;
   readonly onEnd: (outcome: PrimaryEnd, now: Millis) => void;
 }
 
@@ -43,9 +44,12 @@ export class PrimaryNode {
   #recordedTo = logPosition(0);
   #nextSeed = 1;
   #share = 0;
+  /** Its machine may be heard. */
+  #speaks: boolean;
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
+    this.#speaks = options.isProven !== false;
     this.#core = options.rules.primary(options);
     this.#cuts = new CutDesk({
       cuts: options.rules.cuts(options.snapshotEveryMs),
@@ -70,8 +74,11 @@ export class PrimaryNode {
     this.#cutNext();
   }
 
-  /** A claim was answered, or the term that it began in is remembered; a won one is on the disk. */
-  answered(outcome: ClaimOutcome | { readonly type: 'remembered' }, now: Millis): void {
+  /** A claim was answered; a won term is on the disk. */
+  answered(outcome: ClaimOutcome, now: Millis): void {
+    const isFirst = outcome.type === 'termWon' && !this.#speaks;
+    if (isFirst) this.#options.emit({ type: 'speak' });
+    this.#speaks ||= isFirst;
     this.#step(outcome, now);
   }
 
@@ -150,6 +157,7 @@ export class PrimaryNode {
   #join(link: LinkId, hello: PeerHello, now: Millis): void {
     const { rules, detector, onBackupLost, emit } = this.#options;
     this.#step({ type: 'termHeard', term: hello.term }, now);
+    if (hasNothing(hello)) this.#step({ type: 'winnerGaveUp' }, now);
     for (const effect of this.#core.step({ type: 'backupJoined', backup: hello.node }, now)) {
       if (effect.type === 'refuseBackup') {
         emit({ type: 'closeLink', link, reason: effect.reason });
@@ -297,7 +305,7 @@ export class PrimaryNode {
         this.#letGo(`The backup was lost: ${effect.reason}`, effect.reason);
         return;
       case 'claimTerm':
-        claim(effect.expected);
+        claim(effect.expected, effect.overtakes);
         return;
       case 'changed':
         emit({ type: 'changed', role: 'primary', from: effect.from.kind, to: effect.to.kind });

@@ -10,12 +10,14 @@
  *     and a marker sent after that moment has come back: so every output that left freely before
  *     lies in front of the grant on the link.
  *  3. Losing a granted backup closes nothing that was open and opens nothing: outputs stay held
- *     until the arbiter gave this node a new term. Losing the compare-and-set ends the machine.
+ *     until the arbiter gave this node a new term. Losing the compare-and-set ends the machine, but
+ *     for a term that is unproven (16).
  *  4. Losing a backup that has no grant needs no term: it could not have taken over.
  *  5. A backup is seeded one at a time; a second one is refused.
  *  6. A marker is sent at once when an output waits uncovered, and at least every `epochMs`, while
  *     there is a backup that could acknowledge it; every `idleEpochMs` if the guest is idle.
- *  7. A guest that powered itself off ends the machine when its last outputs have left.
+ *  7. A guest that powered itself off ends the machine when its last outputs have left; while a
+ *     term is claimed they wait for that.
  *  8. After `ended` nothing is emitted any more.
  *  9. `onBackupLost: hold`: the term is claimed all the same, because it shuts out the backup that
  *     was lost, but the gate stays closed (`holding`) until a new backup was seeded and granted.
@@ -33,11 +35,15 @@
  *     slowed down (`heldShare`): memory is bounded. It creeps where a marker could release some,
  *     and stands where only a term or a backup can. To stop it would have to be mirrored by its
  *     copy (lockstep.md, R5).
- * 15. A machine that runs in a term that is not remembered yet (`remembering`) says nothing,
- *     whatever it does meanwhile.
+ * 15. A machine that was taken over in an unproven term says nothing, whatever it does, until the
+ *     term to speak in is won and remembered (`proving`).
+ * 16. A claim that is lost to an unproven term leaves the machine as it is, silent (`yielding`),
+ *     and is asked again. It is asked over the winner's head once `proofMs` have passed, or when
+ *     the winner says that it gave up: whose machine runs must not wait for one that may not.
  */
 import { limits } from '../base/limits.ts';
 import type { LogPosition, Millis, Term } from '../base/units.ts';
+import { type Asking, type AskingEvent, afterwards, isAsking } from './asking.ts';
 import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
 import type {
@@ -58,6 +64,13 @@ const acknowledging: readonly PrimaryState['kind'][] = [
   'poweringOff',
 ];
 
+/** States in which a marker could release some of the outputs that wait. */
+const creeping = [...marking, ...acknowledging];
+
+/** The last outputs of a guest that is off are still on their way from QEMU for a moment. */
+const isSilent = (passedMs: number, held: number): boolean =>
+  passedMs >= limits.powerOffMs || (passedMs >= limits.powerOffCalmMs && held === 0);
+
 export class PrimaryCore {
   readonly #options: PrimaryOptions;
   readonly #gate = new OutputGate();
@@ -69,6 +82,8 @@ export class PrimaryCore {
   #releasedBefore = 0;
   /** For a drill. */
   #guestStands = false;
+  /** It powered itself off while a term is claimed: its log ends there. */
+  #offAt: LogPosition | undefined;
   #effects: PrimaryEffect[] = [];
 
   constructor(options: PrimaryOptions) {
@@ -76,8 +91,8 @@ export class PrimaryCore {
     this.#term = options.term;
     this.#pace = new MarkerPace(options.epochMs);
     this.#afterLoss = options.onBackupLost === 'runAlone' ? 'alone' : 'holding';
-    if (options.isRemembered !== false) return;
-    this.#state = { kind: 'remembering' };
+    if (options.isProven !== false) return;
+    this.#state = { kind: 'proving', retryAt: 0 as Millis };
     this.#gate.setMode('holding');
   }
 
@@ -97,16 +112,18 @@ export class PrimaryCore {
   /** Share of the time, 0 to 1, that the guest is to stand still for the outputs that wait. */
   get heldShare(): number {
     if (!this.#gate.isFull(this.#options.heldOutputsMax ?? limits.heldOutputsMax)) return 0;
-    const { kind } = this.#state;
-    const isCreeping = marking.includes(kind) || acknowledging.includes(kind);
-    return isCreeping ? limits.throttleShareMax : 1;
+    return creeping.includes(this.#state.kind) ? limits.throttleShareMax : 1;
   }
 
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
     this.#effects = [];
     if (this.#state.kind !== 'ended') {
-      if (now - this.#lastStepAt > limits.selfPauseMs) this.#wasAway();
+      const wasAway = now - this.#lastStepAt > limits.selfPauseMs;
       this.#lastStepAt = now;
+      if (wasAway) this.#gate.distrust();
+      // No marker comes out of a guest that stands.
+      const wasDrilling = wasAway && this.#state.kind === 'handingOver';
+      if (wasDrilling) this.#backupLost('this node was away during a drill');
       this.#take(event, now);
       this.#sendMarkers(now);
       this.#emitRelease();
@@ -152,20 +169,16 @@ export class PrimaryCore {
         if (state.kind === 'protected') this.#claim(this.#afterLoss, event.reason);
         else this.#backupLost(event.reason);
         return;
-      case 'remembered':
-        if (state.kind === 'remembering') this.#become({ kind: 'alone' });
-        if (state.kind === 'remembering' || state.kind === 'poweringOff')
-          this.#gate.setMode('open');
-        return;
       case 'termWon':
-        this.#termWon(event.term);
+        this.#termWon(event.term, now);
+        return;
+      case 'termContested':
+      case 'winnerGaveUp':
+      case 'arbiterUnreachable':
+        if (isAsking(state)) this.#ask(state, event, now);
         return;
       case 'termLost':
         this.#end('termLost', `node ${event.holder} holds a newer term`);
-        return;
-      case 'arbiterUnreachable':
-        if (state.kind !== 'claiming') return;
-        this.#become({ ...state, retryAt: (now + limits.arbiterRetryMs) as Millis });
         return;
       case 'termHeard':
         if (event.term > this.#term) this.#termHeard(event.term);
@@ -199,22 +212,13 @@ export class PrimaryCore {
     }
   }
 
-  /** No marker comes out of a guest that stands: a drill that was interrupted is given up. */
-  #wasAway(): void {
-    this.#gate.distrust();
-    if (this.#state.kind === 'handingOver') this.#backupLost('this node was away during a drill');
-  }
-
   #timer(now: Millis): void {
     const state = this.#state;
+    if (isAsking(state)) this.#ask(state, { type: 'timer' }, now);
     switch (state.kind) {
-      case 'claiming':
-        if (state.retryAt !== undefined && now >= state.retryAt) {
-          this.#claim(state.then, state.dropping);
-        }
-        return;
       case 'poweringOff':
-        this.#finishPowerOff(now - state.since);
+        if (!isSilent(now - state.since, this.#gate.held)) return;
+        this.#end('poweredOff', 'the guest is off');
         return;
       case 'handingOver':
         if (now - state.since < limits.drillMs) return;
@@ -232,23 +236,35 @@ export class PrimaryCore {
       this.#effects.push({ type: 'seed', backup });
       return;
     }
-    const reason = `this primary is ${kind} already`;
-    this.#effects.push({ type: 'refuseBackup', backup, reason });
+    this.#effects.push({ type: 'refuseBackup', backup, reason: `this primary is ${kind} already` });
   }
 
-  #termWon(term: Term): void {
+  #termWon(term: Term, now: Millis): void {
     const state = this.#state;
-    if (state.kind !== 'claiming' && state.kind !== 'poweringOff') return;
+    if (!isAsking(state)) return;
     this.#term = term;
-    if (state.kind === 'claiming' && state.dropping !== undefined) this.#drop(state.dropping);
-    // The guest went off while the claim was on its way: its last outputs may leave now.
-    if (state.kind === 'poweringOff') this.#gate.setMode('open');
-    else this.#withoutBackup(state.then === 'holding');
+    if (state.kind === 'claiming') this.#drop(state.dropping);
+    this.#withoutBackup('then' in state && state.then === 'holding');
+    if (this.#offAt !== undefined) this.#guestPoweredOff(this.#offAt, now);
+  }
+
+  /** Asks the arbiter when it is time to. */
+  #ask(state: Asking, event: AskingEvent, now: Millis): void {
+    const next = afterwards(state, event, now);
+    if (next === undefined) {
+      this.#end('termLost', 'another node is going on with the machine');
+      return;
+    }
+    if (next.kind === 'yielding' && state.kind === 'claiming') this.#drop(state.dropping);
+    this.#become(next);
+    if (next.retryAt !== undefined || state.retryAt === undefined) return;
+    const overtakes = next.kind === 'yielding' && next.overtakes;
+    this.#effects.push({ type: 'claimTerm', expected: this.#term, overtakes });
   }
 
   #termHeard(term: Term): void {
     const state = this.#state;
-    if (['claiming', 'poweringOff', 'remembering'].includes(state.kind)) return;
+    if (isAsking(state) || state.kind === 'poweringOff') return;
     const silent = state.kind === 'holding' || ('silent' in state && state.silent);
     const hadGranted = state.kind === 'protected' || state.kind === 'handingOver';
     if ('backup' in state) this.#drop(`a newer term, ${term}, was heard of`);
@@ -257,18 +273,16 @@ export class PrimaryCore {
   }
 
   #guestPoweredOff(logEnd: LogPosition, now: Millis): void {
-    const { kind } = this.#state;
-    if (kind === 'poweringOff') return;
+    const state = this.#state;
+    if (state.kind === 'poweringOff') return;
     this.#gate.logEnded(logEnd);
+    if (isAsking(state)) {
+      this.#offAt = logEnd;
+      return;
+    }
     // The term is ours and there is nothing left to protect: last words may leave.
-    if (kind === 'holding') this.#gate.setMode('open');
+    if (state.kind === 'holding') this.#gate.setMode('open');
     this.#become({ kind: 'poweringOff', since: now, logEnd });
-  }
-
-  /** The last outputs are still on their way from QEMU for a moment. */
-  #finishPowerOff(passedMs: number): void {
-    const isCalm = passedMs >= limits.powerOffCalmMs && this.#gate.held === 0;
-    if (isCalm || passedMs >= limits.powerOffMs) this.#end('poweredOff', 'the guest is off');
   }
 
   #backupLost(reason: string): void {
@@ -288,7 +302,7 @@ export class PrimaryCore {
         this.#end('poweredOff', 'the guest is off, and the backup is gone');
         return;
       case 'claiming':
-        if (state.dropping !== undefined) this.#drop(state.dropping);
+        this.#drop(state.dropping);
         this.#become({ ...state, dropping: undefined });
         return;
       default:
@@ -309,9 +323,9 @@ export class PrimaryCore {
 
   /** Not even an old acknowledgement releases anything now, whatever marker still comes back. */
   #claim(then: 'alone' | 'holding', dropping?: string): void {
+    const now = this.#lastStepAt as Millis;
     this.#gate.forgetAcknowledgements();
-    this.#become({ kind: 'claiming', retryAt: undefined, then, dropping });
-    this.#effects.push({ type: 'claimTerm', expected: this.#term });
+    this.#ask({ kind: 'claiming', retryAt: now, then, dropping }, { type: 'timer' }, now);
   }
 
   #withoutBackup(silent: boolean): void {
@@ -347,8 +361,8 @@ export class PrimaryCore {
     this.#releasedBefore = through;
   }
 
-  #drop(reason: string): void {
-    this.#effects.push({ type: 'dropBackup', reason });
+  #drop(reason: string | undefined): void {
+    if (reason !== undefined) this.#effects.push({ type: 'dropBackup', reason });
   }
 
   #become(to: PrimaryState): void {

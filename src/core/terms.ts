@@ -16,6 +16,10 @@
  *     holder names one life of a node (src/ports/arbiter.ts, 6). That holds also when the first one
  *     is applied between the second one's read and its compare-and-set: a compare-and-set that did
  *     not win is judged by the state that it met (`judgeLoss`).
+ *  5. Whoever has to prove a takeover claims an unproven term, in which nobody speaks, and when its
+ *     machine runs the term after that, to speak in. Until then whoever lost the first claim with
+ *     its machine standing may claim that same term over it (`overtakes`): one of both gets it,
+ *     also when the other one dies in between. Of a proven term it is too late.
  */
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
@@ -34,41 +38,64 @@ export function judgeTerm(own: Term, heard: Term): TermVerdict {
   return { type: 'overruled', term: heard };
 }
 
+export interface ClaimWish {
+  /** The last term that the claimant knows of; 0: none was ever given. */
+  readonly expected: Term;
+  /** One life of a node. */
+  readonly holder: string;
+  /** A takeover has to be proved. @default false */
+  readonly isUnproven?: boolean;
+  /** An unproven term after `expected` is no reason to wait. @default false */
+  readonly overtakes?: boolean;
+}
+
 export type ClaimStep =
   | { readonly type: 'won'; readonly term: Term }
   | { readonly type: 'lost'; readonly holder: string }
+  /** The term is somebody's who has yet to prove a takeover. */
+  | { readonly type: 'contested'; readonly holder: string }
   | {
       readonly type: 'compareAndSet';
       readonly expected: ArbiterState | undefined;
       readonly next: ArbiterState;
     };
 
-/** What a claim of the term after `expected` (0: none was ever given) does with the state read. */
-export function planClaim(
-  current: ArbiterState | undefined,
-  expected: Term,
-  holder: string,
-): ClaimStep {
-  if (current !== undefined && current.term === expected + 1 && current.holder === holder) {
+/** What a claim does with the state read. */
+export function planClaim(current: ArbiterState | undefined, wish: ClaimWish): ClaimStep {
+  const { expected, holder, isUnproven = false, overtakes = false } = wish;
+  const ahead = (current?.term ?? 0) - expected;
+  if (ahead === 0) return claimAfter(current, holder, isUnproven);
+  if (current?.holder === holder && (ahead === 1 || (ahead === 2 && overtakes))) {
     return { type: 'won', term: current.term };
   }
-  if ((current?.term ?? 0) !== expected) {
-    return { type: 'lost', holder: current?.holder ?? 'nobody' };
-  }
-  return {
-    type: 'compareAndSet',
-    expected: current,
-    next: { term: toTerm(expected + 1), holder },
-  };
+  const theirs = current?.holder ?? 'nobody';
+  if (ahead !== 1 || current?.unproven !== true) return { type: 'lost', holder: theirs };
+  return overtakes ? claimAfter(current, holder, false) : { type: 'contested', holder: theirs };
+}
+
+function claimAfter(
+  current: ArbiterState | undefined,
+  holder: string,
+  isUnproven: boolean,
+): ClaimStep {
+  const term = toTerm((current?.term ?? 0) + 1);
+  const next = isUnproven ? { term, holder, unproven: true as const } : { term, holder };
+  return { type: 'compareAndSet', expected: current, next };
 }
 
 /** What a compare-and-set that did not win has come to, by the state it met. */
 export function judgeLoss(
   met: ArbiterState | undefined,
-  expected: Term,
-  holder: string,
+  wish: ClaimWish,
 ): Exclude<ClaimStep, { type: 'compareAndSet' }> {
-  const step = planClaim(met, expected, holder);
-  // The state expected was met only after the attempt: somebody else's turn has come and gone.
-  return step.type === 'compareAndSet' ? { type: 'lost', holder: met?.holder ?? 'nobody' } : step;
+  const step = planClaim(met, wish);
+  if (step.type !== 'compareAndSet') return step;
+  // What was met came only after the attempt: one that can be claimed over may be asked for again,
+  // and of what was expected somebody else's turn has come and gone.
+  const isContested = met !== undefined && met.term > wish.expected;
+  return { type: isContested ? 'contested' : 'lost', holder: met?.holder ?? 'nobody' };
 }
+
+/** The last term that anybody may have spoken in. */
+export const lastSpoken = (state: ArbiterState | undefined): Term =>
+  toTerm((state?.term ?? 0) - (state?.unproven === true ? 1 : 0));

@@ -2,9 +2,9 @@
  * Arbiter: the third party that gives out terms. At most one node may speak in a term.
  *
  * Contract
- *  1. There is one state a pair: nothing yet, or {term, holder}. All operations of all processes
- *     behave as if done one after the other (linearizable).
- *  2. `compareAndSet` wins only when the state equals `expected` in both parts; then the state is
+ *  1. There is one state a pair: nothing yet, or {term, holder}, and whether the term is unproven.
+ *     All operations of all processes behave as if done one after the other (linearizable).
+ *  2. `compareAndSet` wins only when the state equals `expected` in all parts; then the state is
  *     `next`. Otherwise nothing changed, and `current` is a state that was seen after the call.
  *  3. `next.term` is `expected.term` + 1, or 1 when nothing is expected; anything else is a bug of
  *     the caller and throws. So terms only rise, and each is won exactly once.
@@ -24,6 +24,11 @@ export interface ArbiterState {
   readonly term: Term;
   /** One life of a node: its name and something that differs at each start. */
   readonly holder: string;
+  /**
+   * Nobody speaks in this term: its holder claimed it to take over, and has to prove that it can
+   * (src/core/terms.ts, 5).
+   */
+  readonly unproven?: true;
 }
 
 export type CompareAndSetResult =

@@ -117,8 +117,13 @@ export type CopyReport =
   | { readonly type: 'received'; readonly to: LogPosition; readonly executed: Icount }
   /** The same on disk. */
   | { readonly type: 'durable'; readonly to: LogPosition; readonly executed: Icount }
-  /** Now and then while a copy catches up; `isAll`: everything that was received. */
-  | { readonly type: 'executed'; readonly executed: Icount; readonly isAll: boolean }
+  /** Now and then; `isAll`: everything that was received; `lagMs`: how far it is behind. */
+  | {
+      readonly type: 'executed';
+      readonly executed: Icount;
+      readonly isAll: boolean;
+      readonly lagMs: number;
+    }
   /** What waits of the log of a seed, for a primary that may have to slow down. */
   | { readonly type: 'spooled'; readonly usedBytes: number; readonly budgetBytes: number }
   /** What was received says that the guest switches itself off. */

@@ -57,6 +57,18 @@ export function describeArbiterContract(
       expect(await arbiter.read()).toEqual(state(1, 'a'));
     });
 
+    it('keeps a term unproven until the next one is won over it, by whomever', async () => {
+      const { open } = await begin();
+      const [a, b] = [await open(), await open()];
+      const unproven: ArbiterState = { ...state(2, 'b'), unproven: true };
+      await a.compareAndSet(undefined, state(1, 'a'));
+      expect(await b.compareAndSet(state(1, 'a'), unproven)).toEqual({ won: true });
+      expect(await a.read()).toEqual(unproven);
+      expect(await a.compareAndSet(unproven, state(3, 'a'))).toEqual({ won: true });
+      const late = await b.compareAndSet(unproven, state(3, 'b'));
+      expect(late).toEqual({ won: false, current: state(3, 'a') });
+    });
+
     it('shows every client what another one won', async () => {
       const { open } = await begin();
       const [a, b] = [await open(), await open()];

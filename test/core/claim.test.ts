@@ -109,7 +109,7 @@ describe('a claim, asked step by step', () => {
     const asked: NodeEffect[] = [];
     let asks = 10;
     const claim = new Claim({
-      ...{ expected: term(4), holder: 'b:y' },
+      wish: { expected: term(4), holder: 'b:y' },
       nextAsk: () => {
         asks += 1;
         return asks;

@@ -18,6 +18,7 @@ const peer = (overrides: Partial<PeerStanding> = {}): PeerStanding => ({
 const choice = (overrides: Partial<MembershipFacts> = {}) =>
   choose({
     term: term(5),
+    lastSpoken: overrides.term ?? term(5),
     isOurs: true,
     spoken: term(5),
     peer: undefined,
@@ -133,11 +134,37 @@ describe('a node without a machine', () => {
     expect(choice({ peer: primary(4) }).type).toBe('wait');
   });
 
-  it('the arbiter was set back: what was spoken in a term above its own counts as nothing (5)', () => {
-    expect(choice({ isOurs: false, spoken: term(9), peer: peer({ spoken: term(2) }) }).type).toBe(
-      'wait',
-    );
-    expect(choice({ spoken: term(9), waitedMs: 1e9 }).type).toBe('wait');
+  it('the arbiter knows less than a node: nobody claims from it, and both say why (5)', () => {
+    const reason = 'was set back, or is not this pair';
+    const empty = { term: term(0), isOurs: false, waitedMs: 1e9 };
+    for (const facts of [
+      { isOurs: false, spoken: term(9), peer: peer({ spoken: term(2) }) },
+      { spoken: term(9), waitedMs: 1e9 },
+      { ...empty, spoken: term(1) },
+      { ...empty, spoken: term(0), peer: peer({ spoken: term(3) }) },
+    ]) {
+      expect(choice(facts)).toMatchObject({ type: 'wait' });
+      expect(JSON.stringify(choice(facts))).toContain(reason);
+    }
+    // A primary that speaks counts, whatever the arbiter says.
+    const speaks = peer({ role: 'primary', term: term(1), spoken: term(1) });
+    expect(choice({ ...empty, spoken: term(0), peer: speaks })).toEqual({ type: 'join' });
+    expect(choice({ ...empty, spoken: term(9), startAnew: true }).type).toBe('claim');
+  });
+
+  it('the last term is unproven: nobody spoke in it, and who spoke before it has the disks (2)', () => {
+    const unproven = { term: term(5), lastSpoken: term(4), isOurs: false, spoken: term(4) };
+    expect(choice({ ...unproven, waitedMs: 0 }).type).toBe('wait');
+    expect(choice(unproven)).toEqual(claim);
+    // Its holder is at work: a running machine goes first, for a while.
+    const granted = peer({ role: 'backup', isGranted: true });
+    expect(choice({ ...unproven, peer: granted }).type).toBe('wait');
+    expect(choice({ ...unproven, peer: granted, waitedMs: limits.proofMs })).toEqual(claim);
+    const proving = peer({ role: 'primary', term: term(5) });
+    expect(choice({ ...unproven, peer: proving })).toEqual({ type: 'join' });
+    // The holder itself has the older disks.
+    const holder = { ...unproven, isOurs: true, spoken: term(2) };
+    expect(choice({ ...holder, waitedMs: 1e9 }).type).toBe('wait');
   });
 
   it('two nodes that see each other never both boot, and one of two that spoke does (3)', () => {
@@ -149,7 +176,13 @@ describe('a node without a machine', () => {
         (spokenHere, spokenThere, isOurs) => {
           const [here, there] = [term(spokenHere), term(spokenThere)];
           const facts = {
-            ...{ term: term(6), startAnew: false, canRestart: false, waitedMs: 1e9 },
+            ...{
+              term: term(6),
+              lastSpoken: term(6),
+              startAnew: false,
+              canRestart: false,
+              waitedMs: 1e9,
+            },
             ...{ logged: term(0), restartWaitMs: 0 },
           };
           const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });

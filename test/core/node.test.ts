@@ -32,24 +32,26 @@ describe('a node that won a term', () => {
     expect(rig.core.state).toBe('alone');
   });
 
-  it('it takes over: not a word before the term is on its disk (2)', () => {
+  it('it takes over: not a word before the term to speak in is won and on its disk (2)', () => {
     const rig = NodeRig.protecting();
     rig.holds.add('remember');
     const lost = rig.step({ type: 'linkClosed', link: 1, reason: 'reset' });
     expect(types(lost)).toContain('takeOver');
-    expect([rig.core.role, rig.core.state, rig.core.term]).toEqual(['primary', 'remembering', 2]);
-    expect(rig.all('remember')).toEqual([{ type: 'remember', term: 2 }]);
+    expect([rig.core.role, rig.core.state, rig.core.term]).toEqual(['primary', 'proving', 2]);
+    expect(rig.arbiter).toEqual({ term: 3, holder: 'a:life1' });
+    expect(rig.all('remember')).toEqual([{ type: 'remember', term: 3 }]);
     expect(rig.core.standing.spoken).toBe(0);
     rig.step({ type: 'outputs', count: 3 });
     rig.step({ type: 'remembered', term: term(1) }); // of another term: late, or a disk's mistake
     expect(rig.all('release')).toEqual([]);
-    rig.step({ type: 'notRemembered', term: term(2), reason: 'EIO' });
+    rig.step({ type: 'notRemembered', term: term(3), reason: 'EIO' });
     rig.pass(limits.rememberRetryMs);
     expect(rig.all('remember')).toHaveLength(2);
     expect(rig.all('release')).toEqual([]);
-    const remembered = rig.step({ type: 'remembered', term: term(2) });
+    const remembered = rig.step({ type: 'remembered', term: term(3) });
+    expect(types(remembered).slice(0, 2)).toEqual(['speak', 'changed']);
     expect(remembered).toContainEqual({ type: 'release', through: 3 });
-    expect([rig.core.state, rig.core.standing.spoken]).toEqual(['alone', 2]);
+    expect([rig.core.state, rig.core.term, rig.core.standing.spoken]).toEqual(['alone', 3, 3]);
   });
 
   it('it claims as a primary: what was held leaves when the new term is on its disk (2)', () => {
@@ -64,19 +66,18 @@ describe('a node that won a term', () => {
     expect([rig.core.state, rig.core.term]).toEqual(['alone', 2]);
   });
 
-  it('its guest goes off before the disk has the term: it leaves, and boots nothing (2, 6)', () => {
+  it('its guest goes off before the disk has the term: it speaks then, and leaves (2, 6)', () => {
     const rig = NodeRig.protecting();
     rig.holds.add('remember');
     rig.step({ type: 'linkClosed', link: 1, reason: 'reset' });
     rig.step({ type: 'outputs', count: 1 });
     rig.step({ type: 'poweredOff', logEnd: rig.position });
+    expect(rig.pass(60_000)).toEqual([]);
+    const remembered = rig.step({ type: 'remembered', term: term(3) });
+    expect(remembered).toContainEqual({ type: 'release', through: 1 });
     const last = rig.pass(limits.powerOffMs);
     expect(types(last)).toEqual(['changed', 'destroyMachine', 'noted', 'became', 'leave']);
-    expect(rig.core.role).toBe('none');
-    // What the disk says at last begins nothing.
-    expect(rig.step({ type: 'remembered', term: term(2) })).toEqual([]);
-    expect(rig.pass(60_000)).toEqual([]);
-    expect([rig.all('boot'), rig.all('release')]).toEqual([[], []]);
+    expect([rig.core.role, rig.all('boot')]).toEqual(['none', []]);
   });
 });
 
@@ -286,12 +287,16 @@ describe('what a node says that it is', () => {
     const again = rig.all('compareAndSet').at(-1)?.ask ?? 0;
     rig.step({ type: 'arbiterSet', ask: again, result: { won: true } });
     rig.pass(1000);
+    rig.arbiter = { term: term(2), holder: 'a:life1', unproven: true };
     rig.step({ type: 'tookOver' });
     rig.pass(1000);
-    rig.step({ type: 'remembered', term: term(2) });
+    const proof = rig.all('compareAndSet').at(-1)?.ask ?? 0;
+    expect(proof).not.toBe(again);
+    rig.step({ type: 'arbiterSet', ask: proof, result: { won: true } });
+    rig.step({ type: 'remembered', term: term(3) });
     const said = rig.standings.slice(from);
     expect(said.filter(({ role, isGranted }) => role !== 'primary' && !isGranted)).toEqual([]);
-    expect(said.at(-1)).toEqual({ role: 'primary', isGranted: false, spoken: 2 });
+    expect(said.at(-1)).toEqual({ role: 'primary', isGranted: false, spoken: 3 });
   });
 
   it('from its claim to the boot of its machine: the same, whatever the arbiter does (4)', () => {
@@ -351,14 +356,14 @@ describe('who asks a node', () => {
     ]);
   });
 
-  it('a primary alone, or while it remembers: refused with its state (5)', () => {
+  it('a primary alone, or before its takeover is proved: refused with its state (5)', () => {
     const rig = NodeRig.alone();
     const taken = NodeRig.protecting();
     taken.holds.add('remember');
     taken.step({ type: 'linkClosed', link: 1, reason: 'reset' });
     for (const [asked, state] of [
       [rig, 'alone'],
-      [taken, 'remembering'],
+      [taken, 'proving'],
     ] as const) {
       expect(wishes.map((wish) => asked.answer(asked.ask(wish)))).toEqual([
         refused('cut', `There is nothing to compare: state is ${state}`),
@@ -567,8 +572,9 @@ describe('the effects of a takeover', () => {
     rig.step({ type: 'outputs', count: 1 }); // of a copy: nobody's
     rig.step({ type: 'linkClosed', link: 1, reason: 'reset' });
     rig.step({ type: 'outputs', count: 1 });
-    const order = ['compareAndSet', 'takeOver', 'remember', 'release'];
+    const order = ['takeOver', 'compareAndSet', 'remember', 'speak', 'release'];
     const done = types(rig.done.slice(from)).filter((type) => order.includes(type));
-    expect(done).toEqual(order);
+    // The first term lets it prove that it can, the second one lets it speak.
+    expect(done).toEqual(['compareAndSet', ...order]);
   });
 });

@@ -27,7 +27,13 @@ interface SentMarker {
   position: number | undefined;
 }
 
-type RigOptions = Pick<PrimaryOptions, 'heldOutputsMax' | 'isRemembered'>;
+/** States in which the arbiter is asked for a term. */
+const claiming: readonly string[] = ['proving', 'claiming', 'yielding'];
+
+/** What a claim may follow although no backup was granted. */
+const retries: readonly string[] = ['termHeard', 'timer', 'winnerGaveUp'];
+
+type RigOptions = Pick<PrimaryOptions, 'heldOutputsMax' | 'isProven'>;
 
 export class PrimaryRig {
   readonly core: PrimaryCore;
@@ -47,8 +53,8 @@ export class PrimaryRig {
   /** The term is won, and by policy nothing leaves until the next grant. */
   #silent = false;
   #claimed = false;
-  /** The term that it began in is on the disk. */
-  #isRemembered: boolean;
+  /** It may speak in its term: a takeover has to win one first. */
+  #isProven: boolean;
   /** Too many outputs wait, until half of them have left. */
   #isFull = false;
   #logEnd: number | undefined;
@@ -57,8 +63,8 @@ export class PrimaryRig {
   constructor(policy: 'runAlone' | 'hold' = 'runAlone', options: RigOptions = {}) {
     this.#policy = policy;
     this.#heldMax = options.heldOutputsMax ?? limits.heldOutputsMax;
-    this.#isRemembered = options.isRemembered ?? true;
-    if (!this.#isRemembered) this.#mode = 'holding';
+    this.#isProven = options.isProven ?? true;
+    if (!this.#isProven) this.#mode = 'holding';
     this.core = new PrimaryCore({
       ...options,
       term: term(7),
@@ -184,7 +190,8 @@ export class PrimaryRig {
       () => this.step({ type: 'arbiterUnreachable', reason: 'any' }),
       () => n < 3 && this.#claimed && this.step({ type: 'termLost', holder: 'b:1' }),
       () => n < 3 && this.step({ type: 'guestPoweredOff', logEnd: this.logEnd() }),
-      () => !this.#isRemembered && this.step({ type: 'remembered' }),
+      () => this.#claimed && this.step({ type: 'termContested', holder: 'b:1' }),
+      () => this.step({ type: 'winnerGaveUp' }),
     ];
     moves[kind]?.();
   }
@@ -192,10 +199,6 @@ export class PrimaryRig {
   /** What the onlooker knows before the core decides. */
   #before(event: PrimaryEvent): void {
     const { kind } = this.core.state;
-    if (event.type === 'remembered') {
-      this.#isRemembered = true;
-      this.#mode = 'open';
-    }
     if (event.type === 'outputs') this.#arrived += event.count;
     if (event.type === 'ack') this.#acknowledged = Math.max(this.#acknowledged, event.position);
     if (event.type === 'backupReady' && kind === 'seeding') {
@@ -204,8 +207,9 @@ export class PrimaryRig {
       this.#mode = 'holding';
       this.#granted = false;
     }
-    if (event.type === 'termWon' && (kind === 'claiming' || kind === 'poweringOff')) {
-      this.#silent = this.#policy === 'hold' && kind === 'claiming';
+    if (event.type === 'termWon' && [...claiming, 'poweringOff'].includes(kind)) {
+      this.#isProven = true;
+      this.#silent = this.#policy === 'hold' && (kind === 'claiming' || kind === 'yielding');
       this.#mode = this.#silent ? 'holding' : 'open';
       this.#granted = false;
     }
@@ -213,7 +217,7 @@ export class PrimaryRig {
       this.#logEnd ??= event.logEnd;
       if (kind === 'holding') this.#mode = 'open';
     }
-    const isAnswered = kind !== 'poweringOff' && !this.#silent && this.#isRemembered;
+    const isAnswered = kind !== 'poweringOff' && !this.#silent && this.#isProven;
     if (event.type === 'backupLost' && !this.#granted && isAnswered) this.#mode = 'open';
   }
 
@@ -233,7 +237,7 @@ export class PrimaryRig {
         return;
       }
       case 'release':
-        expect(this.#isRemembered, 'it speaks in a term that is not remembered').toBe(true);
+        expect(this.#isProven, 'it speaks in a term that is not proven').toBe(true);
         expect(effect.through).toBeGreaterThan(this.#released);
         expect(effect.through).toBeLessThanOrEqual(this.#arrived);
         this.#released = effect.through;
@@ -251,7 +255,7 @@ export class PrimaryRig {
         return;
       }
       case 'claimTerm':
-        expect(this.#granted || event.type === 'termHeard' || event.type === 'timer').toBe(true);
+        expect(this.#granted || retries.includes(event.type)).toBe(true);
         expect(effect.expected).toBe(this.core.term);
         this.#claimed = true;
         return;
@@ -262,7 +266,7 @@ export class PrimaryRig {
         this.#ended = true;
         return;
       case 'changed':
-        if (effect.from.kind === 'claiming') this.#claimed = event.type === 'guestPoweredOff';
+        if (claiming.includes(effect.from.kind)) this.#claimed = event.type === 'guestPoweredOff';
         return;
       case 'handOver':
         expect(this.#acknowledged).toBeGreaterThanOrEqual(this.#logEnd ?? Number.NaN);
@@ -291,7 +295,7 @@ export class PrimaryRig {
       return;
     }
     // What can release some needs a guest that meets a marker.
-    const isStanding = ['remembering', 'claiming', 'holding'].includes(state.kind);
+    const isStanding = [...claiming, 'holding'].includes(state.kind);
     expect(heldShare).toBe(isStanding ? 1 : limits.throttleShareMax);
   }
 

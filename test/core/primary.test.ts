@@ -7,6 +7,15 @@ import { PrimaryCore } from '../../src/core/primary.ts';
 import type { PrimaryEffect } from '../../src/core/primary-events.ts';
 import { PrimaryRig } from './primary-rig.ts';
 
+/** A primary that lost its backup, and the term to its unproven takeover. */
+function yielding(): PrimaryRig {
+  const rig = PrimaryRig.protected();
+  rig.step({ type: 'backupLost', reason: 'silence' });
+  rig.step({ type: 'termContested', holder: 'b:1' });
+  expect(rig.core.state.kind).toBe('yielding');
+  return rig;
+}
+
 describe('a primary', () => {
   it('speaks freely while it is alone and while a backup is seeded', () => {
     // Goal: no output waits for a backup that may not take over.
@@ -102,7 +111,7 @@ describe('a primary', () => {
     rig.step({ type: 'outputs', count: 1 });
     const lost = rig.step({ type: 'backupLost', reason: 'silence' });
     expect(lost).toContainEqual({ type: 'dropBackup', reason: 'silence' });
-    expect(lost).toContainEqual({ type: 'claimTerm', expected: 7 });
+    expect(lost).toContainEqual({ type: 'claimTerm', expected: 7, overtakes: false });
     rig.seeAll();
     expect(rig.releases).toEqual([]);
     expect(rig.core.held).toBe(1);
@@ -134,7 +143,11 @@ describe('a primary', () => {
     rig.seeAll();
     expect(rig.releases).toEqual([]);
     rig.step({ type: 'arbiterUnreachable', reason: 'no answer' });
-    expect(rig.pass(limits.arbiterRetryMs)).toContainEqual({ type: 'claimTerm', expected: 7 });
+    expect(rig.pass(limits.arbiterRetryMs)).toContainEqual({
+      type: 'claimTerm',
+      expected: 7,
+      overtakes: false,
+    });
     const won = rig.step({ type: 'termWon', term: term(8) });
     expect(won).toContainEqual({ type: 'dropBackup', reason: '9 s behind' });
     expect(won).toContainEqual({ type: 'release', through: 1 });
@@ -282,6 +295,7 @@ describe('a primary', () => {
     expect(rig.step({ type: 'termHeard', term: term(9) })).toContainEqual({
       type: 'claimTerm',
       expected: 7,
+      overtakes: false,
     });
     rig.shut();
     rig.step({ type: 'outputs', count: 1 });
@@ -392,40 +406,87 @@ describe('a primary', () => {
     expect([rig.core.state.kind, rig.core.heldShare]).toEqual(['seeding', limits.throttleShareMax]);
   });
 
-  it('it took over, and its term is not on the disk: not a word until it is (15)', () => {
-    const rig = new PrimaryRig('runAlone', { isRemembered: false });
-    expect(rig.core.state).toEqual({ kind: 'remembering' });
+  it('it took over: not a word until the term to speak in is won (15)', () => {
+    const rig = new PrimaryRig('runAlone', { isProven: false });
+    expect(rig.core.state).toEqual({ kind: 'proving', retryAt: 0 });
     expect(rig.step({ type: 'outputs', count: 2 })).toEqual([]);
     expect(rig.step({ type: 'backupJoined', backup: 'b' })).toContainEqual({
       ...{ type: 'refuseBackup', backup: 'b' },
-      reason: 'this primary is remembering already',
+      reason: 'this primary is proving already',
     });
     expect(rig.step({ type: 'termHeard', term: term(9) })).toEqual([]);
     expect(rig.step({ type: 'backupLost', reason: 'any' })).toEqual([]);
-    expect(rig.pass(60_000)).toEqual([]);
-    const remembered = rig.step({ type: 'remembered' });
-    expect(remembered).toContainEqual({ type: 'release', through: 2 });
+    const claims = rig.pass(60_000);
+    expect(claims).toEqual([{ type: 'claimTerm', expected: 7, overtakes: false }]);
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won).toContainEqual({ type: 'release', through: 2 });
     expect(rig.core.state.kind).toBe('alone');
   });
 
-  it('its guest goes off before the term is on the disk: its last words wait for that (15)', () => {
-    const rig = new PrimaryRig('runAlone', { isRemembered: false });
+  it('its guest goes off before the term is won: its last words wait for that (7, 15)', () => {
+    const rig = new PrimaryRig('runAlone', { isProven: false });
     rig.step({ type: 'outputs', count: 1 });
     const logEnd = rig.logEnd();
     rig.step({ type: 'guestPoweredOff', logEnd });
     // Nobody acknowledges anything here; it would be of another life of this node.
     expect(rig.pass(limits.powerOffCalmMs).map(({ type }) => type)).not.toContain('end');
-    expect(rig.step({ type: 'remembered' })).toEqual([{ type: 'release', through: 1 }]);
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won).toContainEqual({ type: 'release', through: 1 });
     expect(rig.pass(limits.powerOffCalmMs)).toContainEqual({ type: 'end', outcome: 'poweredOff' });
   });
 
-  it('the disk never takes the term, and the guest is off: it does not take for ever (15)', () => {
-    const rig = new PrimaryRig('runAlone', { isRemembered: false });
+  it('the backup has the term, unproven: the machine is kept, silent, and asks again (16)', () => {
+    const rig = yielding();
     rig.step({ type: 'outputs', count: 1 });
-    rig.step({ type: 'guestPoweredOff', logEnd: rig.logEnd() });
-    const ended = rig.pass(limits.powerOffMs);
-    expect(ended).toContainEqual({ type: 'end', outcome: 'poweredOff' });
-    expect(ended.map(({ type }) => type)).not.toContain('release');
+    const claim = { type: 'claimTerm', expected: 7, overtakes: false };
+    expect(rig.pass(limits.arbiterRetryMs)).toEqual([claim]);
+    expect(rig.pass(60_000), 'one question at a time').toEqual([]);
+    // It was proved: now the machine ends.
+    const lost = rig.step({ type: 'termLost', holder: 'b:1' });
+    expect(lost.at(-1)).toEqual({ type: 'end', outcome: 'termLost' });
+    expect(rig.releases).toEqual([]);
+  });
+
+  it('the winner does not prove it in time: the term is asked for over its head (16)', () => {
+    const rig = yielding();
+    const claims: PrimaryEffect[] = [];
+    for (let ms = 0; ms <= limits.proofMs; ms += limits.arbiterRetryMs) {
+      claims.push(...rig.pass(limits.arbiterRetryMs));
+      rig.step({ type: 'termContested', holder: 'b:1' });
+    }
+    const overtaking = claims.map((effect) => effect.type === 'claimTerm' && effect.overtakes);
+    expect(overtaking.lastIndexOf(false)).toBeGreaterThan(
+      limits.proofMs / limits.arbiterRetryMs - 4,
+    );
+    expect(overtaking.at(-1)).toBe(true);
+    rig.step({ type: 'outputs', count: 1 });
+    expect(rig.step({ type: 'termWon', term: term(9) })).toContainEqual({
+      ...{ type: 'release', through: 1 },
+    });
+    expect([rig.core.state.kind, rig.core.term]).toEqual(['alone', 9]);
+  });
+
+  it('the winner gave up: it asks at once, and who had the term must not keep it (16)', () => {
+    const rig = yielding();
+    expect(rig.step({ type: 'winnerGaveUp' })).toEqual([
+      { type: 'claimTerm', expected: 7, overtakes: true },
+    ]);
+    // Said while an answer is awaited, it counts for the next question.
+    const other = yielding();
+    other.pass(limits.arbiterRetryMs);
+    expect(other.step({ type: 'winnerGaveUp' })).toEqual([]);
+    other.step({ type: 'arbiterUnreachable', reason: 'away' });
+    expect(other.pass(limits.arbiterRetryMs)).toEqual([
+      { type: 'claimTerm', expected: 7, overtakes: true },
+    ]);
+  });
+
+  it('its own takeover is overtaken: the machine ends without a word (15)', () => {
+    const rig = new PrimaryRig('runAlone', { isProven: false });
+    rig.step({ type: 'outputs', count: 1 });
+    const ended = rig.step({ type: 'termLost', holder: 'a:1' });
+    expect(ended.at(-1)).toEqual({ type: 'end', outcome: 'termLost' });
+    expect(rig.releases).toEqual([]);
   });
 
   it('backup is lost again and again, and no marker comes back: no third one is sent', () => {
@@ -474,7 +535,8 @@ describe('a primary', () => {
     rig.step({ type: 'backupLost', reason: 'silence' });
     rig.step({ type: 'guestPoweredOff', logEnd: rig.logEnd() });
     expect(rig.releases).toEqual([]);
-    expect(rig.step({ type: 'termWon', term: term(8) })).toEqual([{ type: 'release', through: 1 }]);
+    const won = rig.step({ type: 'termWon', term: term(8) });
+    expect(won).toContainEqual({ type: 'release', through: 1 });
     expect(rig.pass(limits.powerOffCalmMs)).toContainEqual({ type: 'end', outcome: 'poweredOff' });
   });
 
@@ -492,7 +554,7 @@ describe('a primary', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('runAlone' as const, 'hold' as const),
-        fc.record({ isRemembered: fc.boolean(), heldOutputsMax: fc.constantFrom(6, 4096) }),
+        fc.record({ isProven: fc.boolean(), heldOutputsMax: fc.constantFrom(6, 4096) }),
         fc.array(fc.tuple(fc.nat({ max: 13 }), fc.nat({ max: 60 })), { maxLength: 120 }),
         (policy, options, moves) => {
           const rig = new PrimaryRig(policy, options);

@@ -27,7 +27,7 @@ export class Terms {
   async claim(expected: Term): Promise<ClaimOutcome> {
     const asked: NodeEffect[] = [];
     const claim = new Claim({
-      ...{ expected, holder: this.#holder },
+      wish: { expected, holder: this.#holder },
       nextAsk: () => {
         this.#asks += 1;
         return this.#asks;

@@ -205,7 +205,7 @@ export class CopiedMachine implements Copy {
       onEpoch: (epoch) => {
         this.#lag.echoed(epoch);
         if (!this.#lag.isCaughtUp) return;
-        this.#report({ type: 'executed', executed: this.#executed, isAll: true });
+        this.#report({ type: 'executed', executed: this.#executed, isAll: true, lagMs: 0 });
         if (log.endsWithMarker) this.#replica?.rest();
       },
     });
@@ -291,10 +291,9 @@ export class CopiedMachine implements Copy {
 
   #takeSample(): void {
     const { reporter } = this.#options;
-    // While nothing is acknowledged the primary hears of it by this alone.
-    if (!this.#isReady) {
-      this.#report({ type: 'executed', executed: this.#executed, isAll: false });
-    }
+    // What lies behind the last marker is not known to be executed before the next one.
+    const lagMs = this.#lag.isCaughtUp ? 0 : this.#lag.ms;
+    this.#report({ type: 'executed', executed: this.#executed, isAll: false, lagMs });
     const bytes = this.#replica?.pendingBytes ?? 0;
     if (this.#isGranted) reporter.report({ type: 'lag', ms: this.#lag.ms, bytes });
   }
