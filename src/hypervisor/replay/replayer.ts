@@ -16,7 +16,7 @@ import { withResolvers } from '../../base/with-resolvers.ts';
 import { OneProcessor } from '../../host/one-processor.ts';
 import { encodeBottomHalf, encodeEnd, encodeFifoPreamble } from '../../rrlog/encoder.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
-import { decodeMarkerHead } from '../../rrlog/marker.ts';
+import { decodeMarkerHead, noEpoch } from '../../rrlog/marker.ts';
 import {
   parseDeviceState,
   type ReplaySection,
@@ -73,13 +73,13 @@ export class Replayer {
     this.#processor = new OneProcessor(instance.process.pid);
     if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
-    for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
+    for (const stream of [instance.console.output, instance.pad, ...instance.nics]) stream.resume();
     const decoder = new StreamFrameDecoder();
     instance.echo?.on('data', (chunk: Buffer) => {
       for (const frame of decoder.push(chunk)) {
         if (isLastFrame(frame)) this.#lastEcho.resolve();
         const marker = decodeMarkerHead(frame);
-        if (marker !== undefined) options.onEpoch?.(marker.epoch);
+        if (marker !== undefined && marker.epoch !== noEpoch) options.onEpoch?.(marker.epoch);
       }
     });
   }
