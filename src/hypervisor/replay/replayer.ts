@@ -25,6 +25,7 @@ import {
 } from '../device-state/device-state.ts';
 import { type InstanceOptions, QemuInstance } from '../qemu/instance.ts';
 import { requestsInFlight } from '../qemu/virtio.ts';
+import { whyEnded } from '../qemu/why-ended.ts';
 import {
   completionsMade,
   completionsOf,
@@ -196,8 +197,10 @@ export class Replayer {
 
   /**
    * Brings the machine to rest after all events that were fed, whose instructions sum up to
-   * `icount`, and saves it; for good. Requests that are in flight there are completed, lowest id
-   * first: `uncompleted` yields the ids that the log has not completed.
+   * `icount`, and saves it; for good. It stands before the last event if that is a run of
+   * instructions, as nobody knows what came of them (open-run.ts): where is told with what it
+   * returns. Requests that are in flight there are completed, lowest id first: `uncompleted` yields
+   * the ids that the log has not completed.
    *
    * Throws `stall` when the log is not executed in time, and `takeover` when the saved state does
    * not prove that it was.
@@ -205,7 +208,8 @@ export class Replayer {
   async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
     const { layout, diskIds } = this.#options;
     const sentinels = [...completionsOf(layout, diskIds.length, uncompleted), encodeEnd(layout)];
-    return this.#standAt(icount, sentinels, ['end', 'block'], uncompleted);
+    const leftOut = this.#filters?.leaveOut() ?? 0;
+    return this.#standAt(icount - leftOut, sentinels, ['end', 'block'], uncompleted);
   }
 
   /**
@@ -228,11 +232,15 @@ export class Replayer {
     uncompleted: () => Iterable<number>,
   ): Promise<Halted> {
     this.#feedToStand(sentinels);
-    await this.#untilExecuted(icount);
-    await this.instance.stop();
-    const { deviceState, replay } = await this.#saved(icount, proof);
-    const completions = completionsMade(this.#options.layout, replay, uncompleted);
-    return { deviceState, replay, completions };
+    try {
+      await this.#untilExecuted(icount);
+      await this.instance.stop();
+      const { deviceState, replay } = await this.#saved(icount, proof);
+      const completions = completionsMade(this.#options.layout, replay, uncompleted);
+      return { deviceState, replay, completions };
+    } catch (thrown) {
+      throw await whyEnded('The replayer', this.instance, thrown);
+    }
   }
 
   /** What is fed from now on waits. */
