@@ -83,6 +83,10 @@ export const limits = {
    * The largest pipe, too: a node that stands still for a minute does not fill it at 115200 baud.
    */
   consolePipeBytes: 1024 * 1024,
+  /** How soon it is looked whether QEMU has taken what was typed: it does in some 0.1 ms. */
+  consoleLookMs: 1,
+  /** The same while the guest's serial port is full. */
+  consoleLookMsMax: 50,
   /** A full feed pipe means the replayer is behind by far more than this. */
   feedRetryMs: 1,
   /** A digest of 128 MiB is then 512 numbers, and a difference is named to 256 KiB. */

@@ -22,6 +22,8 @@ interface VmDisk {
   /** What the image must have, bytes. */
   readonly sizeBytes?: number;
   readonly readOnly: boolean;
+  /** The guest cannot give room back. */
+  readonly discard?: false;
 }
 
 type VmBoot =
@@ -118,11 +120,12 @@ function complete(file: VmFile): VmDescription {
     cpu: file.cpu,
     memoryBytes: file.memory,
     boot: completeBoot(file.boot),
-    disks: file.disks.map(({ id, path: image, size, readOnly }, index) => ({
+    disks: file.disks.map(({ id, path: image, size, readOnly, discard }, index) => ({
       id: id ?? defaultDiskId(index),
       ...(image === undefined ? {} : { path: image }),
       ...(size === undefined ? {} : { sizeBytes: size }),
       readOnly,
+      ...(discard ? {} : { discard }),
     })),
     nics: file.nics.map(({ mac }, index) => ({ mac: mac ?? defaultMac(file.name, index) })),
   };
@@ -157,7 +160,7 @@ export function defaultMac(name: string, index: number): string {
 export async function vmFingerprint(vm: VmConfig): Promise<string> {
   const { boot } = vm;
   const same = [
-    'understudy vm 1',
+    'understudy vm 2', // 2: without S3 and S4; discards reach the image
     vm.name,
     vm.machine,
     await contentDigest(vm.firmware),
@@ -170,7 +173,9 @@ export async function vmFingerprint(vm: VmConfig): Promise<string> {
           boot.initrd === undefined ? null : await contentDigest(boot.initrd),
           boot.append ?? '',
         ],
-    vm.disks.map(({ id, sizeBytes, readOnly }) => [id, sizeBytes ?? null, readOnly]),
+    vm.disks.map(({ id, sizeBytes, readOnly, discard = true }) => [
+      ...[id, sizeBytes ?? null, readOnly, discard],
+    ]),
     vm.nics.map(({ mac }) => mac),
   ];
   return hash('sha256', JSON.stringify(same), 'hex');

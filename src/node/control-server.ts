@@ -158,8 +158,13 @@ export class ControlServer {
   #attachConsole(socket: net.Socket, first: Buffer): void {
     const detach = this.#options.console.attach((bytes) => socket.write(bytes));
     socket.on('close', detach);
-    if (first.length > 0) this.#options.console.input(first);
-    socket.on('data', (bytes: Buffer) => this.#options.console.input(bytes));
+    // Who types faster than the guest reads waits, and is not kept in memory.
+    const type = (bytes: Buffer): void => {
+      socket.pause();
+      void this.#options.console.input(bytes).then(() => socket.resume());
+    };
+    socket.on('data', type);
+    if (first.length > 0) type(first);
   }
 }
 

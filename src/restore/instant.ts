@@ -51,7 +51,6 @@ export interface Stretch {
 export function upTo(layout: Layout, stretch: Stretch, instant: Instant): Buffer | undefined {
   if (instant.kind === 'time' || instant.kind === 'end') return undefined;
   const { events, position, icount } = stretch;
-  if (instant.kind === 'icount' && icount >= instant.icount) return Buffer.alloc(0);
   const reader = new EventLogReader({
     layout,
     expectHeader: false,
@@ -62,6 +61,9 @@ export function upTo(layout: Layout, stretch: Stretch, instant: Instant): Buffer
   const wanted = new Uint8Array(256);
   wanted[layout.first.instruction] = 1;
   reader.push(events);
+  if (instant.kind === 'icount' && icount >= instant.icount) {
+    return events.subarray(0, endOfWrites(layout, reader));
+  }
   while (reader.advance(wanted)) {
     const { marker } = reader;
     if (marker !== undefined) {
@@ -71,8 +73,19 @@ export function upTo(layout: Layout, stretch: Stretch, instant: Instant): Buffer
     if (instant.kind !== 'icount' || reader.icount < instant.icount) continue;
     const before = toIcount(reader.icount - reader.instructionCount);
     const count = instant.icount - before;
+    // What came of the last instruction of a run stands behind the run.
+    if (count === reader.instructionCount) return events.subarray(0, endOfWrites(layout, reader));
     const last = encodeEvent(layout, { kind: 'instruction', count });
     return Buffer.concat([events.subarray(0, reader.eventOffset), last]);
   }
   return undefined;
 }
+
+/** Offset behind the events that belong to the instruction behind which a reader stands. */
+function endOfWrites({ families }: Layout, reader: EventLogReader): number {
+  let end = reader.nextOffset;
+  while (reader.next() && writes.includes(families[reader.kind] ?? '')) end = reader.nextOffset;
+  return end;
+}
+
+const writes: readonly string[] = ['char-write', 'random', 'char-read-all', 'char-read-all-error'];

@@ -18,10 +18,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import type { Icount, LogPosition } from '../base/units.ts';
+import { type Icount, type LogPosition, icount as toIcount } from '../base/units.ts';
 import { parseDeviceState, withJudgement } from '../hypervisor/device-state/device-state.ts';
 import { MachineParts, type MachinePlace } from '../hypervisor/machine-parts.ts';
 import type { QemuInstance } from '../hypervisor/qemu/instance.ts';
+import { encodeBehindMarker } from '../hypervisor/replay/pad-frames.ts';
 import { PauseFilter } from '../hypervisor/replay/pause-filter.ts';
 import { receivedLogTail } from '../hypervisor/replay/received-log.ts';
 import type { Replayer } from '../hypervisor/replay/replayer.ts';
@@ -194,6 +195,8 @@ class Run {
     const taken = shortened ?? events;
     if (taken.length > 0) this.#tail.push(taken);
     this.#feed(this.#pauses.push(taken));
+    // All that came of its last instruction is there: a replayer may stand behind it.
+    if (shortened !== undefined) this.#feed(encodeBehindMarker(layout));
     await this.#untilTaken();
     return shortened !== undefined;
   }
@@ -238,14 +241,19 @@ class Run {
 
   async #halt(): Promise<RolledForward> {
     this.#feed(this.#pauses.flush());
-    const { icount } = this.#tail;
     const replayer = this.#replayer as Replayer;
-    const { deviceState, completions } =
+    const { deviceState, completions, icount } =
       this.#stuck === undefined
-        ? await replayer.halt(icount, () => this.#requests.uncompleted())
-        : { ...this.#stuck, completions: 0 };
+        ? await this.#haltAtEnd(replayer)
+        : { ...this.#stuck, completions: 0, icount: this.#tail.icount };
     await this.#options.guide?.atEnd(icount, this.#stuck?.problem);
     return { deviceState, icount, completions };
+  }
+
+  async #haltAtEnd(replayer: Replayer): Promise<RolledForward> {
+    const { icount } = this.#tail;
+    const halted = await replayer.halt(icount, () => this.#requests.uncompleted());
+    return { ...halted, icount: toIcount(halted.replay.icount) };
   }
 
   #feed(events: Buffer): void {

@@ -15,7 +15,7 @@ import type { Epoch, Icount, LogPosition } from '../base/units.ts';
 import { netHeadBytes } from './event-size.ts';
 import type { RequestTracker } from './inflight.ts';
 import { type Layout, type ShutdownCause, shutdownCauses } from './layouts.ts';
-import { markerHeadBytes } from './marker.ts';
+import { markerHeadBytes, noEpoch } from './marker.ts';
 import { EventLogReader } from './reader.ts';
 
 /** A marker event at its place in the log. */
@@ -45,6 +45,10 @@ export interface Segment {
   readonly bytes: Buffer;
   readonly events: number;
   readonly markers: readonly Marker[];
+  /** Markers of no epoch. */
+  readonly pushes: number;
+  /** Bytes that the console's port was given. */
+  readonly typedBytes: number;
   readonly shutdowns: readonly ShutdownSeen[];
   /** The segment ends the recording: QEMU wrote END at a clean exit. */
   readonly ended: boolean;
@@ -90,8 +94,8 @@ export class LogTail {
     this.#notable = new Uint8Array(256);
     const kinds: readonly string[] =
       options.requests === undefined
-        ? ['shutdown', 'end']
-        : ['shutdown', 'end', 'block', 'bh', 'bh-oneshot'];
+        ? ['shutdown', 'end', 'char-read']
+        : ['shutdown', 'end', 'char-read', 'block', 'bh', 'bh-oneshot'];
     layout.families.forEach((family, kind) => {
       if (kinds.includes(family)) this.#notable[kind] = 1;
     });
@@ -136,6 +140,8 @@ export class LogTail {
     const shutdowns: ShutdownSeen[] = [];
     const runs: Buffer[] = [];
     let ended = false;
+    let pushes = 0;
+    let typedBytes = 0;
     reader.push(chunk);
     let from = reader.end;
     let runAt = reader.nextOffset;
@@ -149,14 +155,13 @@ export class LogTail {
     while (reader.advance(this.#notable)) {
       const { marker } = reader;
       if (marker !== undefined) {
-        markers.push({
-          epoch: marker.epoch,
-          position: reader.position,
-          end: reader.end,
-          icount: reader.icount,
-        });
+        const { position, end, icount } = reader;
+        if (marker.epoch === noEpoch) pushes += 1;
+        else markers.push({ epoch: marker.epoch, position, end, icount });
         runs.push(buffer.subarray(runAt, reader.eventOffset), stripMarker(reader));
         runAt = reader.nextOffset;
+      } else if (reader.kind === this.#first['char-read']) {
+        typedBytes += reader.payload().length;
       } else if (this.#note(shutdowns)) ended = true;
     }
     if (reader.events === eventsBefore) return undefined;
@@ -169,6 +174,8 @@ export class LogTail {
       bytes: Buffer.concat(runs),
       events: reader.events - eventsBefore,
       markers,
+      pushes,
+      typedBytes,
       shutdowns,
       ended,
     };

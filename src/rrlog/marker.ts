@@ -38,8 +38,11 @@ const markerMagicWord = markerMagic.readUInt32BE(0);
 
 const formatVersion = 1;
 
+/** A marker of this one ends no epoch: it only pushes out what is before it. */
+export const noEpoch: Epoch = toEpoch(0);
+
 export interface MarkerHead {
-  /** The epoch that this marker ends. */
+  /** The epoch that this marker ends, or `noEpoch`. */
   readonly epoch: Epoch;
   /** Length of the frame as it was sent, in bytes. */
   readonly originalBytes: number;

@@ -319,6 +319,7 @@ nics: [{}]
     ['kernel: vmlinuz', 'kernel: vmlinuz, initrd: initrd.img'],
     ['id: root', 'id: boot'],
     ['id: root', 'id: root, readOnly: true'],
+    ['id: root', 'id: root, discard: false'],
     ['nics: [{}]', 'nics: [{}, {}]'],
     ['nics: [{}]', 'nics: [{ mac: 52:54:00:00:00:01 }]'],
     ['nics: [{}]', 'nics: [{}]\ncpu: max'],

@@ -158,7 +158,10 @@ describe('the control socket', () => {
 
   it('console: raw bytes both ways, from the byte behind the command', async () => {
     const typed: Buffer[] = [];
-    hub.onInput((bytes) => typed.push(bytes));
+    hub.onInput((bytes) => {
+      typed.push(bytes);
+      return Promise.resolve();
+    });
     hub.output(Buffer.from('login: '));
     const { socket, until } = connect();
     socket.write(

@@ -3,8 +3,9 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { bootFromState, type MachinePlace } from '../../src/hypervisor/machine-parts.ts';
+import type { Segment } from '../../src/rrlog/log-tail.ts';
+import { consoleOf } from './harness/console.ts';
 import { Lab } from './harness/lab.ts';
-import { Terminal } from './harness/terminal.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -25,7 +26,11 @@ test('a machine goes on from a state', async () => {
   };
   const facts = { icount: cut.replay.icount };
   const errors: Error[] = [];
-  const handlers = { onSegment: () => undefined, onError: (error: Error) => errors.push(error) };
+  let delivered: (segment: Segment) => void = () => undefined;
+  const handlers = {
+    onSegment: (segment: Segment) => delivered(segment),
+    onError: (error: Error) => errors.push(error),
+  };
 
   const refused = bootFromState(
     place,
@@ -43,9 +48,8 @@ test('a machine goes on from a state', async () => {
   );
   lab.onClose(() => storage.stop());
   lab.onClose(() => recorder.instance.destroy());
-  const { console } = recorder.instance;
-  const terminal = new Terminal((text) => console.write(text));
-  console.on('data', (bytes: Buffer) => terminal.take(bytes));
+  const { terminal, input } = consoleOf(recorder);
+  delivered = (segment) => input.delivered(segment.typedBytes);
   recorder.instance.nics[0]?.resume();
   expect(await terminal.run('cat /data/kept; echo $there')).toMatch(/kept\r\nhere\r\n/);
   expect(recorder.icount).toBeGreaterThan(facts.icount);

@@ -9,6 +9,7 @@ import { UnderstudyError } from '../../base/errors.ts';
 import type { Icount, LogPosition } from '../../base/units.ts';
 import { decodeEvent, type LogEvent } from '../../rrlog/events.ts';
 import { headerBytes, type Layout, layoutFor } from '../../rrlog/layouts.ts';
+import { noEpoch } from '../../rrlog/marker.ts';
 import { EventLogReader } from '../../rrlog/reader.ts';
 
 export interface LogOptions {
@@ -217,8 +218,10 @@ export async function stat(path: string, options: LogOptions): Promise<void> {
     if (at.marker !== undefined) {
       markers++;
       padding += at.marker.originalBytes - 32;
-      firstEpoch ??= at.marker.epoch;
-      lastEpoch = at.marker.epoch;
+      if (at.marker.epoch !== noEpoch) {
+        firstEpoch ??= at.marker.epoch;
+        lastEpoch = at.marker.epoch;
+      }
     }
     return true;
   });

@@ -13,16 +13,11 @@ import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from '../qemu/monitor.ts';
+import { type DiscardingDisk, requireHoles } from './discard.ts';
 import { WriteTracker } from './write-tracker.ts';
 
-interface StorageDisk {
-  readonly id: string;
-  readonly path: string;
-  readonly readOnly: boolean;
-}
-
 export interface StorageOptions {
-  readonly disks: readonly StorageDisk[];
+  readonly disks: readonly DiscardingDisk[];
   /** Directory of this daemon's sockets; created. */
   readonly dir: string;
   readonly pidDir: string;
@@ -55,6 +50,7 @@ export class Storage {
   }
 
   static async start(options: StorageOptions): Promise<Storage> {
+    requireHoles(options.disks);
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const nbdSocket = `${options.dir}/nbd`;
     const qmp = `${options.dir}/qmp`;
@@ -219,7 +215,7 @@ function createCopyFile(path: string, bytes: number): void {
   }
 }
 
-function storageArguments(disks: readonly StorageDisk[], nbd: string, qmp: string): string[] {
+function storageArguments(disks: readonly DiscardingDisk[], nbd: string, qmp: string): string[] {
   const doubled = (value: string): string => value.replaceAll(',', ',,');
   return [
     ['--chardev', `socket,id=qmp,path=${doubled(qmp)},server=on,wait=off`],

@@ -85,6 +85,9 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     // QEMU.
     ['-global', 'apic.vapic=off'],
     ['-qmp', `unix:${doubled(paths.monitor)},server=on,wait=off`],
+    // A guest that suspends to RAM would stand until it is woken, which is not in the log; one that
+    // suspends to disk is off, and what it wakes from is not what was protected.
+    ['-global', 'PIIX4_PM.disable_s3=1', '-global', 'PIIX4_PM.disable_s4=1'],
     // Never full: a write that is not accepted diverges (R12).
     ['-chardev', `pipe,id=console,path=${doubled(paths.console)}`],
     ['-serial', 'chardev:console'],
@@ -130,13 +133,19 @@ const nothingArguments = [['-drive', `driver=null-co,size=512,if=none,id=${nothi
 function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): string[][] {
   const { id } = disk;
   const readOnly = disk.readOnly ? ',read-only=on' : '';
+  // What the guest discards reads as zeros on both nodes: the daemon punches holes.
+  const discard = disk.discard === false || disk.readOnly ? 'ignore' : 'unmap';
+  const offered = discard === 'unmap' ? 'on' : 'off';
   return [
     [
       '-drive',
-      `driver=nbd,server.type=unix,server.path=${doubled(nbdSocket)},export=${id},if=none,id=${id}-image${readOnly}`,
+      `driver=nbd,server.type=unix,server.path=${doubled(nbdSocket)},export=${id},if=none,id=${id}-image,discard=${discard}${readOnly}`,
     ],
-    ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id}${readOnly}`],
-    ['-device', `virtio-blk-pci,id=dev-${id},drive=${id},ioeventfd=off,event_idx=off`],
+    ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id},discard=${discard}${readOnly}`],
+    [
+      '-device',
+      `virtio-blk-pci,id=dev-${id},drive=${id},discard=${offered},ioeventfd=off,event_idx=off`,
+    ],
   ];
 }
 

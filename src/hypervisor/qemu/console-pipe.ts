@@ -9,23 +9,43 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
-import { Duplex } from 'node:stream';
 import { limits } from '../../base/limits.ts';
-import { makeFifo, setPipeBytes } from '../../host/libc.ts';
+import { makeFifo, pipeBytesPending, setPipeBytes } from '../../host/libc.ts';
 
-/** Makes `PATH.in` and `PATH.out` and opens them: what is read was written by the guest. */
-export function openConsolePipe(path: string): Duplex {
-  // Read and write: opening does not wait for QEMU, and neither side ever sees an end.
-  const [input, output] = [`${path}.in`, `${path}.out`].map((fifo) => {
-    makeFifo(fifo);
-    return fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
-  }) as [number, number];
-  setPipeBytes(output, limits.consolePipeBytes);
-  const console = Duplex.from({
-    readable: new net.Socket({ fd: output, readable: true, writable: false }),
-    writable: new net.Socket({ fd: input, readable: false, writable: true }),
-  });
-  // Destroying it is told as an error, and there is no other one that QEMU's exit would not tell.
-  console.on('error', () => undefined);
-  return console;
+export class ConsolePipe {
+  /** What the guest writes. */
+  readonly output: net.Socket;
+  readonly #input: number;
+  #isClosed = false;
+
+  /** Makes `PATH.in` and `PATH.out` and opens them. */
+  constructor(path: string) {
+    // Read and write: opening does not wait for QEMU, and neither side ever sees an end.
+    const [input, output] = [`${path}.in`, `${path}.out`].map((fifo) => {
+      makeFifo(fifo);
+      return fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+    }) as [number, number];
+    setPipeBytes(output, limits.consolePipeBytes);
+    this.#input = input;
+    this.output = new net.Socket({ fd: output, readable: true, writable: false });
+    // Destroying it is told as an error, and there is no other one that QEMU's exit would not tell.
+    this.output.on('error', () => undefined);
+  }
+
+  /** Gives bytes to QEMU, which takes them when the guest's serial port has room: a few at once. */
+  give(bytes: Buffer): void {
+    if (!this.#isClosed) fs.writeSync(this.#input, bytes);
+  }
+
+  /** Bytes that QEMU has not taken. */
+  get untaken(): number {
+    return this.#isClosed ? 0 : pipeBytesPending(this.#input);
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.output.destroy();
+    fs.closeSync(this.#input);
+  }
 }

@@ -7,7 +7,6 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
-import type { Duplex } from 'node:stream';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { encodeStreamFrame } from '../../base/stream-frames.ts';
@@ -20,7 +19,7 @@ import {
   qemuArguments,
   tickObject,
 } from './command-line.ts';
-import { openConsolePipe } from './console-pipe.ts';
+import { ConsolePipe } from './console-pipe.ts';
 import { Monitor } from './monitor.ts';
 
 export interface InstanceOptions {
@@ -50,7 +49,7 @@ export class QemuInstance {
   readonly #wake: Stream;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
-  readonly console: Duplex;
+  readonly console: ConsolePipe;
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
   /** Of a recorder's vCPU, as the kernel numbers it. */
@@ -67,7 +66,7 @@ export class QemuInstance {
       pad: Stream;
       wake: Stream;
       echo: Stream | undefined;
-      console: Duplex;
+      console: ConsolePipe;
       nics: Stream[];
     },
     vcpuThread: number | undefined,
@@ -89,7 +88,7 @@ export class QemuInstance {
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const paths = instancePaths(options.dir);
     const doors = await openDoors(paths, options);
-    const consolePipe = openConsolePipe(paths.console);
+    const consolePipe = new ConsolePipe(paths.console);
     const child = spawnOwned({
       name: options.name,
       command: options.vm.qemu,

@@ -356,7 +356,7 @@ export class Recorder {
     try {
       const segment = this.#tail.push(chunk);
       if (segment === undefined) return;
-      this.#markersUnseen -= segment.markers.length;
+      this.#markersUnseen -= segment.markers.length + segment.pushes;
       const judgement = this.#judgement;
       if (judgement !== undefined && segment.markers.some((m) => m.position > judgement.after)) {
         this.#judgement = undefined;

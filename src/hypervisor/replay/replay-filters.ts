@@ -7,11 +7,13 @@
  */
 import type { Layout } from '../../rrlog/layouts.ts';
 import { InstructionMerger } from './instruction-merger.ts';
+import { OpenRun } from './open-run.ts';
 import { ResetFilter } from './reset-filter.ts';
 import { SleepFilter } from './sleep-filter.ts';
 import { StartFilter } from './start-filter.ts';
 
 export class ReplayFilters {
+  readonly #open: OpenRun;
   readonly #start: StartFilter | undefined;
   readonly #resets: ResetFilter;
   readonly #merger: InstructionMerger;
@@ -19,6 +21,7 @@ export class ReplayFilters {
 
   /** `behindCut`: the first event is the first one behind a `stop` and `cont` of the primary. */
   constructor(layout: Layout, behindCut: boolean) {
+    this.#open = new OpenRun(layout);
     this.#start = behindCut ? new StartFilter(layout) : undefined;
     this.#resets = new ResetFilter(layout);
     this.#merger = new InstructionMerger(layout);
@@ -27,13 +30,26 @@ export class ReplayFilters {
 
   /** Takes whole events; returns what the replayer is to be fed, which may be nothing yet. */
   push(events: Buffer): Buffer {
-    const begun = this.#start?.push(events) ?? events;
-    return this.#sleeps.push(this.#merger.push(this.#resets.push(begun)));
+    return this.#filter(this.#open.push(events));
   }
 
-  /** The log ends here: what was held. */
+  /** The machine stood still here: what was held. */
   flush(): Buffer {
+    const last = this.#filter(this.#open.flush());
     const held = this.#start?.flush() ?? Buffer.alloc(0);
-    return Buffer.concat([this.#resets.push(held), this.#resets.flush()]);
+    return Buffer.concat([last, this.#resets.push(held), this.#resets.flush()]);
+  }
+
+  /**
+   * The log ends here, and a replayer is to stand at its end: the instructions of it that are never
+   * given. What else was held is for `flush`.
+   */
+  leaveOut(): number {
+    return this.#open.leaveOut();
+  }
+
+  #filter(events: Buffer): Buffer {
+    const begun = this.#start?.push(events) ?? events;
+    return this.#sleeps.push(this.#merger.push(this.#resets.push(begun)));
   }
 }

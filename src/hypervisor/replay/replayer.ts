@@ -16,7 +16,7 @@ import { withResolvers } from '../../base/with-resolvers.ts';
 import { OneProcessor } from '../../host/one-processor.ts';
 import { encodeBottomHalf, encodeEnd, encodeFifoPreamble } from '../../rrlog/encoder.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
-import { decodeMarkerHead } from '../../rrlog/marker.ts';
+import { decodeMarkerHead, noEpoch } from '../../rrlog/marker.ts';
 import {
   parseDeviceState,
   type ReplaySection,
@@ -25,6 +25,7 @@ import {
 } from '../device-state/device-state.ts';
 import { type InstanceOptions, QemuInstance } from '../qemu/instance.ts';
 import { requestsInFlight } from '../qemu/virtio.ts';
+import { whyEnded } from '../qemu/why-ended.ts';
 import {
   completionsMade,
   completionsOf,
@@ -73,13 +74,13 @@ export class Replayer {
     this.#processor = new OneProcessor(instance.process.pid);
     if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
-    for (const stream of [instance.console, instance.pad, ...instance.nics]) stream.resume();
+    for (const stream of [instance.console.output, instance.pad, ...instance.nics]) stream.resume();
     const decoder = new StreamFrameDecoder();
     instance.echo?.on('data', (chunk: Buffer) => {
       for (const frame of decoder.push(chunk)) {
         if (isLastFrame(frame)) this.#lastEcho.resolve();
         const marker = decodeMarkerHead(frame);
-        if (marker !== undefined) options.onEpoch?.(marker.epoch);
+        if (marker !== undefined && marker.epoch !== noEpoch) options.onEpoch?.(marker.epoch);
       }
     });
   }
@@ -196,8 +197,10 @@ export class Replayer {
 
   /**
    * Brings the machine to rest after all events that were fed, whose instructions sum up to
-   * `icount`, and saves it; for good. Requests that are in flight there are completed, lowest id
-   * first: `uncompleted` yields the ids that the log has not completed.
+   * `icount`, and saves it; for good. It stands before the last event if that is a run of
+   * instructions, as nobody knows what came of them (open-run.ts): where is told with what it
+   * returns. Requests that are in flight there are completed, lowest id first: `uncompleted` yields
+   * the ids that the log has not completed.
    *
    * Throws `stall` when the log is not executed in time, and `takeover` when the saved state does
    * not prove that it was.
@@ -205,7 +208,8 @@ export class Replayer {
   async halt(icount: number, uncompleted: () => Iterable<number>): Promise<Halted> {
     const { layout, diskIds } = this.#options;
     const sentinels = [...completionsOf(layout, diskIds.length, uncompleted), encodeEnd(layout)];
-    return this.#standAt(icount, sentinels, ['end', 'block'], uncompleted);
+    const leftOut = this.#filters?.leaveOut() ?? 0;
+    return this.#standAt(icount - leftOut, sentinels, ['end', 'block'], uncompleted);
   }
 
   /**
@@ -228,11 +232,15 @@ export class Replayer {
     uncompleted: () => Iterable<number>,
   ): Promise<Halted> {
     this.#feedToStand(sentinels);
-    await this.#untilExecuted(icount);
-    await this.instance.stop();
-    const { deviceState, replay } = await this.#saved(icount, proof);
-    const completions = completionsMade(this.#options.layout, replay, uncompleted);
-    return { deviceState, replay, completions };
+    try {
+      await this.#untilExecuted(icount);
+      await this.instance.stop();
+      const { deviceState, replay } = await this.#saved(icount, proof);
+      const completions = completionsMade(this.#options.layout, replay, uncompleted);
+      return { deviceState, replay, completions };
+    } catch (thrown) {
+      throw await whyEnded('The replayer', this.instance, thrown);
+    }
   }
 
   /** What is fed from now on waits. */

@@ -52,6 +52,7 @@ export function vmSchema(baseDir: string) {
         path: imageField(baseDir).optional(),
         size: diskSizeField.optional(),
         readOnly: z.boolean(must('true or false')).default(false),
+        discard: z.boolean(must('true or false')).default(true),
         format: textUnless('raw', refusedFormat).optional(),
         bus: textUnless('virtio', refusedBus).optional(),
       },
@@ -110,7 +111,10 @@ export function keysAt(place: readonly PropertyKey[]): {
     ['boot', { known: ['disk', 'kernel', 'initrd', 'append'], refused: refusedBootKeys }],
     [
       'disks',
-      { known: ['id', 'path', 'size', 'readOnly', 'format', 'bus'], refused: refusedDiskKeys },
+      {
+        known: ['id', 'path', 'size', 'readOnly', 'discard', 'format', 'bus'],
+        refused: refusedDiskKeys,
+      },
     ],
     ['nics', { known: ['mac', 'model'], refused: refusedNicKeys }],
   ]);

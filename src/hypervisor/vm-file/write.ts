@@ -19,10 +19,11 @@ export function writeVmFile({
     machine,
     qemu,
     boot: boot.kind === 'disk' ? { disk: true } : withoutKind(boot),
-    disks: disks.map(({ id, sizeBytes, readOnly }) => ({
+    disks: disks.map(({ id, sizeBytes, readOnly, discard }) => ({
       id,
       ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
       ...(readOnly ? { readOnly } : {}),
+      ...(discard === false ? { discard } : {}),
     })),
     nics: nics.map(({ mac }) => ({ mac })),
   });

@@ -8,10 +8,10 @@ import { limits } from '../../base/limits.ts';
 export class ConsoleHub {
   readonly #watchers = new Set<(bytes: Buffer) => void>();
   #history: Buffer = Buffer.alloc(0);
-  #input: (bytes: Buffer) => void = () => undefined;
+  #input: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
 
   /** Sets where typed bytes go; the present machine's console. */
-  onInput(listener: (bytes: Buffer) => void): void {
+  onInput(listener: (bytes: Buffer) => Promise<void>): void {
     this.#input = listener;
   }
 
@@ -21,8 +21,9 @@ export class ConsoleHub {
     for (const watcher of this.#watchers) watcher(bytes);
   }
 
-  input(bytes: Buffer): void {
-    this.#input(bytes);
+  /** Bytes that somebody typed. Resolves when there is room for more. */
+  input(bytes: Buffer): Promise<void> {
+    return this.#input(bytes);
   }
 
   /** Calls `watcher` with the history and everything after it; returns how to stop. */

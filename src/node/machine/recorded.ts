@@ -11,6 +11,7 @@ import { type Epoch, type LogPosition, logPosition, type Term } from '../../base
 import type { CardEgresses } from '../../egress/cards.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
 import type { LiveMachine } from '../../hypervisor/machine-parts.ts';
+import { ConsoleInput } from '../../hypervisor/record/console-input.ts';
 import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type { Link, LinkMessage } from '../../ports/link.ts';
 import type {
@@ -21,6 +22,7 @@ import type {
   Seeding,
 } from '../../ports/machine.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
+import { noEpoch } from '../../rrlog/marker.ts';
 import type { Logger } from '../logger.ts';
 import type { Reporter } from '../report.ts';
 import { BackupHoldings } from '../seeding/backup-holdings.ts';
@@ -59,6 +61,7 @@ export class RecordedMachine implements ProtectedMachine {
   };
   readonly #options: RecordedMachineOptions;
   #parts: LiveMachine | undefined;
+  #input: ConsoleInput | undefined;
   /** What was reported before anybody listened. */
   #early: MachineReport[] | undefined = [];
   readonly #cuts = new Map<string, MadeCut>();
@@ -195,6 +198,7 @@ export class RecordedMachine implements ProtectedMachine {
   async #end(): Promise<void> {
     if (this.#parts === undefined) return;
     const { recorder, storage } = this.#parts;
+    this.#input?.close();
     recorder.throttle.suspend();
     recorder.close();
     await recorder.instance.destroy();
@@ -225,6 +229,7 @@ export class RecordedMachine implements ProtectedMachine {
     const segment = withoutEnd(whole);
     const { from, to, bytes, markers, shutdowns } = segment;
     this.#recordedTo = to;
+    this.#input?.delivered(segment.typedBytes);
     if (shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#isPoweringOff = true;
     if (bytes.length === 0) return; // a segment holds an event
     this.#rawBytes += to - from;
@@ -243,11 +248,16 @@ export class RecordedMachine implements ProtectedMachine {
         if (frames.length > 0) this.#report({ type: 'outputs', count: frames.length });
       });
     }
-    recorder.instance.console.on('data', (bytes: Buffer) => {
+    recorder.instance.console.output.on('data', (bytes: Buffer) => {
       onOutput({ kind: 'console' }, bytes);
       this.#report({ type: 'outputs', count: 1 });
     });
     egress.onFrame((card, frame) => recorder.sendFrame(card, encodeStreamFrame(frame)));
-    console.onInput((bytes) => recorder.instance.console.write(bytes));
+    const input = new ConsoleInput({
+      pipe: recorder.instance.console,
+      pushLog: () => recorder.sendMarker(noEpoch),
+    });
+    this.#input = input;
+    console.onInput((bytes) => input.type(bytes));
   }
 }

@@ -91,7 +91,8 @@ export class Replica {
     this.#replayer = replayer;
     this.#watch(replayer);
     void successor.instance.exited.then((info) => {
-      if (!this.#gone) options.onFailure(`the waiting successor ended (${info.reason})`);
+      if (this.#gone) return;
+      options.onFailure(`the waiting successor ended (${info.reason}): ${info.stderr.trim()}`);
     });
   }
 
@@ -217,9 +218,10 @@ export class Replica {
     await this.#comparing;
     const begun = performance.now();
     const halted = await this.#replayer.halt(icount, uncompleted);
+    const { deviceState, replay } = halted;
     const drained = performance.now();
     this.#gone = true;
-    const recorder = await this.#successor.takeOver(halted.deviceState, icount, handlers);
+    const recorder = await this.#successor.takeOver(deviceState, replay.icount, handlers);
     const loaded = performance.now();
     void this.#replayer.destroy();
     return {

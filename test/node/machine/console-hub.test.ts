@@ -29,13 +29,17 @@ it('keeps the end of a long history, within its limit', () => {
   expect(text.endsWith('the end')).toBe(true);
 });
 
-it('typed bytes go to the present machine, before a takeover and after', () => {
+it('typed bytes go to the present machine, before a takeover and after', async () => {
   const hub = new ConsoleHub();
   const typed: string[] = [];
-  hub.input(Buffer.from('nobody listens')); // no machine yet: lost, not an error
-  hub.onInput((bytes) => typed.push(`old ${bytes}`));
-  hub.input(Buffer.from('x'));
-  hub.onInput((bytes) => typed.push(`new ${bytes}`));
-  hub.input(Buffer.from('y'));
+  const taker = (name: string) => (bytes: Buffer) => {
+    typed.push(`${name} ${bytes}`);
+    return Promise.resolve();
+  };
+  await hub.input(Buffer.from('nobody listens')); // no machine yet: lost, not an error
+  hub.onInput(taker('old'));
+  await hub.input(Buffer.from('x'));
+  hub.onInput(taker('new'));
+  await hub.input(Buffer.from('y'));
   expect(typed).toEqual(['old x', 'new y']);
 });

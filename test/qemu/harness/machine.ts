@@ -14,8 +14,9 @@ import { recorderLogFile, Successor } from '../../../src/hypervisor/record/succe
 import { Replayer } from '../../../src/hypervisor/replay/replayer.ts';
 import { RequestTracker } from '../../../src/rrlog/inflight.ts';
 import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
+import { consoleOf } from './console.ts';
 import type { Lab } from './lab.ts';
-import { Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** The guest's one disk. */
 export const diskId = 'data';
@@ -67,8 +68,10 @@ export class Machine {
     this.logFile = parts.logFile;
     const { instance } = parts.recorder;
     for (const nic of instance.nics) nic.on('data', () => undefined);
-    this.console = new Terminal((text) => instance.console.write(text));
-    instance.console.on('data', (bytes: Buffer) => this.console.take(bytes));
+    const { terminal, input } = consoleOf(parts.recorder);
+    this.console = terminal;
+    this.onSegment(({ typedBytes }) => input.delivered(typedBytes));
+    lab.onClose(async () => input.close());
     this.#markers = setInterval(() => {
       this.recorder.sendMarker(epoch(this.#nextEpoch));
       this.#nextEpoch += 1;
@@ -261,7 +264,11 @@ export class Copy {
     this.stopFollowing();
     const halted = await this.replayer.halt(end, () => requests.uncompleted());
     const fan = new Fan();
-    const recorder = await this.#successor.takeOver(halted.deviceState, end, fan.handlers);
+    const recorder = await this.#successor.takeOver(
+      halted.deviceState,
+      halted.replay.icount,
+      fan.handlers,
+    );
     const machine = new Machine(this.#lab, {
       recorder,
       fan,

@@ -23,18 +23,16 @@ export class Terminal {
     return this.text.slice(from, at() + wanted.length);
   }
 
-  /**
-   * Types a line, as fast as the guest echoes it: a recording QEMU takes bytes from the console
-   * faster than its serial port has room for, and what is too much is lost.
-   */
+  /** Types a line at once; it is there when the guest has echoed it. */
   async type(line: string): Promise<void> {
-    for (let at = 0; at < line.length; at += keysAtOnce) {
-      const some = line.slice(at, at + keysAtOnce);
-      const from = this.text.length;
-      this.#write(some);
-      await this.#when(() => holdsInOrder(this.text, some, from), `the echo of '${some}'`);
-    }
-    this.#write('\n');
+    const from = this.text.length;
+    this.#write(`${line}\n`);
+    await this.#when(() => holdsInOrder(this.text, line, from), `the echo of '${line}'`);
+  }
+
+  /** Types, and waits for nothing. */
+  paste(text: string): void {
+    this.#write(text);
   }
 
   /** Types a command and returns what was printed from then on, the command's echo included. */
@@ -81,6 +79,3 @@ function holdsInOrder(text: string, keys: string, from: number): boolean {
   }
   return true;
 }
-
-/** Fewer than the 16 of the serial port's buffer. */
-const keysAtOnce = 8;

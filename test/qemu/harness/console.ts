@@ -1,0 +1,17 @@
+/** The console of a recorder without a node: typed at the pace of its log. */
+import { ConsoleInput } from '../../../src/hypervisor/record/console-input.ts';
+import type { Recorder } from '../../../src/hypervisor/record/recorder.ts';
+import { noEpoch } from '../../../src/rrlog/marker.ts';
+import { Terminal } from './terminal.ts';
+
+/** `input` is to be told what the log says was delivered, and that the machine is gone. */
+export function consoleOf(recorder: Recorder): {
+  readonly terminal: Terminal;
+  readonly input: ConsoleInput;
+} {
+  const pipe = recorder.instance.console;
+  const input = new ConsoleInput({ pipe, pushLog: () => recorder.sendMarker(noEpoch) });
+  const terminal = new Terminal((text) => void input.type(Buffer.from(text)));
+  pipe.output.on('data', (bytes: Buffer) => terminal.take(bytes));
+  return { terminal, input };
+}
