@@ -13,6 +13,7 @@ import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from '../qemu/monitor.ts';
+import { lockImages, type Release } from './image-lock.ts';
 import { WriteTracker } from './write-tracker.ts';
 
 interface StorageDisk {
@@ -48,13 +49,23 @@ export class Storage {
   readonly #monitor: Monitor;
   #nextJob = 1;
 
-  private constructor(nbdSocket: string, child: OwnedProcess, monitor: Monitor) {
+  private constructor(
+    nbdSocket: string,
+    child: OwnedProcess,
+    monitor: Monitor,
+    releaseImages: Release,
+  ) {
     this.nbdSocket = nbdSocket;
     this.#process = child;
     this.#monitor = monitor;
+    void child.exited.then(releaseImages);
   }
 
+  /** Throws `disk` when it does not start, or another program uses one of the images. */
   static async start(options: StorageOptions): Promise<Storage> {
+    const release = lockImages(
+      options.disks.map(({ path, readOnly }) => ({ path, use: readOnly ? 'read' : 'write' })),
+    );
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const nbdSocket = `${options.dir}/nbd`;
     const qmp = `${options.dir}/qmp`;
@@ -74,9 +85,11 @@ export class Storage {
     died.catch(() => undefined);
     try {
       const connecting = Monitor.connect({ path: qmp, deadlineMs: limits.qemuStartMs });
-      return new Storage(nbdSocket, child, await Promise.race([connecting, died]));
+      const monitor = await Promise.race([connecting, died]);
+      return new Storage(nbdSocket, child, monitor, release);
     } catch (error) {
       await child.kill();
+      release();
       throw error;
     }
   }
@@ -227,7 +240,8 @@ function storageArguments(disks: readonly StorageDisk[], nbd: string, qmp: strin
     ...disks.flatMap(({ id, path, readOnly }) => [
       [
         '--blockdev',
-        `driver=file,node-name=${id},filename=${doubled(path)},discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
+        // Locks that keep others out are the node's (image-lock.ts): they would meet the daemon's.
+        `driver=file,node-name=${id},filename=${doubled(path)},locking=off,discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
       ],
     ]),
     ['--nbd-server', `addr.type=unix,addr.path=${doubled(nbd)},max-connections=0`],
