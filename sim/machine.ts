@@ -180,7 +180,7 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
       this.#cuts.set(cutId, {
         ...{ type: 'cut', cutId, position: logPosition(position), icount: icount(0) },
         ...{ deviceStateBytes: 0, digest: { ram: [digest] } },
-        ...(keep === undefined ? {} : { keep: { ...keep, takenAtMs: 0 } }),
+        ...(keep === undefined ? {} : { keep }),
       });
       this.#report({ type: 'cutMade', cutId, position: logPosition(position) });
       const { world, condition } = this.#options;

@@ -10,6 +10,14 @@ const libc = koffi.load('libc.so.6');
 const mkfifoNative = libc.func('int mkfifo(const char *path, uint32_t mode)');
 const ioctlNative = libc.func('int ioctl(int fd, uint64_t request, _Out_ int *value)');
 const fcntlNative = libc.func('int fcntl(int fd, int command, int64_t value)');
+koffi.struct('flock', {
+  l_type: 'int16_t',
+  l_whence: 'int16_t',
+  l_start: 'int64_t',
+  l_len: 'int64_t',
+  l_pid: 'int32_t',
+});
+const fcntlLockNative = libc.func('int fcntl(int fd, int command, _Inout_ flock *lock)');
 const fallocateNative = libc.func('int fallocate(int fd, int mode, int64_t from, int64_t length)');
 const lseekNative = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const mmapNative = libc.func(
@@ -28,11 +36,18 @@ const munmapNative = libc.func('int munmap(void *at, uint64_t length)');
 
 const FIONREAD = 0x541b;
 const F_SETPIPE_SZ = 1031;
+const F_OFD_GETLK = 36;
+const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
 const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const ENXIO = 6;
+const EAGAIN = 11;
+const EACCES = 13;
 const PROT_READ = 0x1;
 const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
@@ -99,6 +114,31 @@ export function punchHole(fd: number, from: number, bytes: number): void {
     fallocateNative(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, bytes),
     'fallocate punch hole',
   );
+}
+
+/**
+ * Takes a shared lock on one byte of a file, for as long as `fd` is open. False: somebody has an
+ * exclusive one there; `undefined`: the file system has no locks.
+ */
+export function lockByte(fd: number, byte: number): boolean | undefined {
+  if (fcntlLockNative(fd, F_OFD_SETLK, lockOf(F_RDLCK, byte)) === 0) return true;
+  const errno = koffi.errno();
+  return errno === EAGAIN || errno === EACCES ? false : undefined;
+}
+
+/** Gives back what `lockByte` took. */
+export function unlockByte(fd: number, byte: number): void {
+  fcntlLockNative(fd, F_OFD_SETLK, lockOf(F_UNLCK, byte));
+}
+
+/** Whether anybody but this `fd` has a lock on one byte of its file. */
+export function isByteLocked(fd: number, byte: number): boolean {
+  const lock = lockOf(F_WRLCK, byte);
+  return fcntlLockNative(fd, F_OFD_GETLK, lock) === 0 && lock.l_type !== F_UNLCK;
+}
+
+function lockOf(type: number, byte: number) {
+  return { l_type: type, l_whence: 0, l_start: byte, l_len: 1, l_pid: 0 };
 }
 
 /** A run of bytes of a file. */

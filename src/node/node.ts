@@ -8,6 +8,7 @@ import { UnderstudyError } from '../base/errors.ts';
 import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
+import { lockImages, type Release } from '../hypervisor/disks/image-lock.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
 import type { Link } from '../ports/link.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
@@ -26,6 +27,7 @@ import { Machines } from './machines.ts';
 import { prepareDurableDir } from './pair-file/durable-log-place.ts';
 import { loadLinkSecurity } from './pair-file/link-security.ts';
 import { parseListenAddress } from './pair-file/listen-address.ts';
+import { refuseForeignImages } from './pair-file/named-images.ts';
 import type { PairConfig } from './pair-file/pair-config.ts';
 import { type Comparison, Reporter } from './report.ts';
 import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
@@ -50,6 +52,7 @@ interface NodeParts {
   readonly runDir: RunDir;
   readonly arbiter: OpenedArbiter;
   readonly spoken: SpokenTerm;
+  readonly releaseImages: Release;
 }
 
 export class UnderstudyNode {
@@ -59,6 +62,7 @@ export class UnderstudyNode {
   readonly #identity: Omit<Identity, 'term' | 'standing'>;
   readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
+  readonly #releaseImages: Release;
   readonly #arbiter: OpenedArbiter;
   readonly #console = new ConsoleHub();
   readonly #machines: Machines;
@@ -78,6 +82,7 @@ export class UnderstudyNode {
     this.#options = options;
     this.#security = security;
     this.#runDir = runDir;
+    this.#releaseImages = parts.releaseImages;
     this.#arbiter = arbiter;
     this.#identity = {
       ...{ node, pair: config.pair, qemu, logLayout: layout.qemu, vmFingerprint: fingerprint },
@@ -119,6 +124,9 @@ export class UnderstudyNode {
         });
       }
     }
+    // What was prepared wrote its own images, and its guest may have written anything to them.
+    if (options.prepared === undefined) refuseForeignImages(config.self);
+    const releaseImages = lockOwnImages(config, vm);
     const specs = cardSpecs(config.self.egress, vm.nics.length); // in a takeover it would be late
     const mute = specs.filter((spec) => spec === 'none').length;
     if (mute > 0) log.info({ cards: mute }, 'cards without an egress: their frames go nowhere');
@@ -154,6 +162,7 @@ export class UnderstudyNode {
       runDir,
       arbiter,
       spoken,
+      releaseImages,
     });
   }
 
@@ -265,8 +274,18 @@ export class UnderstudyNode {
     if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
     await endStale(this.#runDir.pids);
     this.#runDir.remove();
+    this.#releaseImages();
     await this.#arbiter.close();
   }
+}
+
+/** Images of this node, for as long as it lives: also those that no daemon has open yet. */
+function lockOwnImages({ self }: PairConfig, { disks }: VmConfig): Release {
+  return lockImages(
+    disks.map(({ id, readOnly }) => {
+      return { path: self.disks[id] ?? '', use: readOnly ? 'read' : 'write' };
+    }),
+  );
 }
 
 function endpoint(url: string): { host: string; port: number } {

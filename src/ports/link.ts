@@ -179,8 +179,6 @@ export interface Cut {
 }
 
 export interface KeepRequest {
-  /** Of the primary's clock on the wall, milliseconds since 1970. */
-  readonly takenAtMs: number;
   readonly label?: string;
 }
 

@@ -66,7 +66,10 @@ export interface SnapshotFacts extends RunName {
   readonly position: LogPosition;
   /** The id of the next disk request. */
   readonly blockRequestId: number;
-  /** Of the clock on the wall, at the cut; milliseconds since 1970. */
+  /**
+   * Of the clock on the wall of who took it, at the cut; milliseconds since 1970. It is for people:
+   * nothing is ordered by it.
+   */
   readonly takenAtMs: number;
   readonly seedId?: string;
   /** The VM file, word for word. */
@@ -77,8 +80,10 @@ export interface SnapshotFacts extends RunName {
 }
 
 export interface SnapshotManifest extends SnapshotFacts {
-  /** Unique in the store; sorts by time. Letters, digits, `-`. */
+  /** Unique in the store. Letters, digits, `-`. */
   readonly id: string;
+  /** Rises with each snapshot that the store was given; early ones have none. */
+  readonly serial?: number;
   readonly parent?: string;
   readonly deviceStateBytes: number;
   /** What it added to the store when it was taken: compressed, without what was there already. */
@@ -197,7 +202,10 @@ export interface SnapshotStore {
   readonly log: LogArchive;
   /** Begins a snapshot; images of the parent that have the same name and size are inherited. */
   begin(facts: SnapshotFacts, parent?: string): Promise<SnapshotWriter>;
-  /** Oldest first. Snapshots with a damaged manifest are left out; `verify` names them. */
+  /**
+   * Oldest first: by term and position, never by a clock. Snapshots with a damaged manifest are
+   * left out; `verify` names them.
+   */
   list(filter?: SnapshotFilter): Promise<SnapshotManifest[]>;
   /** Throws `store` when there is none with this id. */
   open(id: string): Promise<Snapshot>;

@@ -35,7 +35,7 @@ import { type Icount, type LogPosition, logPosition, icount as toIcount } from '
 import { judgementBytes } from '../hypervisor/device-state/device-state.ts';
 import type { Cut, LogFrame } from '../ports/link.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
-import { wallClockMs } from './wall-clock.ts';
+import { recordingClock } from './wall-clock.ts';
 
 const version = 3;
 const versionsRead = [2, version] as const;
@@ -92,6 +92,7 @@ export interface DurableLogEvents {
 export class DurableLog {
   readonly #spool: Spool;
   readonly #events: DurableLogEvents;
+  readonly #now: () => number;
   #writtenTo: LogPosition;
   #durableTo: LogPosition;
   #isFlushing = false;
@@ -101,6 +102,7 @@ export class DurableLog {
   constructor(options: SpoolOptions, base: DurableLogBase, events: DurableLogEvents) {
     this.#spool = Spool.create(options);
     this.#events = events;
+    this.#now = events.now ?? recordingClock();
     this.#writtenTo = base.position;
     this.#durableTo = base.position;
     const head = { understudy: 'durable-log', version, ...base };
@@ -109,8 +111,7 @@ export class DurableLog {
 
   /** Log arrived. */
   push(frame: Frame): void {
-    const { now = wallClockMs } = this.#events;
-    if (!this.#append({ ...frame, kind: 'frame', receivedAtMs: now() })) return;
+    if (!this.#append({ ...frame, kind: 'frame', receivedAtMs: this.#now() })) return;
     this.#writtenTo = frame.to;
     if (!this.#isFlushing) void this.#flush();
   }

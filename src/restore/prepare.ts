@@ -18,6 +18,7 @@ import {
   type SnapshotStore,
 } from '../ports/snapshot-store.ts';
 import { layoutFor } from '../rrlog/layouts.ts';
+import { groups, risingTimes } from '../store/order.ts';
 import { describeInstant, type Instant } from './instant.ts';
 import { fillNewDirectory } from './new-directory.ts';
 import { PreparedMachine, preparedPaths } from './prepared.ts';
@@ -71,7 +72,10 @@ export async function findSnapshot(
   const run = all.filter(
     (manifest) => manifest.vm === start.vm && (until.kind === 'time' || manifest.run === start.run),
   );
-  const found = run.filter((manifest) => !isLater(manifest, until)).at(-1);
+  const found =
+    until.kind === 'time'
+      ? takenBy(run, until.ms)
+      : run.findLast((manifest) => !isLater(manifest, until));
   if (found !== undefined) return found;
   const first = run[0] as SnapshotManifest;
   throw new UnderstudyError(
@@ -85,6 +89,17 @@ function isLater({ icount, epoch, takenAtMs }: SnapshotManifest, until: Instant)
   if (until.kind === 'icount') return icount > until.icount;
   if (until.kind === 'epoch') return epoch >= until.epoch;
   return until.kind === 'time' && takenAtMs > until.ms;
+}
+
+/** The last one that was taken by then; within a recording time never falls (order.ts). */
+function takenBy(all: readonly SnapshotManifest[], ms: number): SnapshotManifest | undefined {
+  const isBefore = new Set(
+    [...groups(all, ({ run }) => run).values()].flatMap((own) => {
+      const times = risingTimes(own);
+      return own.filter((_, index) => (times[index] as number) <= ms);
+    }),
+  );
+  return all.findLast((manifest) => isBefore.has(manifest));
 }
 
 /**

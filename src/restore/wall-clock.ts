@@ -1,9 +1,10 @@
 /**
- * The clock on the wall, as far as this process knows it: read once at its start, and never set
- * back.
+ * The clock on the wall, as a recording knows it: read once when the recording begins, and never
+ * set back in it, whatever becomes of the host's clock.
  */
 
-/** Whole milliseconds since 1970. */
-export function wallClockMs(): number {
-  return Math.round(performance.timeOrigin + performance.now());
+/** Whole milliseconds since 1970; each clock is read anew. */
+export function recordingClock(): () => number {
+  const beganAtMs = Date.now() - performance.now();
+  return () => Math.round(beganAtMs + performance.now());
 }

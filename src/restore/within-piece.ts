@@ -38,14 +38,19 @@ export function endsBefore(
   );
 }
 
-/** Where a piece must end for a time; `undefined`: all of it is before that. */
+/**
+ * Where a piece must end for a time; `undefined`: all of it is before that. Of a clock that was set
+ * back, what it shows again is not before: the first time beyond ends it.
+ */
 export function timeOffset(
   piece: LogPiece,
   marks: readonly LogMark[],
   ms: number,
   eventBytes: number,
 ): number | undefined {
-  if (piece.toTimeMs <= ms) return undefined;
-  const before = marks.filter(({ kind, value }) => kind === 'time' && value <= ms).at(-1);
+  const times = marks.filter(({ kind }) => kind === 'time');
+  const beyond = times.findIndex(({ value }) => value > ms);
+  if (beyond < 0 && piece.toTimeMs <= ms) return undefined;
+  const before = beyond < 0 ? times.at(-1) : times[beyond - 1];
   return Math.min(before?.offset ?? 0, eventBytes);
 }

@@ -167,7 +167,7 @@ export class Catalogue {
     return row === null ? undefined : snapshotOf(row);
   }
 
-  /** Oldest first. */
+  /** In any order that stays the same: which is older, their manifests tell (order.ts). */
   snapshots(vm?: string): SnapshotRow[] {
     const rows = this.#db.all(
       'select * from snapshot where ?1 is null or vm = ?1 order by taken_at, id',

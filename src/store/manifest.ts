@@ -26,6 +26,7 @@ const manifestSchema = z.object({
   version: z.literal(1),
   id: z.string(),
   parent: z.string().optional(),
+  serial: natural.optional(),
   ...runShape,
   vmFingerprint: z.string(),
   layout: z.enum(['7.2', '10.0']),
@@ -75,18 +76,19 @@ export function decodeManifest(bytes: Buffer, id: string): StoredManifest {
 
 /** As the port knows it. */
 export function publicManifest(manifest: StoredManifest): SnapshotManifest {
-  const { chunkBytes: _, deviceState, images, parent, seedId, label, ...facts } = manifest;
+  const { chunkBytes: _, deviceState, images, parent, serial, seedId, label, ...facts } = manifest;
   return {
     ...facts,
     deviceStateBytes: deviceState.bytes,
     images: images.map(({ name, bytes }) => ({ name, bytes })),
     ...(parent === undefined ? {} : { parent }),
+    ...(serial === undefined ? {} : { serial }),
     ...(seedId === undefined ? {} : { seedId }),
     ...(label === undefined ? {} : { label }),
   };
 }
 
-/** `20261121-215828-123-9f3c01`: sorts by the time of the cut, and is never made twice. */
+/** `20261121-215828-123-9f3c01`: tells the time of the cut, and is never made twice. */
 export function newSnapshotId(takenAtMs: number): string {
   const time = new Date(takenAtMs).toISOString().replace(/[-:Z]/g, '').replace(/[T.]/g, '-');
   return `${time}-${randomBytes(3).toString('hex')}`;

@@ -12,6 +12,7 @@ import type { Files } from './files.ts';
 import { isNode } from './image-tree.ts';
 import { storeLimits } from './limits.ts';
 import { decodeManifest, type StoredManifest } from './manifest.ts';
+import { oldestFirst } from './order.ts';
 import { PackReader } from './pack-reader.ts';
 import { type BadFile, refresh } from './refresh.ts';
 
@@ -40,6 +41,7 @@ export class StoreParts {
    * one is put over it.
    */
   lastCommitted: StoredManifest | undefined;
+  #lastSerial: number | undefined;
   /** As the last refresh found them. */
   badFiles: readonly BadFile[] = [];
   readonly #nodes = new Map<string, Buffer>();
@@ -137,7 +139,15 @@ export class StoreParts {
 
   /** Of all snapshots that can be read, oldest first. */
   manifests(vm?: string): StoredManifest[] {
-    return this.catalogue.snapshots(vm).map(({ text, id }) => decodeManifest(text, id));
+    const known = this.catalogue.snapshots(vm).map(({ text, id }) => decodeManifest(text, id));
+    return oldestFirst(known);
+  }
+
+  /** For a snapshot that is going to be there: above those of all that are. */
+  nextSerial(): number {
+    this.#lastSerial ??= Math.max(0, ...this.manifests().map(({ serial = 0 }) => serial));
+    this.#lastSerial += 1;
+    return this.#lastSerial;
   }
 
   close(): void {

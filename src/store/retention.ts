@@ -5,13 +5,15 @@
  * `budget` then takes the oldest that are left, one by one, until the rest fits. Hours and days are
  * those of UTC.
  *
- * 1. Of an hour (a day) the newest snapshot stands for it. Only hours with snapshots count.
+ * 1. Which is newer, order.ts tells, and no clock. Of an hour (a day) the newest snapshot stands
+ *    for it. Only hours with snapshots count; one that a clock showed twice is one.
  * 2. Without `last`, `hourly` and `daily` all are kept, as far as the budget goes.
  * 3. One with a label was made by a person and is never removed here; it counts in the budget.
  * 4. The newest snapshot of each machine is never removed.
  * 5. Machines are judged apart, but share the budget.
  */
 import type { SnapshotManifest, SnapshotUsage } from '../ports/snapshot-store.ts';
+import { groups, type Ordered, oldestFirst } from './order.ts';
 
 /** `snapshots: keep:` of the pair file. */
 export interface Keep {
@@ -22,7 +24,7 @@ export interface Keep {
   readonly budgetBytes?: number;
 }
 
-export type Judged = Pick<SnapshotManifest, 'id' | 'vm' | 'takenAtMs' | 'label'>;
+export type Judged = Ordered & Pick<SnapshotManifest, 'label'>;
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -33,7 +35,7 @@ export function chooseRemovals(
   keep: Keep,
   usage: readonly SnapshotUsage[] = [],
 ): string[] {
-  const newestFirst = snapshots.toSorted((a, b) => b.takenAtMs - a.takenAtMs);
+  const newestFirst = oldestFirst(snapshots).reverse();
   const kept = new Set<string>();
   for (const own of byMachine(newestFirst)) {
     for (const id of keptOf(own, keep)) kept.add(id);
@@ -45,15 +47,9 @@ export function chooseRemovals(
     .reverse();
 }
 
-function byMachine(snapshots: readonly Judged[]): Judged[][] {
-  const machines = new Map<string, Judged[]>();
-  for (const snapshot of snapshots) {
-    const own = machines.get(snapshot.vm);
-    if (own === undefined) machines.set(snapshot.vm, [snapshot]);
-    else own.push(snapshot);
-  }
-  return [...machines.values()];
-}
+const byMachine = (snapshots: readonly Judged[]): Judged[][] => [
+  ...groups(snapshots, ({ vm }) => vm).values(),
+];
 
 /** Of one machine's, newest first. */
 function keptOf(own: readonly Judged[], { last, hourly, daily }: Keep): string[] {

@@ -173,6 +173,7 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
       ...facts,
       id: this.id,
       ...(this.parent === undefined ? {} : { parent: this.parent.id }),
+      serial: this.#parts.nextSerial(),
       seedId: facts.seedId,
       label: facts.label,
       chunkBytes: this.chunkBytes,

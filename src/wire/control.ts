@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 6;
+export const protocolVersion = 7;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -95,7 +95,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     deviceStateBytes: natural,
     digest: z.strictObject({ ram: checksums }),
     judgement: judged.exactOptional(),
-    keep: z.strictObject({ takenAtMs: clockMs, label: sentence.exactOptional() }).exactOptional(),
+    keep: z.strictObject({ label: sentence.exactOptional() }).exactOptional(),
   }),
   z.strictObject({
     type: z.literal('kept'),

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
 import { processStartTime } from '../../src/host/pid-files.ts';
+import { lockImage } from '../../src/hypervisor/disks/image-lock.ts';
 import { SeedRemains } from '../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { hasOpenssl } from '../arbiter/certificates.ts';
@@ -196,6 +197,68 @@ const cases: readonly BadInput[] = [
     says: ["Node 'a' has no image for 'root'", 'try: add it under nodes.a.disks'],
   },
   {
+    row: 'disk image in the pair file that is of another format, no file, or of an odd size',
+    code: 2,
+    args: () => {
+      const fixedVhd = Buffer.alloc(1024 * 1024 + 512);
+      fixedVhd.write('conectix', fixedVhd.length - 512);
+      fs.writeFileSync(at('fixed.raw'), fixedVhd);
+      fs.writeFileSync(at('odd.raw'), 'a letter');
+      const disks = 'disks: [{ id: d0 }, { id: d1 }, { id: d2 }]';
+      return node(
+        pair({
+          vm: vm(`${kernel}${disks}\n`),
+          a: 'runDir: untouched, disks: { d0: fixed.raw, d1: odd.raw, d2: used }',
+        }),
+      );
+    },
+    says: [
+      "A disk image of node 'a' is not usable",
+      `nodes.a.disks.d0: ${at('fixed.raw')} is a vhd image`,
+      'Convert it: qemu-img convert -O raw -f vpc fixed.raw fixed.converted.raw',
+      `nodes.a.disks.d1: must have a size that is a multiple of 512 bytes`,
+      `nodes.a.disks.d2: must be a regular file: ${at('used')} is none`,
+      "write 'raw:' before its path",
+    ],
+  },
+  {
+    row: 'disk image that another program uses',
+    code: 1,
+    args: () => {
+      fs.writeFileSync(at('busy.raw'), Buffer.alloc(4096));
+      lockImage(at('busy.raw'), 'write'); // until this process ends
+      fs.symlinkSync('busy.raw', at('other-name.raw'));
+      return node(
+        pair({
+          vm: vm(`${kernel}disks: [{ id: d0 }]\n`),
+          a: 'runDir: untouched, disks: { d0: other-name.raw }',
+        }),
+      );
+    },
+    says: [
+      `Disk image '${at('other-name.raw')}' is used by another program`,
+      `(process ${process.pid})`,
+      'try: end what uses it, or name another image',
+    ],
+  },
+  {
+    row: 'disk image of both nodes of one host, or of two disks, whatever it is called',
+    code: 2,
+    args: () => {
+      fs.writeFileSync(at('data.raw'), Buffer.alloc(4096));
+      fs.symlinkSync('data.raw', at('link.raw'));
+      fs.linkSync(at('data.raw'), at('hard.raw'));
+      const file = pair({ a: 'runDir: untouched, disks: { d0: ./data.raw, d1: hard.raw }' });
+      const text = fs.readFileSync(file, 'utf8').replace('rb }', 'rb, disks: { d0: link.raw } }');
+      fs.writeFileSync(file, text);
+      return node(file);
+    },
+    says: [
+      "nodes.a.disks.d1: 'hard.raw' is the image of disk 'd0' already",
+      "both have the disk image './data.raw', which is 'link.raw' too",
+    ],
+  },
+  {
     row: 'with `ack: durable`, a `durableLogDir` in memory',
     code: 2,
     args: () => node(pair({ a: 'runDir: rd, durableLogDir: /dev/shm', more: 'ack: durable' })),
@@ -378,6 +441,7 @@ describe.concurrent('bad input: one clear message, and the exit code of the tabl
   it.each(cases.filter(({ needs }) => needs !== false))('$row', async (bad) => {
     expectDocumented(bad);
     expectEnded(await run(bad.args()), bad);
+    expect(fs.existsSync(at('untouched'))).toBe(false);
   });
 });
 

@@ -48,7 +48,7 @@ function someControl(random: Random): Control {
         digest: {
           ram: Array.from({ length: random.upTo(50) }, () => random.u32()),
         },
-        keep: { takenAtMs: random.natural(), label: random.text() },
+        keep: { label: random.text() },
       };
     case 5:
       return { type: 'cutResult', cutId: id, equal: false, differences: [random.text(100)] };

@@ -191,7 +191,7 @@ export class KeptPair {
         ...(judgement === undefined ? {} : { judgement }),
         deviceStateBytes: deviceState.length,
         digest: { ram },
-        ...(keep ? { keep: { takenAtMs: Date.now() } } : {}),
+        ...(keep ? { keep: {} } : {}),
       },
       tell,
     );

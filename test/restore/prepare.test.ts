@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { epoch, icount, logPosition } from '../../src/base/units.ts';
+import { epoch, icount, logPosition, term } from '../../src/base/units.ts';
 import { vmFingerprint as fingerprintOf, parseVmConfig } from '../../src/hypervisor/config.ts';
 import { findFirmware } from '../../src/hypervisor/qemu/firmware.ts';
 import { qemuVersion } from '../../src/hypervisor/qemu/version.ts';
@@ -71,6 +71,36 @@ describe('the snapshot to begin at', () => {
   it('may be of another recording for a time', async () => {
     expect(await found({ until: { kind: 'time', ms: 1e12 + 8999 } })).toBe(1);
     expect(await found({ until: { kind: 'time', ms: 1e12 + 9000 } })).toBe(2);
+  });
+
+  it('is the newest by term and position, whatever the clock said', async () => {
+    const hour = 3_600_000;
+    const noon = Date.UTC(2026, 10, 21, 12);
+    const { store, ids } = await storeWith(
+      at('r1', 1000, noon),
+      at('r1', 2000, noon + 1000),
+      // The clock was set back by an hour here.
+      at('r1', 3000, noon + 2000 - hour),
+      at('r1', 4000, noon + 3000 - hour),
+      at('r1', 5000, noon + 4000),
+      // Another host took over, whose clock is behind.
+      { ...at('r2', 10, noon - 9 * hour), term: term(4) },
+    );
+    const found = async (until?: Instant): Promise<number> => {
+      const wanted = until === undefined ? {} : { until };
+      return ids.indexOf((await findSnapshot(store, wanted)).id);
+    };
+    expect((await store.list()).map(({ id }) => ids.indexOf(id))).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(await found()).toBe(5);
+    expect(await found({ kind: 'end' })).toBe(5);
+    await store.remove(ids[5] as string);
+    expect(await found()).toBe(4);
+    await store.remove(ids[4] as string);
+    expect(await found({ kind: 'end' })).toBe(3);
+    // Within a recording a time that was shown twice is the first one.
+    expect(await found({ kind: 'time', ms: noon + 500 })).toBe(0);
+    expect(await found({ kind: 'time', ms: noon + 2000 })).toBe(3);
+    await store.close();
   });
 
   it('unknown, or an instant before the first one: says so', async () => {

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
 import type { VmDescription } from '../../hypervisor/config.ts';
+import { lockImage } from '../../hypervisor/disks/image-lock.ts';
 import { copySparse } from '../../hypervisor/memory/sparse-copy.ts';
 import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
 import { fillNewDirectory } from '../../restore/new-directory.ts';
@@ -87,7 +88,10 @@ const blockBytes = 512;
 const mebibyte = 1024 * 1024;
 const mebibytes = (bytes: number): number => Math.ceil(bytes / mebibyte);
 
-/** Throws `resources`, `disk` when an image did not stay the same, and the signal's reason. */
+/**
+ * Throws `resources`, `disk` when an image is in use or did not stay the same, and the signal's
+ * reason.
+ */
 async function copyAll(
   copies: readonly { readonly from: string; readonly to: string }[],
   signal: AbortSignal,
@@ -97,11 +101,12 @@ async function copyAll(
     for (const { from, to } of copies) {
       const before = fs.statSync(from);
       const total = mebibytes(before.size);
+      const release = lockImage(from, 'read');
       await copySparse(from, to, {
         signal,
         onProgress: (bytes) =>
           progress.status(`copying ${path.basename(from)}: ${mebibytes(bytes)} of ${total} MiB`),
-      });
+      }).finally(release);
       const after = fs.statSync(from);
       if (after.mtimeMs === before.mtimeMs && after.size === before.size) continue;
       throw new UnderstudyError('disk', `'${from}' was written to while it was copied`, {

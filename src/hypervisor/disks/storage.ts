@@ -14,6 +14,7 @@ import { limits } from '../../base/limits.ts';
 import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { type DiscardingDisk, requireHoles } from './discard.ts';
+import { lockImages, type Release } from './image-lock.ts';
 import { WriteTracker } from './write-tracker.ts';
 
 export interface StorageOptions {
@@ -43,14 +44,24 @@ export class Storage {
   readonly #monitor: Monitor;
   #nextJob = 1;
 
-  private constructor(nbdSocket: string, child: OwnedProcess, monitor: Monitor) {
+  private constructor(
+    nbdSocket: string,
+    child: OwnedProcess,
+    monitor: Monitor,
+    releaseImages: Release,
+  ) {
     this.nbdSocket = nbdSocket;
     this.#process = child;
     this.#monitor = monitor;
+    void child.exited.then(releaseImages);
   }
 
+  /** Throws `disk` when it does not start, or another program uses one of the images. */
   static async start(options: StorageOptions): Promise<Storage> {
     requireHoles(options.disks);
+    const release = lockImages(
+      options.disks.map(({ path, readOnly }) => ({ path, use: readOnly ? 'read' : 'write' })),
+    );
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const nbdSocket = `${options.dir}/nbd`;
     const qmp = `${options.dir}/qmp`;
@@ -70,9 +81,11 @@ export class Storage {
     died.catch(() => undefined);
     try {
       const connecting = Monitor.connect({ path: qmp, deadlineMs: limits.qemuStartMs });
-      return new Storage(nbdSocket, child, await Promise.race([connecting, died]));
+      const monitor = await Promise.race([connecting, died]);
+      return new Storage(nbdSocket, child, monitor, release);
     } catch (error) {
       await child.kill();
+      release();
       throw error;
     }
   }
@@ -223,7 +236,8 @@ function storageArguments(disks: readonly DiscardingDisk[], nbd: string, qmp: st
     ...disks.flatMap(({ id, path, readOnly }) => [
       [
         '--blockdev',
-        `driver=file,node-name=${id},filename=${doubled(path)},discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
+        // Locks that keep others out are the node's (image-lock.ts): they would meet the daemon's.
+        `driver=file,node-name=${id},filename=${doubled(path)},locking=off,discard=unmap,read-only=${readOnly ? 'on' : 'off'}`,
       ],
     ]),
     ['--nbd-server', `addr.type=unix,addr.path=${doubled(nbd)},max-connections=0`],

@@ -1,9 +1,9 @@
 /** Fields of the VM file one by one: what each may be, said in the words of the error. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { asError } from '../../base/errors.ts';
-import { imageHeadBytes, refusedImage } from './refusals.ts';
+import { broughtImageProblem } from '../disks/image-format.ts';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -123,24 +123,7 @@ function fileProblem(file: string): string | undefined {
 }
 
 function imageProblem(file: string): string | undefined {
-  const unreadable = fileProblem(file);
-  const head = unreadable === undefined ? readHead(file) : undefined;
-  const refused = refusedImage(file, head);
-  if (refused !== undefined) return `${file} ${refused}`;
-  if (unreadable !== undefined) return unreadable;
-  const { size } = statSync(file);
-  if (size > 0 && size % sectorBytes === 0) return undefined;
-  return `must have a size that is a multiple of 512 bytes, and not 0: ${file} has ${size} bytes`;
-}
-
-function readHead(file: string): Buffer {
-  const fd = openSync(file, 'r');
-  try {
-    const head = Buffer.alloc(imageHeadBytes);
-    return head.subarray(0, readSync(fd, head, 0, head.length, 0));
-  } finally {
-    closeSync(fd);
-  }
+  return broughtImageProblem(file) ?? fileProblem(file);
 }
 
 /** Why an image does not have the size that the file gives. */

@@ -5,7 +5,7 @@
  * refuses to combine with record/replay, is refused here, where it can be explained, instead of
  * diverging later. Keys that a person coming from other tools would try are listed by name.
  */
-import path from 'node:path';
+import { advice } from '../disks/image-format.ts';
 
 const oneCpu = 'lockstep runs one virtual CPU: leave this out';
 const noDisplay =
@@ -84,12 +84,10 @@ export const refusedBootKeys: Readonly<Record<string, string>> = {
   order: 'the machine boots from its first disk or from a kernel: leave this out',
 };
 
-const raw = 'only raw images can be mirrored: QEMU caches the tables of other formats unlogged';
-
 /** Why a disk `format` other than raw is refused. */
 export function refusedFormat(format: string): string | undefined {
   if (format === 'raw') return undefined;
-  return `must be raw: current value is ${format}. ${raw}. ${convertHint('IMAGE')}`;
+  return `must be raw: current value is ${format}. ${advice('IMAGE')}`;
 }
 
 /** Why a disk `bus` other than virtio is refused. */
@@ -122,40 +120,4 @@ export function refusedCpu(cpu: string): string | undefined {
   const model = cpu.split(',')[0] as string;
   if (model !== 'host') return undefined;
   return 'must be a CPU model of QEMU: host needs KVM, which cannot count instructions: leave this out';
-}
-
-/** Magic numbers at the start of images that are not raw. */
-const magics: readonly (readonly [format: string, magic: Buffer, at: number])[] = [
-  ['qcow2', Buffer.from('QFI\xfb', 'latin1'), 0],
-  ['vmdk', Buffer.from('KDMV'), 0],
-  ['vhdx', Buffer.from('vhdxfile'), 0],
-  ['vhd', Buffer.from('conectix'), 0],
-  ['vdi', Buffer.from([0x7f, 0x10, 0xda, 0xbe]), 64],
-];
-const formatsByExtension: Readonly<Record<string, string>> = {
-  '.qcow2': 'qcow2',
-  '.qcow': 'qcow',
-  '.vmdk': 'vmdk',
-  '.vhdx': 'vhdx',
-  '.vhd': 'vhd',
-  '.vdi': 'vdi',
-};
-
-/** Bytes of an image that `refusedImage` wants to see. */
-export const imageHeadBytes = 68;
-
-/** Why an image is refused that by its first bytes or its name is not raw. */
-export function refusedImage(file: string, head: Buffer | undefined): string | undefined {
-  const byContent = magics.find(([, magic, at]) =>
-    head?.subarray(at, at + magic.length).equals(magic),
-  )?.[0];
-  const format = byContent ?? formatsByExtension[path.extname(file).toLowerCase()];
-  if (format === undefined) return undefined;
-  const how = byContent === undefined ? `is named like a ${format} image` : `is a ${format} image`;
-  return `${how}. ${raw}. ${convertHint(path.basename(file))}`;
-}
-
-function convertHint(image: string): string {
-  const base = image.replace(/\.[a-z0-9]+$/i, '');
-  return `Convert it: qemu-img convert -O raw ${image} ${base}.raw`;
 }

@@ -27,6 +27,7 @@ import {
   type SnapshotManifest,
   type WritableStore,
 } from '../../ports/snapshot-store.ts';
+import { recordingClock } from '../../restore/wall-clock.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
 import type { Logger } from '../logger.ts';
@@ -97,6 +98,8 @@ export class SnapshotKeeper {
   #storing: Promise<void> = Promise.resolve();
   /** The last snapshot of this copy. */
   #parent: string | undefined;
+  /** The same for its snapshots and the log between them. */
+  readonly #now = recordingClock();
   #dropped = 0;
   #whyDropped = '';
 
@@ -182,7 +185,7 @@ export class SnapshotKeeper {
       await capturer.prepare();
       const { vm, run, term } = this.#options.facts;
       const log = new LogKeeper({
-        ...{ vm, run, term, archive: store.log },
+        ...{ vm, run, term, archive: store.log, now: this.#now },
         layout: this.#options.layout,
         onBroken: (error) => this.#trouble(error),
         onRefused: (error) => this.#trouble(error),
@@ -207,14 +210,14 @@ export class SnapshotKeeper {
   }
 
   #factsOf(cut: Cut, keep: NonNullable<Cut['keep']>, { log, copy }: Following) {
-    const { takenAtMs, label } = keep;
+    const { label } = keep;
     return {
       ...this.#options.facts,
       layout: this.#options.layout.qemu,
       epoch: log.epoch,
       icount: cut.icount,
       position: cut.position,
-      takenAtMs,
+      takenAtMs: this.#now(),
       ...(label === undefined ? {} : { label }),
       images: [
         { name: ramImage, bytes: copy.ramBytes },

@@ -20,7 +20,7 @@ import type { Cut } from '../../ports/link.ts';
 import type { LogArchive, LogPiece, RunName } from '../../ports/snapshot-store.ts';
 import { GrowingPiece } from '../../restore/growing-piece.ts';
 import { snapshotLimits } from '../../restore/limits.ts';
-import { wallClockMs } from '../../restore/wall-clock.ts';
+import { recordingClock } from '../../restore/wall-clock.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
 
@@ -32,7 +32,7 @@ export interface LogKeeperOptions extends RunName {
   readonly onBroken: (error: Error) => void;
   /** The store did not take a piece, which is kept and offered again. */
   readonly onRefused: (error: Error) => void;
-  /** Milliseconds since 1970. @default the clock on the wall */
+  /** Milliseconds since 1970. @default a clock of its own */
   readonly now?: () => number;
 }
 
@@ -50,7 +50,7 @@ export class LogKeeper {
 
   constructor(options: LogKeeperOptions) {
     this.#options = options;
-    this.#now = options.now ?? wallClockMs;
+    this.#now = options.now ?? recordingClock();
     this.#timer = setInterval(() => this.#write(), snapshotLimits.logPieceMs);
     this.#timer.unref();
   }

@@ -48,7 +48,6 @@ export async function makeCut(
     const begun = performance.now();
     const digestOfRam = await readRam();
     const ramMs = performance.now() - begun;
-    const takenAtMs = Date.now();
     const judgement = judgementOf(state);
     const facts = (): Cut => ({
       type: 'cut',
@@ -58,7 +57,7 @@ export async function makeCut(
       deviceStateBytes: deviceState.length,
       digest: { ram: digestOfRam() },
       ...(judgement === undefined ? {} : { judgement }),
-      ...(keep === undefined ? {} : { keep: { ...keep, takenAtMs } }),
+      ...(keep === undefined ? {} : { keep }),
     });
     onMade(position, { facts, deviceState });
     return { ramMs };

@@ -2,10 +2,13 @@
  * What can be wrong with a pair file: each problem a line with place, reason and current value; and
  * the checks that concern several keys at once.
  */
+import os from 'node:os';
 import type { z } from 'zod';
 import { isLoopback } from '../../base/loopback.ts';
+import { fileIdentity } from '../../host/file-identity.ts';
 import { nearest } from '../../hypervisor/vm-file/nearest.ts';
 import { type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { imagePath } from './named-images.ts';
 
 export interface TlsKeys {
   readonly ca?: string | undefined;
@@ -65,7 +68,7 @@ function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /** What is wrong with a pair whose keys are all well by themselves. */
-export function pairProblems(pair: CheckedPair): string[] {
+export function pairProblems(pair: CheckedPair, baseDir: string): string[] {
   const nodes = Object.entries(pair.nodes).map(([name, node]) => ({
     name,
     node,
@@ -73,7 +76,7 @@ export function pairProblems(pair: CheckedPair): string[] {
   }));
   return [
     ...nodes.flatMap(({ name, node, address }) => linkProblems(name, node, address, pair)),
-    ...togetherProblems(nodes),
+    ...togetherProblems(nodes, baseDir),
   ];
 }
 
@@ -112,28 +115,52 @@ interface PlacedNode {
   readonly address: ListenAddress;
 }
 
-function togetherProblems(nodes: readonly PlacedNode[]): string[] {
+function togetherProblems(nodes: readonly PlacedNode[], baseDir: string): string[] {
   const [a, b] = nodes;
   if (a === undefined || b === undefined || nodes.length > 2) return [];
   if (a.address.scheme !== b.address.scheme) {
     return ['nodes: both must have ws:// or both wss:// in `listen`'];
   }
-  // With both on loopback they share a host, where a path means the same to both.
-  if (!isLoopback(a.address.host) || !isLoopback(b.address.host)) return [];
-  const problems: string[] = [];
+  const problems = [...ownImageProblems(a, baseDir), ...ownImageProblems(b, baseDir)];
+  // Where they share a host, a path means the same to both.
+  if (!isOfThisHost(a.address.host) || !isOfThisHost(b.address.host)) return problems;
   if (a.address.host === b.address.host && a.address.port === b.address.port) {
     problems.push(`nodes: both listen on ${a.node.listen}`);
   }
   if (a.node.runDir !== undefined && a.node.runDir === b.node.runDir) {
     problems.push(`nodes: both have the run directory '${a.node.runDir}'`);
   }
-  const theirs = new Set(Object.values(b.node.disks));
-  for (const image of Object.values(a.node.disks)) {
-    if (theirs.has(image)) {
-      problems.push(
-        `nodes: both have the disk image '${image}': a backup's images are overwritten`,
-      );
-    }
+  const theirs = identities(b, baseDir);
+  for (const [image, identity] of identities(a, baseDir)) {
+    const same = [...theirs].find(([, other]) => other === identity)?.[0];
+    if (same === undefined) continue;
+    const what = same === image ? `'${image}'` : `'${image}', which is '${same}' too`;
+    problems.push(`nodes: both have the disk image ${what}: a backup's images are overwritten`);
   }
   return problems;
+}
+
+/** Two disks of one node that are the same image. */
+function ownImageProblems({ name, node }: PlacedNode, baseDir: string): string[] {
+  const seen = new Map<string, string>();
+  return Object.entries(node.disks).flatMap(([id, written]) => {
+    const identity = fileIdentity(imagePath(written, baseDir));
+    const other = seen.get(identity);
+    seen.set(identity, id);
+    if (other === undefined) return [];
+    return [`nodes.${name}.disks.${id}: '${written}' is the image of disk '${other}' already`];
+  });
+}
+
+/** What each image that is named is on this host, whatever it is called. */
+function identities({ node }: PlacedNode, baseDir: string): Map<string, string> {
+  const written = Object.values(node.disks);
+  return new Map(written.map((image) => [image, fileIdentity(imagePath(image, baseDir))]));
+}
+
+function isOfThisHost(host: string): boolean {
+  if (isLoopback(host)) return true;
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  const own = Object.values(os.networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return own.some(({ address }) => address.toLowerCase() === bare);
 }

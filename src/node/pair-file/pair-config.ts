@@ -15,6 +15,7 @@ import { runDirBytesMax } from '../run-dir.ts';
 import type { CertificateFiles } from './certificate-files.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { seedRateField, spoolSizeField } from './pair-amounts.ts';
+import { type NamedImages, namedImages } from './named-images.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
 import { keepKeys, type SnapshotPolicy, snapshotKeys, snapshotsSchema } from './policy.ts';
 
@@ -115,10 +116,9 @@ function refuseBadAuth(
   }
 }
 
-export interface NodeConfig {
+export interface NodeConfig extends NamedImages {
   readonly name: string;
   readonly listen: string;
-  readonly disks: Readonly<Record<string, string>>;
   /** Of the first card, or one for each. */
   readonly egress: string | readonly string[];
   readonly runDir: string;
@@ -172,7 +172,10 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   const { silenceMs, heartbeatMs = silenceMs / 3 } = data;
   const detector = { silenceMs, heartbeatMs };
   const unfit = detectorProblem(detector);
-  const problems = [...pairProblems(data), ...(unfit === undefined ? [] : [unfit])];
+  const problems = [
+    ...pairProblems(data, path.dirname(path.resolve(file))),
+    ...(unfit === undefined ? [] : [unfit]),
+  ];
   if (problems.length > 0) throw problem(problems);
   const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => {
@@ -180,9 +183,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     return {
       name: nodeName,
       listen: node.listen,
-      disks: Object.fromEntries(
-        Object.entries(node.disks).map(([id, image]) => [id, path.resolve(baseDir, image)]),
-      ),
+      ...namedImages(node.disks, baseDir),
       egress: node.egress,
       stateDir,
       runDir: path.resolve(baseDir, node.runDir ?? defaultRunDir(data.pair, nodeName)),

@@ -14,6 +14,7 @@ import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { nextData, punchHole } from '../../host/libc.ts';
+import { lockImage, lockImages, type Release } from '../../hypervisor/disks/image-lock.ts';
 import { markImage, unmarkImage } from '../../hypervisor/disks/image-marker.ts';
 import type { BlobFrame, SeedBegin, SeedHave, SeedOffer } from '../../ports/link.ts';
 import { type BulkOptions, BulkStream, seedStreams } from './bulk.ts';
@@ -50,19 +51,25 @@ export class SeedReceiver {
   readonly begin: SeedBegin;
   readonly #files = new Map<number, FileTarget>();
   readonly #images: string[] = [];
+  readonly #locks: Release[] = [];
   readonly #kept: KeptRam | undefined;
   #deviceState: { readonly bytes: Buffer; readonly target: Target } | undefined;
   #resolve: (deviceState: Buffer) => void = () => undefined;
   #receivedBytes = 0;
   #isClosed = false;
 
-  /** Throws `config` for a disk without an image here, `resources` when a file cannot be made. */
+  /**
+   * Throws `config` for a disk without an image here, `disk` for one that another program uses,
+   * `resources` when a file cannot be made.
+   */
   constructor({ begin, ramFile, diskImages, remains }: SeedReceiverOptions) {
     this.begin = begin;
     this.complete = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     const images = begin.disks.map(({ id }) => imageOf(diskImages, id));
+    // Before the first is marked; one that is made anew is another file.
+    lockImages(images.map((path) => ({ path, use: 'write' })))();
     this.#kept = remains.moveTo(ramFile, begin.ramBytes);
     const openRam = this.#kept === undefined ? openNew : openOld;
     try {
@@ -73,6 +80,7 @@ export class SeedReceiver {
         this.#images.push(image);
         const open = isImageOf(image, bytes) ? openOld : openNew;
         this.#files.set(seedStreams.disk(index), fileTarget(image, bytes, open));
+        this.#locks.push(lockImage(image, 'write'));
       }
     } catch (error) {
       this.close();
@@ -171,6 +179,7 @@ export class SeedReceiver {
     this.#isClosed = true;
     for (const { fd } of this.#files.values()) fs.closeSync(fd);
     this.#files.clear();
+    for (const release of this.#locks.splice(0)) release();
   }
 }
 

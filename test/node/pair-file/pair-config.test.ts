@@ -1,9 +1,11 @@
 // A wrong pair file must be refused before anything starts, with every problem named.
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../../src/base/errors.ts';
 import { limits } from '../../../src/base/limits.ts';
+import { refuseForeignImages } from '../../../src/node/pair-file/named-images.ts';
 import { loadPairConfig } from '../../../src/node/pair-file/pair-config.ts';
 import { scratchDir } from '../scratch.ts';
 
@@ -256,8 +258,28 @@ nodes:
   it('two nodes of one host that share an image or a run directory: refused', () => {
     const shared = good.replace('runDir: run-b }', 'runDir: x, disks: { d0: a.raw } }');
     expect(refusal(shared).message).toContain("both have the disk image 'a.raw'");
+    // An image that is not there yet is known by where it would be made.
+    fs.symlinkSync('.', path.join(dir, 'same'), 'dir');
+    for (const name of ['./a.raw', 'raw:a.raw', `${dir}/same/../a.raw`, 'same/a.raw']) {
+      const other = good.replace('runDir: run-b }', `runDir: x, disks: { d0: '${name}' } }`);
+      expect(refusal(other).message).toContain(`'a.raw', which is '${name}' too`);
+    }
+    const own = Object.values(os.networkInterfaces()).flatMap((all) => all ?? []);
+    const address = own.findLast(({ family }) => family === 'IPv4')?.address;
+    const far = listening(`wss://${address}:1`, `wss://${address}:2`, secret)
+      .replace(/(a: \{ .*) \}/, '$1, disks: { d0: a.raw } }')
+      .replace(/(b: \{ .*) \}/, '$1, disks: { d0: same/a.raw } }');
+    expect(refusal(far).message).toContain("which is 'same/a.raw' too");
     const runDirs = good.replace('d0: a.raw }', 'd0: a.raw }, runDir: run-b');
     expect(refusal(runDirs).message).toContain("both have the run directory 'run-b'");
+  });
+
+  it('an image that is raw by word is that file', () => {
+    const { self } = load(good.replace('d0: a.raw', 'd0: raw:a.raw'));
+    expect(self.disks).toEqual({ d0: path.join(dir, 'a.raw') });
+    fs.writeFileSync(path.join(dir, 'a.raw'), Buffer.from('QFI\xfb'.padEnd(512), 'latin1'));
+    expect(() => refuseForeignImages(self)).not.toThrow();
+    expect(() => refuseForeignImages(load(good).self)).toThrow('a.raw is a qcow2 image');
   });
 
   it('the longest names: the default run directory is still short enough for sockets', () => {
