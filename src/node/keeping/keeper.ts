@@ -99,6 +99,7 @@ export class SnapshotKeeper {
   #parent: string | undefined;
   #dropped = 0;
   #whyDropped = '';
+  #lastTrouble = '';
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
@@ -301,7 +302,9 @@ export class SnapshotKeeper {
 
   #trouble(error: Error): void {
     const reason = oneLine(error);
-    this.#options.log.warn({ reason }, 'trouble with snapshots');
+    // A store that refuses is offered the same again and again: it is said once.
+    if (reason !== this.#lastTrouble) this.#options.log.warn({ reason }, 'trouble with snapshots');
+    this.#lastTrouble = reason;
     this.#options.reporter.report({ type: 'snapshotTrouble', reason });
   }
 }
