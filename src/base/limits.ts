@@ -62,8 +62,17 @@ export const limits = {
   snapshotRequestsMax: 8,
   /** A node that is told to stop ends its machine and its storage daemons first. */
   nodeStopMs: 10_000,
-  /** Between two attempts to reach an arbiter that did not answer. */
+  /** One that ends waits for its parts no longer: a disk that hangs must not keep it. */
+  nodeCloseMs: 30_000,
+  /** The same for a start that failed: it is over within a second. */
+  failedStartMs: 800,
+  /**
+   * Between two attempts to reach an arbiter that did not answer, at first; then up to the next.
+   */
   arbiterRetryMs: 100,
+  arbiterRetryMsMax: 1_000,
+  /** Of the time that something has failed for, before the next attempt. */
+  retryShare: 0.1,
   /**
    * A takeover that is not proved by then is not waited for by whoever has the machine, too. The
    * longest that one takes is that of a copy which is behind by `hardLagMs`.
@@ -210,8 +219,16 @@ export const limits = {
   backlogBytesMax: 256 * 1024 * 1024,
   /** A disk that is full or away: somebody has to make room, which takes longer than this. */
   rememberRetryMs: 1_000,
-  /** Between two attempts to reach the peer: a pair is unprotected meanwhile. */
+  /** Between two attempts to reach the peer: a pair is unprotected meanwhile. At first; then up to
+   *  the next, for one that is started by a person. */
   dialRetryMs: 100,
+  dialRetryMsMax: 1_000,
+  /** Between two copies that come to nothing: each costs a seed, and a cut of the machine. */
+  copyRetryMsMax: 10_000,
+  /** Two nodes that refuse each other try at least so often. */
+  refusalLastsMs: 10_000,
+  /** Causes of that which are told in a minute: a stranger may make them up. */
+  refusalsToldPerMinute: 20,
   /** How long a node looks for its peer before it boots a machine that it owned when it died. */
   ownTermWaitMs: 3_000,
   /** The last bytes of a guest that powers off arrive within this. */

@@ -25,13 +25,21 @@ export async function runCommand(work: () => Promise<unknown>): Promise<void> {
       return;
     }
     if (!(thrown instanceof UnderstudyError)) {
-      process.stderr.write(`${asError(thrown).stack ?? String(thrown)}\n`);
+      await say(asError(thrown).stack ?? String(thrown));
       process.exitCode = exitCodes.failed;
       return;
     }
-    process.stderr.write(`understudy: ${thrown.describe()}\n`);
+    await say(`understudy: ${thrown.describe()}`);
     if (usageErrors.includes(thrown.code)) process.exitCode = exitCodes.usage;
     else if (environmentErrors.includes(thrown.code)) process.exitCode = exitCodes.environment;
     else process.exitCode = exitCodes.failed;
   }
 }
+
+/** A program that ends is not kept by who does not read its last words. */
+async function say(text: string): Promise<void> {
+  const { takesWithin } = await import('../host/libc.ts');
+  if (takesWithin(2, lastWordsMs)) process.stderr.write(`${text}\n`);
+}
+
+const lastWordsMs = 500;

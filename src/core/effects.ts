@@ -38,7 +38,13 @@ export type NodeEvent =
       readonly mayPass: boolean;
     }
   // the peer; without a link it does not answer
-  | { readonly type: 'dialled'; readonly link?: LinkId; readonly hello?: PeerHello }
+  | {
+      readonly type: 'dialled';
+      readonly link?: LinkId;
+      readonly hello?: PeerHello;
+      /** It answers, and the two refuse each other. */
+      readonly isRefused?: boolean;
+    }
   | { readonly type: 'linkOpened'; readonly link: LinkId; readonly hello: PeerHello }
   | { readonly type: 'linkClosed'; readonly link: LinkId; readonly reason: string }
   | { readonly type: 'message'; readonly link: LinkId; readonly message: LinkMessage }

@@ -59,6 +59,8 @@ export interface MembershipFacts {
   readonly spoken: Term;
   /** `undefined`: the peer does not answer. */
   readonly peer: PeerStanding | undefined;
+  /** It answers, but the two do not fit; for people. */
+  readonly isRefused?: boolean;
   /** How long this node has been without a machine or a primary, milliseconds. */
   readonly waitedMs: number;
   readonly startAnew: boolean;
@@ -105,7 +107,8 @@ export function choose(facts: MembershipFacts): Choice {
         ? wait('looking for the peer before it goes on from a snapshot')
         : claim;
     }
-    return wait('the peer does not answer, and the disks here may be older than its disks');
+    const why = facts.isRefused === true ? 'and this node refuse each other' : 'does not answer';
+    return wait(`the peer ${why}, and the disks here may be older than its disks`);
   }
   if (peer.isGranted) return wait('the peer may take over');
   if (facts.canRestart && facts.logged === lastSpoken) return claim;

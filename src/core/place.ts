@@ -76,6 +76,8 @@ export class PlaceSearch {
   #state: ArbiterState | undefined;
   #answeredAt: Millis | undefined;
   #told: string | undefined;
+  /** The peer answered the last dial, and the two refused each other. */
+  #isRefused = false;
 
   constructor(options: PlaceOptions) {
     this.#options = options;
@@ -151,7 +153,8 @@ export class PlaceSearch {
     return undefined;
   }
 
-  #dialled({ link, hello }: Extract<NodeEvent, { type: 'dialled' }>): void {
+  #dialled({ link, hello, isRefused }: Extract<NodeEvent, { type: 'dialled' }>): void {
+    this.#isRefused = isRefused === true;
     const peer = link === undefined || hello === undefined ? undefined : { link, hello };
     this.#step = { kind: 'looking', peer };
     this.#options.emit({ type: 'lookAtDisks', term: lastSpoken(this.#state) });
@@ -169,6 +172,7 @@ export class PlaceSearch {
       restartWaitMs,
       spoken: this.#options.spoken(),
       peer: peer && { ...standing, term: peer.hello.term },
+      isRefused: this.#isRefused,
       waitedMs: now - (this.#answeredAt ?? now),
       startAnew,
     });

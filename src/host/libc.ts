@@ -33,6 +33,11 @@ const getAffinityNative = libc.func(
   'int sched_getaffinity(int pid, size_t size, _Out_ uint8_t *mask)',
 );
 const munmapNative = libc.func('int munmap(void *at, uint64_t length)');
+const flockNative = libc.func('int flock(int fd, int operation)');
+const pollNative = libc.func('int poll(_Inout_ uint8_t *fds, uint64_t count, int timeoutMs)');
+const sendNative = libc.func(
+  'int64_t send(int fd, const uint8_t *bytes, uint64_t length, int flags)',
+);
 
 const FIONREAD = 0x541b;
 const F_SETPIPE_SZ = 1031;
@@ -53,6 +58,13 @@ const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
 const SCHED_RR = 2;
 const SCHED_RESET_ON_FORK = 0x40000000;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const POLLOUT = 0x0004;
+const pollfdBytes = 8;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const EINTR = 4;
 /** 8192 processors, the most that Linux can be built for on x86-64. */
 const processorMaskBytes = 1024;
 
@@ -67,11 +79,11 @@ export function makeFifo(path: string): void {
 }
 
 /**
- * Asks for the lowest real-time priority for the calling thread; what it starts does not inherit
- * it. Returns whether the rights allowed it.
+ * Asks for the lowest real-time priority for a thread; what it starts does not inherit it. Returns
+ * whether the rights allowed it.
  */
-export function scheduleRealTime(): boolean {
-  return setSchedulerNative(0, SCHED_RR | SCHED_RESET_ON_FORK, [1]) === 0;
+export function scheduleRealTime(threadId: number): boolean {
+  return setSchedulerNative(threadId, SCHED_RR | SCHED_RESET_ON_FORK, [1]) === 0;
 }
 
 /** Processors that the calling thread may use, ascending; empty when the kernel does not say. */
@@ -106,6 +118,35 @@ export function pipeBytesPending(fd: number): number {
 export function setPipeBytes(fd: number, bytes: number): number | undefined {
   const given = fcntlNative(fd, F_SETPIPE_SZ, bytes);
   return given < 0 ? undefined : given;
+}
+
+/**
+ * Takes the lock of an open file for this process, until the file is closed, however the process
+ * ends. Returns whether it was free.
+ */
+export function tryLock(fd: number): boolean {
+  const result = flockNative(fd, LOCK_EX | LOCK_NB);
+  if (result < 0 && koffi.errno() === EAGAIN) return false;
+  check(result, 'flock');
+  return true;
+}
+
+/** Whether a write to the descriptor would be taken, now or within `ms`. Blocks for so long. */
+export function takesWithin(fd: number, ms: number): boolean {
+  const pollfd = Buffer.alloc(pollfdBytes);
+  pollfd.writeInt32LE(fd, 0);
+  pollfd.writeInt16LE(POLLOUT, 4);
+  return pollNative(pollfd, 1, ms) > 0;
+}
+
+/**
+ * Gives bytes to a socket, as many as it takes at once; returns how many. Throws what else the
+ * kernel says.
+ */
+export function sendNow(fd: number, bytes: Buffer): number {
+  const sent = Number(sendNative(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL));
+  if (sent < 0 && [EAGAIN, EINTR].includes(koffi.errno())) return 0;
+  return check(sent, 'send');
 }
 
 /** Gives the pages of a byte range back to the file system; the file keeps its size. */

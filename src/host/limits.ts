@@ -18,6 +18,18 @@ export const hostLimits = {
   machineStatBytes: 64 * 1024,
   /** /proc/PID/stat: 52 numbers of up to 20 digits, and a name. */
   processStatBytes: 1536,
+  /** Lines for a log that nobody takes: an hour of a node that has little to say, a minute of one
+   *  that says much. */
+  outputQueueBytes: 1024 * 1024,
+  /** Offered at once: what a pipe holds. */
+  outputBatchBytes: 64 * 1024,
+  /** A log that was not taken is offered again so soon, then less and less often. */
+  outputRetryMsMin: 10,
+  outputRetryMsMax: 1_000,
+  /** A reader may pause for so long before anybody is told. */
+  outputTroubleMs: 1_000,
+  /** A process that ends gives its log so long to be taken. */
+  outputFlushMs: 500,
   /** Between two looks whether a process that is not our child is gone. */
   killPollMs: 5,
 } as const;

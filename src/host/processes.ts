@@ -50,7 +50,8 @@ export interface SpawnOptions {
 /** Children that are alive, to be ended when the node exits without having done so. */
 const living = new Set<ChildProcess>();
 
-function endLiving(): void {
+/** Ends all of them at once; for a process that is about to end. */
+export function endLiving(): void {
   for (const child of living) child.kill('SIGKILL');
 }
 
@@ -132,6 +133,11 @@ export class OwnedProcess {
       `Process ${this.pid} ('${this.name}') is still there ${hostLimits.killMs} ms after SIGKILL`,
       { hint: 'it waits for the operating system: look for a disk or file system that hangs' },
     );
+  }
+
+  /** How it ended, if it does within `ms`. */
+  exitedWithin(ms: number): Promise<ExitInfo | undefined> {
+    return within(this.exited, ms);
   }
 
   #keep(data: Buffer): void {

@@ -9,6 +9,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import type { MachinePart } from '../ports/link.ts';
 import { findFirmware } from './qemu/firmware.ts';
 import { qemuVersion } from './qemu/version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
@@ -149,37 +150,90 @@ export function defaultMac(name: string, index: number): string {
   return ['52', '54', '00', ...tail].join(':');
 }
 
+/** What must be equal on both nodes: for a program, and for people. */
+export interface VmIdentity {
+  /**
+   * SHA-256, hexadecimal, of all that must be equal: the machine as the guest sees it, and the
+   * contents of firmware, kernel and initial RAM disk, which a guest that reboots reads again. Not
+   * the paths of anything. The version of QEMU must be equal too, and is not in here.
+   */
+  readonly fingerprint: string;
+  /** The same, one by one. */
+  readonly parts: readonly MachinePart[];
+}
+
+/** The fingerprint alone; throws as `vmIdentity`. */
+export async function vmFingerprint(vm: VmConfig): Promise<string> {
+  return (await vmIdentity(vm)).fingerprint;
+}
+
 /**
- * SHA-256, hexadecimal, of all that must be equal on both nodes: the machine as the guest sees it,
- * and the contents of firmware, kernel and initial RAM disk, which a guest that reboots reads
- * again. Not the paths of anything. The version of QEMU must be equal too, and is not in here.
- *
  * @throws UnderstudyError `config` when the firmware, the kernel or the initial RAM disk cannot be
  * read any more.
  */
-export async function vmFingerprint(vm: VmConfig): Promise<string> {
+export async function vmIdentity(vm: VmConfig): Promise<VmIdentity> {
   const { boot } = vm;
-  const same = [
-    'understudy vm 2', // 2: without S3 and S4; discards reach the image
-    vm.name,
-    vm.machine,
-    await contentDigest(vm.firmware),
-    vm.cpu,
-    vm.memoryBytes,
+  const firmware = await contentDigest(vm.firmware);
+  const started =
     boot.kind === 'disk'
       ? null
-      : [
+      : ([
           await contentDigest(boot.kernel),
           boot.initrd === undefined ? null : await contentDigest(boot.initrd),
           boot.append ?? '',
-        ],
-    vm.disks.map(({ id, sizeBytes, readOnly, discard = true }) => [
-      ...[id, sizeBytes ?? null, readOnly, discard],
-    ]),
-    vm.nics.map(({ mac }) => mac),
-  ];
-  return hash('sha256', JSON.stringify(same), 'hex');
+        ] as const);
+  const disks = vm.disks.map(({ id, sizeBytes, readOnly, discard = true }) => [
+    ...[id, sizeBytes ?? null, readOnly, discard],
+  ]);
+  const macs = vm.nics.map(({ mac }) => mac);
+  const { name, machine, cpu, memoryBytes } = vm;
+  // 2: without S3 and S4; discards reach the image
+  const same = ['understudy vm 2', name, machine, firmware, cpu, memoryBytes, started, disks, macs];
+  return {
+    fingerprint: hash('sha256', JSON.stringify(same), 'hex'),
+    parts: partsOf(vm, firmware, started),
+  };
 }
+
+function partsOf(
+  vm: VmConfig,
+  firmware: string,
+  started: readonly [kernel: string, initrd: string | null, append: string] | null,
+): MachinePart[] {
+  const content = (digest: string): string => `the file with SHA-256 ${digest.slice(0, 12)}...`;
+  const part = (what: string, value: string): MachinePart => ({ what, value: brief(value) });
+  const ofKernel = ([kernel, initrd, append]: NonNullable<typeof started>): MachinePart[] => [
+    part('the kernel', content(kernel)),
+    ...(initrd === null ? [] : [part('the initial RAM disk', content(initrd))]),
+    // Not its text: there may be a password in it.
+    part(
+      'the kernel command line',
+      `the text with SHA-256 ${hash('sha256', append).slice(0, 12)}...`,
+    ),
+  ];
+  return [
+    part("the machine's name", `'${vm.name}'`),
+    part('the machine type', vm.machine),
+    part('the CPU', vm.cpu),
+    part('the memory', `${vm.memoryBytes / (1024 * 1024)} MiB`),
+    part('the firmware', content(firmware)),
+    ...(started === null ? [] : ofKernel(started)),
+    ...vm.disks.map(({ id, sizeBytes, readOnly }, index) => {
+      const size = sizeBytes === undefined ? 'of any size' : `of ${sizeBytes} bytes`;
+      return part(`disk ${index}`, `'${id}', ${size}${readOnly ? ', read-only' : ''}`);
+    }),
+    ...vm.nics.map(({ mac }, index) => part(`network card ${index}`, mac)),
+  ];
+}
+
+/** A long one keeps its beginning, and what tells it from others. */
+function brief(value: string): string {
+  if (value.length <= partChars) return value;
+  return `${value.slice(0, partChars)}... (SHA-256 ${hash('sha256', value).slice(0, 12)}...)`;
+}
+
+/** All parts of a machine fit into a hello. */
+const partChars = 80;
 
 async function contentDigest(file: string): Promise<string> {
   const digest = createHash('sha256');

@@ -6,6 +6,8 @@ export const hypervisorLimits = {
   commandMs: 5_000,
   /** A socket appears some 100 ms after QEMU starts; looking costs about 0.1 ms. */
   monitorRetryMs: 5,
+  /** A process whose monitor broke off is gone within this, if it ends at all. */
+  lastWordsMs: 500,
   /** The longest answer, query-qmp-schema, has 0.3 million characters. */
   monitorLineChars: 16 * 1024 * 1024,
   /** States were 13 to 105 KB; far more than a machine without a frame buffer can have. */

@@ -11,11 +11,14 @@ import { ownMemoryBytes } from '../host/own-memory.ts';
 import type { Arbiter } from '../ports/arbiter.ts';
 import type { Link, LinkMessage, Standing } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import { HelloRefused } from '../wire/hello.ts';
+import { askArbiter } from './arbiter-asks.ts';
 import { Asks } from './asks.ts';
 import type { Concerns } from './concerns.ts';
 import type { Logger } from './logger.ts';
 import { MachineDriver, type MachineSource } from './machine-driver.ts';
 import { Narrator, type ShownEffect } from './narrator.ts';
+import type { PeerAttempts } from './peer-attempts.ts';
 import type { Reporter } from './report.ts';
 import type { SpokenTerm } from './spoken.ts';
 
@@ -25,8 +28,8 @@ export interface NodeDisks {
   logged(): Term;
   /** Whether the machine of this term was kept here, to go on from; never rejects. */
   canRestart(term: Term): Promise<boolean>;
-  /** Throws when this node must not boot what it has. */
-  checkImages(): void;
+  /** Throws when this node must not boot what it has, or cannot. */
+  checkBoot(how: { readonly fromPowerOn: boolean }): void;
 }
 
 export interface NodeDriverOptions {
@@ -37,7 +40,7 @@ export interface NodeDriverOptions {
   readonly layout: Layout;
   /** MAC addresses of the guest's cards. */
   readonly macs: readonly string[];
-  readonly dialPeer: () => Promise<Link>;
+  readonly peer: Pick<PeerAttempts, 'dial' | 'copyFailed' | 'copyGranted'>;
   readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
@@ -63,6 +66,7 @@ export class NodeDriver {
   readonly #timers: NodeJS.Timeout[] = [];
   #finish: (outcome: NodeOutcome | Error) => void = () => undefined;
   #isOver = false;
+  #hasServed = false;
 
   constructor(options: NodeDriverOptions) {
     const { core, machines, layout, macs, concerns, reporter, log } = options;
@@ -73,7 +77,12 @@ export class NodeDriver {
     this.#machine = new MachineDriver({
       ...{ source: machines, layout, macs, term, reporter, log },
       link: (id) => this.#links.get(id),
-      tell: (event) => this.#step(event),
+      tell: (event) => {
+        // One that may take over is seeded anew at once.
+        const isComing = event.type === 'copyFailed' && !this.#core.standing.isGranted;
+        if (isComing) this.#options.peer.copyFailed(event.reason);
+        this.#step(event);
+      },
       fail: (error) => this.#finish(asError(error)),
     });
   }
@@ -92,6 +101,11 @@ export class NodeDriver {
 
   get standing(): Standing {
     return { ...this.#core.standing, logged: this.#options.machines.logged() };
+  }
+
+  /** It was primary or backup. */
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
   /** What a node without a machine waits for. */
@@ -213,7 +227,7 @@ export class NodeDriver {
     switch (effect.type) {
       case 'readArbiter':
       case 'compareAndSet':
-        this.#askArbiter(effect);
+        void this.#askArbiter(effect);
         return;
       case 'dialPeer':
         this.#dial();
@@ -257,6 +271,7 @@ export class NodeDriver {
       default:
         void this.#machine.perform(effect);
         if (effect.type === 'makeCopy') this.#listen(effect.link);
+        if (effect.type === 'copyGranted') this.#options.peer.copyGranted();
         return;
     }
   }
@@ -266,30 +281,21 @@ export class NodeDriver {
     this.#links.get(id)?.onMessage((message) => this.#takeMessage(id, message));
   }
 
-  #askArbiter(effect: Extract<NodeEffect, { type: 'readArbiter' | 'compareAndSet' }>): void {
-    const { arbiter } = this.#options;
-    const { ask } = effect;
-    const failed = (error: Error): NodeEvent => {
-      // With cause and hint: a full disk and a missing right look alike without them.
-      const isKnown = error instanceof UnderstudyError;
-      const reason = isKnown ? error.describe() : error.message;
-      return { type: 'arbiterFailed', ask, reason, mayPass: isKnown && error.mayPass };
-    };
-    if (effect.type === 'readArbiter') {
-      this.#tell(arbiter.read(), (state) => ({ type: 'arbiterRead', ask, state }), failed);
-      return;
-    }
-    const setting = arbiter.compareAndSet(effect.expected, effect.next);
-    this.#tell(setting, (result) => ({ type: 'arbiterSet', ask, result }), failed);
+  async #askArbiter(effect: Parameters<typeof askArbiter>[1]): Promise<void> {
+    const { event, cause } = await askArbiter(this.#options.arbiter, effect);
+    this.#cause = cause ?? this.#cause;
+    this.#step(event);
   }
 
   #dial(): void {
-    this.#options.dialPeer().then(
+    this.#options.peer.dial().then(
       (link) => {
         if (this.#isOver) link.close('stopped');
         else this.#step({ type: 'dialled', link: this.#name(link), hello: link.peer });
       },
-      () => this.#step({ type: 'dialled' }),
+      (thrown: unknown) => {
+        this.#step({ type: 'dialled', isRefused: thrown instanceof HelloRefused });
+      },
     );
   }
 
@@ -298,7 +304,7 @@ export class NodeDriver {
     void machines.canRestart(term).then((canRestart) => {
       let problem: string | undefined;
       try {
-        machines.checkImages();
+        machines.checkBoot({ fromPowerOn: !canRestart });
       } catch (thrown) {
         this.#cause = asError(thrown);
         problem = this.#cause.message;
@@ -310,13 +316,17 @@ export class NodeDriver {
   #remember(term: Term): void {
     this.#tell(
       this.#options.spoken.save(term),
-      () => ({ type: 'remembered', term }),
+      () => {
+        this.#narrator.remembered();
+        return { type: 'remembered', term };
+      },
       (error) => ({ type: 'notRemembered', term, reason: error.message }),
     );
   }
 
   #show(effect: ShownEffect): void {
     this.#narrator.tell(effect);
+    if (effect.type === 'became' && effect.role !== 'none') this.#hasServed = true;
     if (effect.type !== 'changed') return;
     if (effect.role === 'backup' && effect.to === 'claiming') this.#machine.claims();
     this.#machine.changed();

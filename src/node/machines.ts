@@ -9,8 +9,10 @@ import path from 'node:path';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import { CardEgresses, cardSpecs } from '../egress/cards.ts';
+import { inspectEgress } from '../egress/inspect.ts';
 import type { VmConfig } from '../hypervisor/config.ts';
 import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
+import { imageBytes } from '../hypervisor/disks/storage.ts';
 import {
   bootFromPowerOn,
   bootFromState,
@@ -21,6 +23,7 @@ import { writeVmFile } from '../hypervisor/vm-file/write.ts';
 import type { MachineReport } from '../ports/machine.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import type { Concerns } from './concerns.ts';
 import type { NodeDisks } from './driver.ts';
 import { SnapshotKeeper } from './keeping/keeper.ts';
 import type { NodeStore } from './keeping/node-store.ts';
@@ -51,6 +54,7 @@ export interface MachinesOptions {
   /** The first machine does not boot, but goes on from here. */
   readonly prepared: PreparedMachine | undefined;
   readonly console: ConsoleHub;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -88,8 +92,11 @@ export class Machines implements MachineSource, NodeDisks {
     return (await this.#restarter.find(term)) !== undefined;
   }
 
-  checkImages(): void {
+  checkBoot({ fromPowerOn }: { readonly fromPowerOn: boolean }): void {
     refuseMarked(Object.values(this.#diskImages));
+    for (const spec of this.#cardSpecs) inspectEgress(spec);
+    if (!fromPowerOn) return;
+    for (const { id } of this.#options.vm.disks) imageBytes(this.#diskImages[id] ?? '');
   }
 
   newMachine(term: () => Term, report: (report: MachineReport) => void): Made {
@@ -185,9 +192,12 @@ export class Machines implements MachineSource, NodeDisks {
 
   /** The one that was prepared, if there is one. */
   #cardEgresses(): CardEgresses {
-    const { egress } = this.#options.config.self;
-    this.#egress ??= CardEgresses.fromSpecs(cardSpecs(egress, this.#options.vm.nics.length));
+    this.#egress ??= CardEgresses.fromSpecs(this.#cardSpecs);
     return this.#egress;
+  }
+
+  get #cardSpecs(): readonly string[] {
+    return cardSpecs(this.#options.config.self.egress, this.#options.vm.nics.length);
   }
 
   /** Who keeps the cuts of a copy here, when the pair file says so. */

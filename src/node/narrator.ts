@@ -62,6 +62,11 @@ export class Narrator {
     }
   }
 
+  /** The disk took the term. */
+  remembered(): void {
+    this.#options.concerns.tell('state', undefined);
+  }
+
   #reportState(role: 'primary' | 'backup', state: string): void {
     const { reporter, term } = this.#options;
     reporter.report({ type: 'role', role, term: term() });
@@ -87,7 +92,10 @@ export class Narrator {
         log.warn({ reason: note.reason }, 'the guest does not do as it is told');
         return;
       case 'notRemembered':
-        log.error(note, 'the term cannot be remembered; trying again');
+        this.#options.concerns.tell(
+          'state',
+          `its disk does not take term ${note.term}, in which nothing is said before: ${note.reason}`,
+        );
         return;
       case 'seedAbandoned':
         reporter.report(note);

@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
 import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
-import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
+import { loadVmConfig, type VmConfig, type VmIdentity, vmIdentity } from '../hypervisor/config.ts';
 import { lockImages, type Release } from '../hypervisor/disks/image-lock.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
 import type { Link } from '../ports/link.ts';
@@ -17,6 +18,7 @@ import { dial } from '../wire/dial.ts';
 import type { Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
 import type { LinkSecurity } from '../wire/tls.ts';
+import { closeAll } from './closing.ts';
 import { Concerns } from './concerns.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
 import { NodeDriver, type NodeOutcome } from './driver.ts';
@@ -24,13 +26,16 @@ import { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
 import { ConsoleHub } from './machine/console-hub.ts';
 import { Machines } from './machines.ts';
+import { NodeLock } from './node-lock.ts';
+import { PacedArbiter } from './paced-arbiter.ts';
 import { prepareDurableDir } from './pair-file/durable-log-place.ts';
 import { loadLinkSecurity } from './pair-file/link-security.ts';
 import { parseListenAddress } from './pair-file/listen-address.ts';
 import { refuseForeignImages } from './pair-file/named-images.ts';
 import type { PairConfig } from './pair-file/pair-config.ts';
+import { PeerAttempts } from './peer-attempts.ts';
 import { type Comparison, Reporter } from './report.ts';
-import { claimRunDir, type RunDir, requireRoom } from './run-dir.ts';
+import { claimRunDir, inspectRunDir, type RunDir, requireRoom } from './run-dir.ts';
 import { SpokenTerm } from './spoken.ts';
 
 export interface NodeOptions {
@@ -38,6 +43,8 @@ export interface NodeOptions {
   readonly log: Logger;
   /** Boot the machine although another node holds the term: the operator knows that it is gone. */
   readonly startAnew: boolean;
+  /** Which Understudy this is, for a peer that runs another one. */
+  readonly program?: string;
   /** The first machine does not boot, but goes on from here. */
   readonly prepared?: PreparedMachine | undefined;
 }
@@ -45,10 +52,11 @@ export interface NodeOptions {
 /** What was checked before anything is started. */
 interface NodeParts {
   readonly vm: VmConfig;
-  readonly fingerprint: string;
+  readonly machine: VmIdentity;
   readonly qemu: string;
   readonly layout: Layout;
   readonly security: LinkSecurity;
+  readonly lock: NodeLock;
   readonly runDir: RunDir;
   readonly arbiter: OpenedArbiter;
   readonly spoken: SpokenTerm;
@@ -57,14 +65,17 @@ interface NodeParts {
 
 export class UnderstudyNode {
   readonly reporter = new Reporter();
-  readonly #concerns: Concerns;
+  /** What is wrong with it, or around it, while it lasts. */
+  readonly concerns: Concerns;
   readonly #options: NodeOptions;
   readonly #identity: Omit<Identity, 'term' | 'standing'>;
   readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
   readonly #releaseImages: Release;
+  readonly #lock: NodeLock;
   readonly #arbiter: OpenedArbiter;
   readonly #console = new ConsoleHub();
+  readonly #peer: PeerAttempts;
   readonly #machines: Machines;
   readonly #driver: NodeDriver;
   /** Where the pair file has snapshots. */
@@ -75,22 +86,27 @@ export class UnderstudyNode {
 
   private constructor(options: NodeOptions, parts: NodeParts) {
     const { config, log, prepared, startAnew } = options;
-    const { vm, layout, runDir, arbiter, spoken, qemu, fingerprint, security } = parts;
+    const { vm, layout, lock, runDir, arbiter, spoken, qemu, machine, security } = parts;
     const { reporter } = this;
-    this.#concerns = new Concerns({ reporter, log });
+    this.concerns = new Concerns({ reporter, log });
     const node = config.self.name;
     this.#options = options;
     this.#security = security;
+    this.#lock = lock;
     this.#runDir = runDir;
     this.#releaseImages = parts.releaseImages;
     this.#arbiter = arbiter;
     this.#identity = {
-      ...{ node, pair: config.pair, qemu, logLayout: layout.qemu, vmFingerprint: fingerprint },
+      ...{ node, pair: config.pair, qemu, logLayout: layout.qemu },
+      ...(options.program === undefined ? {} : { program: options.program }),
+      ...{ vmFingerprint: machine.fingerprint, machine: machine.parts },
     };
+    const { concerns } = this;
+    this.#peer = new PeerAttempts({ concerns, dial: () => this.#dialPeer() });
     this.#store = this.#storeOf(options);
     this.#machines = new Machines({
-      ...{ config, vm, vmFingerprint: fingerprint, qemuVersion: qemu, layout, runDir },
-      ...{ store: this.#store, prepared, console: this.#console, reporter, log },
+      ...{ config, vm, vmFingerprint: machine.fingerprint, qemuVersion: qemu, layout, runDir },
+      ...{ store: this.#store, prepared, console: this.#console, concerns, reporter, log },
     });
     this.#driver = new NodeDriver({
       core: {
@@ -106,10 +122,9 @@ export class UnderstudyNode {
         snapshotEveryMs: config.snapshots?.everyMs,
         restartWaitMs: this.#machines.restartWaitMs,
       },
-      ...{ arbiter, spoken, machines: this.#machines, layout },
-      ...{ concerns: this.#concerns, reporter, log },
+      ...{ spoken, machines: this.#machines, layout, peer: this.#peer },
+      ...{ arbiter: new PacedArbiter(arbiter, concerns), concerns, reporter, log },
       macs: vm.nics.map(({ mac }) => mac),
-      dialPeer: () => this.#dialPeer(),
     });
   }
 
@@ -126,54 +141,68 @@ export class UnderstudyNode {
     }
     // What was prepared wrote its own images, and its guest may have written anything to them.
     if (options.prepared === undefined) refuseForeignImages(config.self);
-    const releaseImages = lockOwnImages(config, vm);
     const specs = cardSpecs(config.self.egress, vm.nics.length); // in a takeover it would be late
     const mute = specs.filter((spec) => spec === 'none').length;
     if (mute > 0) log.info({ cards: mute }, 'cards without an egress: their frames go nowhere');
-    if (config.ack === 'durable') await prepareDurableDir(config.self.durableLogDir);
     const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
-    const runDir = claimRunDir(config.self.runDir);
-    const stale = await endStale(runDir.pids);
-    if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
-    runDir.clear();
-    // A kept cut is held against a shadow of the memory.
-    requireRoom(runDir.path, vm.memoryBytes * (config.snapshots === undefined ? 1 : 2));
-    const arbiter = await openArbiter(config.arbiter, {
-      pair: config.pair,
-      auth: config.arbiterAuth,
-    });
-    const spoken = SpokenTerm.load(
-      `${config.self.stateDir}/${config.pair}-${config.self.name}.json`,
-    );
-    const fingerprint = await vmFingerprint(vm);
+    inspectRunDir(config.self.runDir);
+    const machine = await vmIdentity(vm);
     options.prepared?.check({
-      vmFingerprint: fingerprint,
+      vmFingerprint: machine.fingerprint,
       qemuVersion: qemu.text,
       diskImages: config.self.disks,
     });
-    return new UnderstudyNode(options, {
-      vm,
-      fingerprint,
-      qemu: qemu.text,
-      layout,
-      security,
-      runDir,
-      arbiter,
-      spoken,
-      releaseImages,
-    });
+    const checked = { vm, machine, qemu: qemu.text, layout, security };
+    const undo: (() => unknown)[] = [];
+    try {
+      const releaseImages = lockOwnImages(config, vm);
+      undo.push(releaseImages);
+      const taken = await UnderstudyNode.#take(config, log, undo);
+      // A kept cut is held against a shadow of the memory.
+      const memories = config.snapshots === undefined ? 1 : 2;
+      requireRoom(taken.runDir.path, vm.memoryBytes * memories);
+      return new UnderstudyNode(options, { ...checked, ...taken, releaseImages });
+    } catch (error) {
+      for (const giveBack of undo.reverse()) await giveBack();
+      throw error;
+    }
+  }
+
+  /** What is there for this node alone, from here on; `undo` gets how to give each back. */
+  static async #take(
+    { pair, self, ack, arbiter: spec, arbiterAuth }: PairConfig,
+    log: Logger,
+    undo: (() => unknown)[],
+  ): Promise<Pick<NodeParts, 'lock' | 'runDir' | 'arbiter' | 'spoken'>> {
+    const lock = NodeLock.take({ pair, node: self.name, stateDir: self.stateDir });
+    undo.push(() => lock.release());
+    if (ack === 'durable') await prepareDurableDir(self.durableLogDir);
+    const spoken = SpokenTerm.load(`${self.stateDir}/${pair}-${self.name}.json`);
+    const arbiter = await openArbiter(spec, { pair, auth: arbiterAuth });
+    undo.push(() => arbiter.close());
+    const runDir = claimRunDir(self.runDir);
+    undo.push(() => runDir.remove());
+    const stale = await endStale(runDir.pids);
+    if (stale.length > 0) log.warn({ stale }, 'ended what an earlier node left running');
+    runDir.clear();
+    return { lock, runDir, arbiter, spoken };
   }
 
   /** Runs until the guest powers off or `stop` is called; everything is cleaned up then. */
   async run(): Promise<NodeOutcome> {
+    let closeMs: number = limits.nodeCloseMs;
     try {
       await this.#open();
       if (this.#stopping.signal.aborted) return 'stopped';
       return await this.#driver.run();
+    } catch (error) {
+      // There is nothing to be written out of a machine that never ran.
+      if (!this.#driver.hasServed) closeMs = limits.failedStartMs;
+      throw error;
     } finally {
-      await this.#close();
+      await this.#close(closeMs);
     }
   }
 
@@ -192,7 +221,7 @@ export class UnderstudyNode {
       role: isStarting ? 'starting' : role,
       state: !isStarting ? state : waitsFor === undefined ? 'starting' : 'waiting',
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
-      concerns: this.#concerns.present,
+      concerns: this.concerns.present,
       term,
       pid: process.pid,
     };
@@ -211,7 +240,11 @@ export class UnderstudyNode {
       port,
       ...this.#security,
       identity: () => this.#fullIdentity,
-      onLink: (link) => this.#driver.linkOpened(link),
+      onLink: (link) => {
+        this.#peer.met();
+        this.#driver.linkOpened(link);
+      },
+      onPeerRefused: (error) => this.#peer.refused(error),
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
     });
     this.#control = await ControlServer.start({
@@ -264,18 +297,27 @@ export class UnderstudyNode {
     return dial({ host, port, identity, ...this.#security, signal: this.#stopping.signal });
   }
 
-  async #close(): Promise<void> {
-    this.reporter.end();
-    this.#control?.close();
-    await this.#driver.close();
-    await this.#machines.close();
-    await this.#listener?.close();
+  async #close(ms: number): Promise<void> {
+    const { log } = this.#options;
+    const steps = [
+      { what: 'the stream of events', end: () => this.reporter.end() },
+      { what: 'the control socket', end: () => this.#control?.close() },
+      { what: 'the machine', end: () => this.#driver.close() },
+      { what: 'the network of the machine', end: () => this.#machines.close() },
+      { what: 'the link', end: () => this.#listener?.close() },
+      { what: 'a process', end: () => this.#endProcesses() },
+      { what: 'the run directory', end: () => this.#runDir.remove() },
+      { what: 'the images', end: () => this.#releaseImages() },
+      { what: 'the arbiter', end: () => this.#arbiter.close() },
+      { what: 'the lock', end: () => this.#lock.release() },
+    ];
+    await closeAll(steps, { ms, log });
+  }
+
+  #endProcesses(): void {
     const left = livingOwned(this.#runDir.pids);
     if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
-    await endStale(this.#runDir.pids);
-    this.#runDir.remove();
-    this.#releaseImages();
-    await this.#arbiter.close();
+    for (const { pid } of left) process.kill(pid, 'SIGKILL');
   }
 }
 

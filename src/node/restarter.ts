@@ -11,6 +11,7 @@ import type { Term } from '../base/units.ts';
 import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
 import type { SnapshotManifest } from '../ports/snapshot-store.ts';
 import { findRestart, prepareRestart, type Restart } from '../restore/restart.ts';
+import type { Concerns } from './concerns.ts';
 import type { Logger } from './logger.ts';
 import { durableLogPath } from './pair-file/durable-log-place.ts';
 import type { PairConfig } from './pair-file/pair-config.ts';
@@ -25,6 +26,7 @@ export interface RestarterOptions {
   readonly runDir: string;
   /** Where the node's pid files are. */
   readonly pidDir: string;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -49,7 +51,7 @@ export class Restarter {
    * rejects.
    */
   async find(lastTerm: Term): Promise<SnapshotManifest | undefined> {
-    const { config, log, vmFingerprint, qemuVersion } = this.#options;
+    const { config, concerns, vmFingerprint, qemuVersion } = this.#options;
     const { snapshots, pair: vm } = config;
     if (snapshots?.restart !== 'newest' || lastTerm < 1) return undefined;
     const at = performance.now();
@@ -59,8 +61,10 @@ export class Restarter {
     let found: SnapshotManifest | undefined;
     try {
       found = await findRestart({ store, vm, term: lastTerm, vmFingerprint, qemuVersion });
+      concerns.tell('snapshot store', undefined);
     } catch (thrown) {
-      log.warn({ reason: asError(thrown).message }, 'the snapshot store cannot be read');
+      const why = asError(thrown).message;
+      concerns.tell('snapshot store', `it cannot be read, and nothing can go on from it: ${why}`);
     }
     this.#looked = { term: lastTerm, at, found };
     return found;

@@ -14,6 +14,7 @@ export interface RunDir {
   readonly control: string;
   /** Removes what an earlier node left, but for the pid files. */
   clear(): void;
+  /** All of it; one that was there before any node is empty then, with the rights that it had. */
   remove(): void;
 }
 
@@ -24,10 +25,11 @@ export const runDirBytesMax = 66;
 const ownerFile = 'node.pid';
 
 /**
- * Takes the directory for this process. Throws `resources` when a living node has it or its file
- * system is full, `rights` when it cannot be had, `config` when it is not one to be cleared.
+ * Throws when the directory cannot become this node's, and touches nothing: `resources` when a
+ * living node has it, `rights` when it is somebody else's, `config` when it is not one to be
+ * cleared.
  */
-export function claimRunDir(dir: string): RunDir {
+export function inspectRunDir(dir: string): void {
   if (Buffer.byteLength(dir) > runDirBytesMax) {
     throw new UnderstudyError(
       'config',
@@ -35,32 +37,49 @@ export function claimRunDir(dir: string): RunDir {
       { hint: 'give a shorter runDir in the pair file' },
     );
   }
-  makePrivate(dir);
-  refuseForeign(dir);
-  const owner = path.join(dir, ownerFile);
-  const [pid, startTime] = readWords(owner);
-  if (pid !== undefined && startTime !== undefined && processStartTime(Number(pid)) === startTime) {
-    throw new UnderstudyError(
-      'resources',
-      `Run directory '${dir}' is used by node process ${pid}`,
-      {
-        hint: 'stop that node first, or give this one another runDir',
-      },
-    );
+  if (statOf(dir) === undefined) {
+    refuseUnmakeable(dir);
+    return;
   }
-  writeOwner(owner, `${process.pid} ${processStartTime(process.pid)}`);
+  refuseForeign(dir);
+  refuseUsed(dir);
+}
+
+/**
+ * Takes the directory for this process, for our eyes only: the guest's memory will be in it. Throws
+ * as `inspectRunDir`, and `resources` or `rights` when it cannot be made or written.
+ */
+export function claimRunDir(dir: string): RunDir {
+  inspectRunDir(dir);
+  // What an earlier node left is ours to remove; what was there without one is put back.
+  const found = fs.existsSync(path.join(dir, ownerFile)) ? undefined : statOf(dir);
+  makePrivate(dir);
+  const clear = (kept: ReadonlySet<string>): void => {
+    for (const name of fs.readdirSync(dir)) {
+      if (!kept.has(name)) fs.rmSync(path.join(dir, name), { recursive: true, force: true });
+    }
+  };
+  const remove = (): void => {
+    if (found === undefined) {
+      fs.rmSync(dir, { recursive: true, force: true });
+      return;
+    }
+    clear(new Set());
+    fs.chmodSync(dir, found.mode & 0o7777);
+  };
+  try {
+    writeOwner(path.join(dir, ownerFile), `${process.pid} ${processStartTime(process.pid)}`);
+  } catch (error) {
+    remove();
+    throw error;
+  }
   const pids = path.join(dir, 'pids');
-  const kept = new Set([ownerFile, 'pids']);
   return {
     path: dir,
     pids,
     control: path.join(dir, 'control'),
-    clear: () => {
-      for (const name of fs.readdirSync(dir)) {
-        if (!kept.has(name)) fs.rmSync(path.join(dir, name), { recursive: true, force: true });
-      }
-    },
-    remove: () => fs.rmSync(dir, { recursive: true, force: true }),
+    clear: () => clear(new Set([ownerFile, 'pids'])),
+    remove,
   };
 }
 
@@ -87,37 +106,68 @@ function mebibytes(bytes: number): number {
   return Math.floor(bytes / (1024 * 1024));
 }
 
-/** Makes it, or takes one that is ours, for our eyes only: the guest's memory will be in it. */
+/** Of a directory, or of what is in its place; `undefined`: there is nothing. */
+function statOf(dir: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(dir, { throwIfNoEntry: false });
+  } catch (thrown) {
+    throw cannotMake(dir, thrown);
+  }
+}
+
+function refuseUnmakeable(dir: string): void {
+  let above = path.dirname(dir);
+  while (statOf(above) === undefined) above = path.dirname(above);
+  try {
+    fs.accessSync(above, fs.constants.W_OK | fs.constants.X_OK);
+  } catch (thrown) {
+    throw cannotMake(dir, thrown);
+  }
+}
+
+/** One that is there is ours: it was inspected. */
 function makePrivate(dir: string): void {
   try {
     fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    if ((fs.statSync(dir).mode & 0o077) !== 0) fs.chmodSync(dir, 0o700);
   } catch (thrown) {
-    const cause = asError(thrown);
-    const isFull = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
-    throw new UnderstudyError(
-      isFull ? 'resources' : 'rights',
-      `Cannot create run directory '${dir}'`,
-      {
-        cause,
-        hint: isFull
-          ? 'free some room there, or set another runDir in the pair file'
-          : 'set runDir in the pair file to a directory that you may write',
-      },
-    );
+    throw cannotMake(dir, thrown);
   }
-  // In a directory that all may write, such as /dev/shm, somebody else may have been first.
+}
+
+function cannotMake(dir: string, thrown: unknown): UnderstudyError {
+  const cause = asError(thrown);
+  const isFull = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
+  return new UnderstudyError(
+    isFull ? 'resources' : 'rights',
+    `Cannot create run directory '${dir}'`,
+    {
+      cause,
+      hint: isFull
+        ? 'free some room there, or set another runDir in the pair file'
+        : 'set runDir in the pair file to a directory that you may write',
+    },
+  );
+}
+
+/**
+ * In a directory that all may write, such as /dev/shm, somebody else may have been first. And all
+ * of it will be removed: nobody may lose files by a mistyped path.
+ */
+function refuseForeign(dir: string): void {
   const stat = fs.lstatSync(dir);
-  if (stat.isSymbolicLink() || stat.uid !== process.getuid?.()) {
-    const what = stat.isSymbolicLink() ? 'is a symbolic link' : `belongs to user ${stat.uid}`;
+  const what = stat.isSymbolicLink()
+    ? 'is a symbolic link'
+    : !stat.isDirectory()
+      ? 'is not a directory'
+      : stat.uid !== process.getuid?.()
+        ? `belongs to user ${stat.uid}`
+        : undefined;
+  if (what !== undefined) {
     throw new UnderstudyError('rights', `Cannot use run directory '${dir}': it ${what}`, {
       hint: 'see who made it, remove it, or set another runDir in the pair file',
     });
   }
-  if ((stat.mode & 0o077) !== 0) fs.chmodSync(dir, 0o700);
-}
-
-/** All of it will be removed: nobody may lose files by a mistyped path. */
-function refuseForeign(dir: string): void {
   const names = fs.readdirSync(dir);
   if (names.length === 0 || names.includes(ownerFile)) return;
   const some = names.slice(0, 3).join(', ');
@@ -126,6 +176,15 @@ function refuseForeign(dir: string): void {
     `Run directory '${dir}' is not one: there are other files in it (${some}), and all would be removed`,
     { hint: 'set runDir to a directory for this node alone, or empty it' },
   );
+}
+
+function refuseUsed(dir: string): void {
+  const [pid, startTime] = readWords(path.join(dir, ownerFile));
+  if (pid === undefined || startTime === undefined) return;
+  if (processStartTime(Number(pid)) !== startTime) return;
+  throw new UnderstudyError('resources', `Run directory '${dir}' is used by node process ${pid}`, {
+    hint: 'stop that node first, or give this one another runDir',
+  });
 }
 
 function writeOwner(file: string, text: string): void {

@@ -239,6 +239,14 @@ export interface Standing {
   readonly logged: Term;
 }
 
+/** Something of a machine that must be equal on both sides. */
+export interface MachinePart {
+  /** As an operator calls it: `memory`. */
+  readonly what: string;
+  /** Short, equal on both sides if the part is: `512 MiB`. */
+  readonly value: string;
+}
+
 /** What a node says of itself before anything else. */
 export interface Hello {
   /** Version of the control messages; both sides must speak the same one. */
@@ -250,6 +258,10 @@ export interface Hello {
   readonly logLayout: '7.2' | '10.0';
   /** Digest of everything about the machine that must be equal on both sides. */
   readonly vmFingerprint: string;
+  /** The same in an operator's words, to say what differs. */
+  readonly machine?: readonly MachinePart[];
+  /** Which Understudy it runs. */
+  readonly program?: string;
   /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
   readonly term: Term;
   /** Left out: it has nothing of the machine. */

@@ -135,7 +135,7 @@ export async function replaceDisks(
     for (const { image } of images) markImage(image, `restart ${machine.facts.snapshot}`);
     for (const { image, next } of images) fs.renameSync(next, image);
     for (const { image } of images) await flushPath(path.dirname(image));
-    for (const { image } of images) unmarkImage(image);
+    for (const { image } of images) await unmarkImage(image);
   } catch (thrown) {
     if (thrown instanceof UnderstudyError) throw thrown;
     throw new UnderstudyError('resources', 'Cannot replace the images of the machine', {

@@ -47,6 +47,12 @@ const helloFields = {
   qemu: nameOf,
   logLayout: z.enum(['7.2', '10.0']),
   vmFingerprint: nameOf,
+  machine: z
+    .array(z.strictObject({ what: nameOf, value: nameOf }))
+    .max(wireLimits.machineParts)
+    .readonly()
+    .exactOptional(),
+  program: nameOf.exactOptional(),
   term: termOf,
   standing: z
     .strictObject({
@@ -164,22 +170,33 @@ export function unpackControl(bytes: Uint8Array): WireControl {
   return checked(unpack(bytes), 'read');
 }
 
+/** What is understood of a hello of any version. */
+export interface Speaker {
+  readonly protocol: number;
+  /** Of the node, and of the program that it runs; `undefined`: it does not say. */
+  readonly node: string | undefined;
+  readonly program: string | undefined;
+}
+
 /**
- * The protocol version that a packed hello speaks, whatever else is in it; `undefined` when it is
- * no hello. A hello of another version may have other fields, and must still be refused by name.
+ * Who speaks in a packed hello, whatever else is in it; `undefined` when it is no hello. A hello of
+ * another version may have other fields, and must still be refused by name.
  */
-export function protocolOf(bytes: Uint8Array): number | undefined {
+export function speakerOf(bytes: Uint8Array): Speaker | undefined {
   const value = unpack(bytes);
   if (typeof value !== 'object' || value === null) return undefined;
-  const { type, protocol } = value as { type?: unknown; protocol?: unknown };
-  return type === 'hello' && typeof protocol === 'number' ? protocol : undefined;
+  const { type, protocol, node, program } = value as Record<string, unknown>;
+  if (type !== 'hello' || typeof protocol !== 'number') return undefined;
+  return { protocol, node: shortWord(node), program: shortWord(program) };
 }
+
+const shortWord = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value.slice(0, 40) : undefined;
 
 /** The hello without its envelope. */
 export function helloOf(message: HelloMessage): Hello {
-  const { protocol, node, pair, qemu, logLayout, vmFingerprint, term, standing } = message;
-  const hello = { protocol, node, pair, qemu, logLayout, vmFingerprint, term };
-  return standing === undefined ? hello : { ...hello, standing };
+  const { type, challenge, ...hello } = message;
+  return hello;
 }
 
 export function isLinkControl(control: WireControl): control is LinkControl {

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { Millis } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
-import { greet, type Identity } from './hello.ts';
+import { greet, HelloRefused, type Identity } from './hello.ts';
 import { wireLimits } from './limits.ts';
 import { channelOf, clientTls, hintOfTls, type LinkSecurity } from './tls.ts';
 import { clientWsOptions, linkPath, requireTlsOffLoopback, WsPipe } from './ws-link.ts';
@@ -65,13 +65,15 @@ function cannotDial(where: string, thrown: unknown): UnderstudyError {
   const cause = asError(thrown);
   const { code } = cause as NodeJS.ErrnoException;
   const tlsHint = hintOfTls(cause);
+  if (tlsHint !== undefined) {
+    const message = `Cannot connect to ${where}: the TLS handshake failed`;
+    return new HelloRefused(message, { refused: 'tls', hint: tlsHint, cause });
+  }
   const hint =
     code === 'ECONNREFUSED'
       ? 'Start the other node, or check the address and port.'
-      : (tlsHint ??
-        `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`);
-  const what = tlsHint === undefined ? cause.message : 'the TLS handshake failed';
-  return new UnderstudyError('link', `Cannot connect to ${where}: ${what}`, {
+      : `Check that the address is a node's link port and answers within ${wireLimits.helloMs} ms.`;
+  return new UnderstudyError('link', `Cannot connect to ${where}: ${cause.message}`, {
     cause,
     hint,
   });

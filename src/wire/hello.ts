@@ -28,10 +28,12 @@ import {
   helloOf,
   type LinkControl,
   packControl,
-  protocolOf,
   protocolVersion,
+  type Speaker,
+  speakerOf,
   unpackControl,
 } from './control.ts';
+import { differenceOf } from './differences.ts';
 import { FramedLink } from './framed-link.ts';
 import { decodeFrame, encodeFrame } from './frames.ts';
 import { wireLimits } from './limits.ts';
@@ -142,9 +144,9 @@ class Greeting {
     const waiting = this.#waiting;
     switch (waiting.for) {
       case 'hello':
-        return this.#receivedHello(readMessage(bytes, 'hello'));
+        return this.#receivedHello(readMessage(bytes, 'hello', this.#identity));
       case 'proof':
-        return this.#receivedProof(readMessage(bytes, 'proof'), waiting);
+        return this.#receivedProof(readMessage(bytes, 'proof', this.#identity), waiting);
       case 'nothing':
         throw new UnderstudyError('link', 'A message arrived after the hello exchange had ended');
     }
@@ -218,6 +220,20 @@ class Greeting {
   }
 }
 
+/** One side refused the other, which both know now. */
+export class HelloRefused extends UnderstudyError {
+  /** What did not fit: a word of `hints`. */
+  readonly refused: string;
+
+  constructor(
+    message: string,
+    { refused, hint, cause }: { refused: string; hint: string; cause?: Error },
+  ) {
+    super('link', message, { hint, ...(cause === undefined ? {} : { cause }) });
+    this.refused = refused;
+  }
+}
+
 /** We refuse the other side; it is told `code` and the message. */
 class Refusal extends Error {
   readonly code: string;
@@ -237,7 +253,11 @@ interface Received<Type extends LinkControl['type']> {
 }
 
 /** The message, which must be of the expected type. The size is checked before all else. */
-function readMessage<Type extends 'hello' | 'proof'>(bytes: Buffer, type: Type): Received<Type> {
+function readMessage<Type extends 'hello' | 'proof'>(
+  bytes: Buffer,
+  type: Type,
+  mine: Identity,
+): Received<Type> {
   if (bytes.length > wireLimits.helloPayloadBytes) {
     const limit = `at most ${wireLimits.helloPayloadBytes} may be`;
     throw new UnderstudyError('link', `Cannot read a ${type} of ${bytes.length} bytes: ${limit}`);
@@ -247,17 +267,14 @@ function readMessage<Type extends 'hello' | 'proof'>(bytes: Buffer, type: Type):
   if (frame.kind !== 'control') {
     throw new UnderstudyError('link', `Expected ${expected}, got a frame of type '${frame.kind}'`);
   }
-  const protocol = protocolOf(frame.payload);
-  if (protocol !== undefined && protocol !== protocolVersion) {
-    throw new Refusal(
-      'protocol',
-      `protocol ${protocol} and protocol ${protocolVersion} do not understand each other`,
-      hints.protocol ?? '',
-    );
+  const speaker = speakerOf(frame.payload);
+  if (speaker !== undefined && speaker.protocol !== protocolVersion) {
+    throw new Refusal('protocol', otherVersion(speaker, mine), hints.protocol ?? '');
   }
   const control = unpackControl(frame.payload);
   if (control.type === 'helloRefused') {
-    throw new UnderstudyError('link', `The other node refused the link: ${control.message}`, {
+    throw new HelloRefused(`The other node refused the link: ${control.message}`, {
+      refused: control.code,
       hint: hints[control.code] ?? 'See the log of the other node.',
     });
   }
@@ -277,24 +294,23 @@ const hints: Readonly<Record<string, string>> = {
   self: 'Give each node of a pair a name of its own.',
   qemu: 'Install the same version of QEMU on both hosts.',
   logLayout: 'Install the same version of QEMU on both hosts.',
-  vmFingerprint: 'Start both nodes from the same machine description.',
+  vmFingerprint: 'Give both nodes the same VM file, kernel and initial RAM disk.',
 };
 
-const compared = ['pair', 'logLayout', 'qemu', 'vmFingerprint'] as const;
+function otherVersion({ node, program, protocol }: Speaker, mine: Identity): string {
+  const nameOf = (named: string | undefined): string =>
+    `Understudy ${named ?? 'of another version'}`;
+  return (
+    `node '${node ?? 'unknown'}' runs ${nameOf(program)}, node '${mine.node}' ` +
+    `${nameOf(mine.program)}: protocol ${protocol} and protocol ${protocolVersion} do not ` +
+    'understand each other'
+  );
+}
 
 function refuseMismatch(mine: Identity, theirs: Hello): void {
-  for (const field of compared) {
-    if (mine[field] === theirs[field]) continue;
-    throw new Refusal(
-      field,
-      `node '${theirs.node}' has ${field} '${theirs[field]}', node '${mine.node}' has ` +
-        `'${mine[field]}'`,
-      hints[field] ?? '',
-    );
-  }
-  if (mine.node === theirs.node) {
-    throw new Refusal('self', `both nodes are named '${mine.node}'`, hints.self ?? '');
-  }
+  const difference = differenceOf(mine, theirs);
+  if (difference === undefined) return;
+  throw new Refusal(difference.code, difference.what, hints[difference.code] ?? '');
 }
 
 function refusalFrame(refusal: Refusal, identity: Identity): Buffer {
@@ -310,9 +326,8 @@ function refusalFrame(refusal: Refusal, identity: Identity): Buffer {
 function toError(thrown: unknown): UnderstudyError {
   if (thrown instanceof UnderstudyError) return thrown;
   if (thrown instanceof Refusal) {
-    return new UnderstudyError('link', `Refused the link: ${thrown.message}`, {
-      hint: thrown.hint,
-    });
+    const { code, hint } = thrown;
+    return new HelloRefused(`Refused the link: ${thrown.message}`, { refused: code, hint });
   }
   return new UnderstudyError('link', 'Cannot read a hello', { cause: thrown });
 }

@@ -62,14 +62,19 @@ export const wireLimits = {
   strangers: 24,
   /** Connections in all, links included. A pair needs two, while a link takes another's place. */
   connections: 32,
-  /** Refusals told in a minute: whoever scans the port must not fill the disk with log. */
+  /** Refusals told in a minute: whoever scans the port must not fill the disk with log. What two
+   *  nodes refuse each other for is not among them: each cause is told once a minute. */
   refusalsToldPerMinute: 20,
+  /** Causes of which that is known; more are of somebody who makes them up. */
+  refusalCauses: 32,
 
   /** A WebSocket close reason is at most 123 bytes of UTF-8. */
   closeReasonBytes: 123,
   /** Words in control messages: identifiers, and sentences for people. */
   nameChars: 200,
   sentenceChars: 2000,
+  /** Parts of a machine that a hello names; there are some ten, and one for each disk. */
+  machineParts: 64,
   /** Disks of a machine; QEMU's PCI bus ends before this. */
   disks: 32,
   /** Differences named in a cut result: more help nobody. */

@@ -14,10 +14,11 @@ import { WebSocketServer } from 'ws';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { Millis } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
-import { greet, type Identity } from './hello.ts';
+import { greet, HelloRefused, type Identity } from './hello.ts';
 import { wireLimits } from './limits.ts';
+import { LinkSecret } from './secret.ts';
 import { remoteOf, Strangers } from './strangers.ts';
-import { channelOf, type LinkSecurity, serverTls } from './tls.ts';
+import { channelOf, hintOfTls, type LinkSecurity, type LinkTls, serverTls } from './tls.ts';
 import { linkPath, requireTlsOffLoopback, sharedWsOptions, WsPipe } from './ws-link.ts';
 
 export interface ListenOptions extends LinkSecurity {
@@ -29,8 +30,10 @@ export interface ListenOptions extends LinkSecurity {
   readonly identity: () => Identity;
   /** A link whose hello fits. Set its handlers before returning. */
   readonly onLink: (link: Link) => void;
-  /** A connection that became no link, for the log: a few a minute. */
+  /** A connection that became no link, for the log: a few a minute, and each cause by itself. */
   readonly onRefused?: (error: UnderstudyError, remote: string) => void;
+  /** Two nodes refused each other: each time. Anybody who can dial may be the other one. */
+  readonly onPeerRefused?: (error: HelloRefused) => void;
   /** @default performance.now */
   readonly now?: () => Millis;
 }
@@ -63,9 +66,7 @@ export async function listen(options: ListenOptions): Promise<LinkListener> {
   const acceptor = new Acceptor(options);
   server.on('connection', (socket: Socket) => acceptor.strangers.admit(socket));
   server.on('tlsClientError', (error: Error, socket: Socket) => {
-    acceptor.refused(new UnderstudyError('link', 'The TLS handshake failed', { cause: error }), {
-      remote: remoteOf(socket),
-    });
+    acceptor.refused(handshakeFailure(error, tls), { remote: remoteOf(socket) });
   });
   server.on('upgrade', (request, socket, head) => acceptor.upgrade(request, socket, head));
   await bound(server, host, port);
@@ -116,12 +117,13 @@ class Acceptor {
   }
 
   refused(thrown: unknown, { remote }: { readonly remote: string }): void {
-    if (this.#closed || !this.#told.mayTell(this.#now())) return;
+    if (this.#closed) return;
     const error =
       thrown instanceof UnderstudyError
         ? thrown
         : new UnderstudyError('link', `Refused a connection: ${asError(thrown).message}`);
-    this.#options.onRefused?.(error, remote);
+    if (error instanceof HelloRefused) this.#options.onPeerRefused?.(error);
+    if (this.#told.mayTell(error, this.#now())) this.#options.onRefused?.(error, remote);
   }
 
   close(): void {
@@ -155,18 +157,26 @@ class Acceptor {
   }
 }
 
-/** Counts what was told in the present minute. */
+/** What was told in the present minute. */
 class Told {
-  #count = 0;
+  readonly #causes = new Set<string>();
+  #others = 0;
   #since = Number.NEGATIVE_INFINITY;
 
-  mayTell(now: number): boolean {
+  /** Of nodes that refuse each other each cause once; of all else only so much. */
+  mayTell(error: Error, now: number): boolean {
     if (now - this.#since >= 60_000) {
       this.#since = now;
-      this.#count = 0;
+      this.#others = 0;
+      this.#causes.clear();
     }
-    this.#count += 1;
-    return this.#count <= wireLimits.refusalsToldPerMinute;
+    if (error instanceof HelloRefused && this.#causes.has(error.message)) return false;
+    if (error instanceof HelloRefused && this.#causes.size < wireLimits.refusalCauses) {
+      this.#causes.add(error.message);
+      return true;
+    }
+    this.#others += 1;
+    return this.#others <= wireLimits.refusalsToldPerMinute;
   }
 }
 
@@ -179,6 +189,17 @@ function bound(server: http.Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
+}
+
+function handshakeFailure(cause: NodeJS.ErrnoException, tls: LinkTls | undefined): Error {
+  if (/HTTP_REQUEST|WRONG_VERSION/.test(cause.code ?? '')) {
+    const message = 'The TLS handshake failed: who dialled does not speak TLS';
+    return new UnderstudyError('link', message, { cause });
+  }
+  const lacks = tls instanceof LinkSecret ? 'the shared secret' : 'a certificate of our authority';
+  const message = `The TLS handshake failed: who dialled did not show that it has ${lacks}`;
+  const hint = hintOfTls(cause) ?? 'See the log of the other node.';
+  return new HelloRefused(message, { refused: 'tls', hint, cause });
 }
 
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): UnderstudyError {

@@ -53,7 +53,7 @@ vm: vm${n}.yaml
 arbiter: '${options.arbiter ?? `file:terms${n}`}'
 ${options.more ?? ''}
 nodes:
-  a: { listen: '${a}', ${options.a ?? `runDir: r${n}`} }
+  a: { listen: '${a}', stateDir: s${n}, ${options.a ?? `runDir: r${n}`} }
   b: { listen: '${b}', runDir: rb }
 `,
   );
@@ -375,6 +375,42 @@ const cases: readonly BadInput[] = [
     code: 3,
     args: () => node(pair({ a: 'runDir: kernel/x' })),
     says: ['Cannot create run directory', 'because: ENOTDIR', 'try: set runDir'],
+  },
+  {
+    row: 'disk image that is not there, on the node that is to boot',
+    code: 1,
+    args: () =>
+      node(
+        pair({
+          vm: vm(`${kernel}disks: [{ id: root }]\n`),
+          a: 'runDir: ri, disks: { root: gone.raw }',
+        }),
+      ),
+    says: ['Cannot read disk image', 'because: ENOENT', 'try: create it'],
+  },
+  {
+    row: 'bridge, namespace or socket of an egress that is not there, on the node that is to boot',
+    code: 3,
+    args: () =>
+      node(
+        pair({
+          vm: vm(`${kernel}nics: [{}]\n`),
+          a: "runDir: rn, egress: 'tap:us0,bridge=nowhere0'",
+        }),
+      ),
+    says: ["there is no bridge 'nowhere0'", 'try: run: ip link add nowhere0 type bridge'],
+  },
+  {
+    row: 'bridge, namespace or socket of an egress that is not there, on the node that is to boot',
+    code: 3,
+    args: () =>
+      node(
+        pair({
+          vm: vm(`${kernel}nics: [{}]\n`),
+          a: `runDir: rs, egress: 'stream:${at('no-passt')}'`,
+        }),
+      ),
+    says: ['there is no socket', 'no-passt', 'try: start the program that listens there'],
   },
   {
     row: 'QEMU is not there',

@@ -77,7 +77,7 @@ function driving(
     speaks: () => said.push('speaks'),
     logged: () => term(0),
     canRestart: async () => false,
-    checkImages: silent,
+    checkBoot: silent,
   } as unknown as NodeDriverOptions['machines'];
   const driver = new NodeDriver({
     core: {
@@ -87,7 +87,8 @@ function driving(
     },
     spoken: { save } as unknown as SpokenTerm,
     ...{ arbiter, machines, layout: layoutFor('7.2'), macs: ['52:54:00:00:00:01'] },
-    ...{ dialPeer: async () => b, reporter, log: quiet },
+    ...{ peer: { dial: async () => b, copyFailed: silent, copyGranted: silent } },
+    ...{ reporter, log: quiet },
     concerns: new Concerns({ reporter, log: quiet }),
   });
   /** The guest says something. */

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { openFileArbiter } from '../../src/arbiter/file.ts';
 import { term } from '../../src/base/units.ts';
-import { loadVmConfig, vmFingerprint } from '../../src/hypervisor/config.ts';
+import { loadVmConfig, vmIdentity } from '../../src/hypervisor/config.ts';
 import type { Identity } from '../../src/wire/hello.ts';
 
 export const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -25,8 +25,9 @@ export async function writeMachineless(dir: string): Promise<void> {
 
 /** Node `b` of pair `p`, as a node of that directory accepts it. */
 export async function identityOfB(dir: string): Promise<Identity> {
+  const { fingerprint, parts } = await vmIdentity(await loadVmConfig(path.join(dir, 'vm.yaml')));
   return {
     ...{ node: 'b', pair: 'p', qemu: '7.2.22', logLayout: '7.2', term: term(1) },
-    vmFingerprint: await vmFingerprint(await loadVmConfig(path.join(dir, 'vm.yaml'))),
+    ...{ vmFingerprint: fingerprint, machine: parts },
   };
 }

@@ -3,7 +3,7 @@
 // a backup whose primary has nothing to seed, and QEMU a script that tells its version.
 import fs from 'node:fs';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { term } from '../../src/base/units.ts';
 import { UnderstudyNode } from '../../src/node/node.ts';
 import { loadLinkSecurity } from '../../src/node/pair-file/link-security.ts';
@@ -16,6 +16,7 @@ import { listen } from '../../src/wire/listener.ts';
 import type { LinkSecurity } from '../../src/wire/tls.ts';
 import { hasOpenssl } from '../arbiter/certificates.ts';
 import { freePort } from '../arbiter/lossy-proxy.ts';
+import { hangMs } from '../time.ts';
 import { identityOfB, quiet, writeMachineless } from './machineless.ts';
 import { makeCertificates } from './openssl.ts';
 import { scratchDir } from './scratch.ts';
@@ -78,8 +79,25 @@ describe.each([
     const back = await dial({ ...there, ...security });
     expect(back.peer.node).toBe('a');
     for (const less of tooLittle) await expect(dial({ ...there, ...less })).rejects.toThrow();
+    // Each mistake is seen in the status, also the second one, in the words of who made it.
+    const { machine = [] } = identity;
+    await peer.close();
+    for (const value of ['64 MiB', '96 MiB']) {
+      const other = machine.map((part) => (part.what === 'the memory' ? { ...part, value } : part));
+      const wrong = { ...identity, vmFingerprint: `f${value}`, machine: other };
+      const what = `the memory is 32 MiB on node 'a' and ${value} on node 'b'`;
+      // Again and again, as a node does: a link that was just opened may have ended the concern.
+      await vi.waitUntil(
+        async () => {
+          const refused = dial({ ...there, ...security, identity: wrong });
+          await expect(refused).rejects.toThrow(what);
+          const [concern] = node.status().concerns;
+          return concern?.about === 'peer' && concern.problem.includes(what);
+        },
+        { timeout: hangMs },
+      );
+    }
     node.stop();
     expect(await ended).toBe('stopped');
-    await peer.close();
   });
 });

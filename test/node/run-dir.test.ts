@@ -69,4 +69,32 @@ describe('a run directory', () => {
     fs.writeFileSync(file, '');
     expect(() => claimRunDir(path.join(file, 'x'))).toThrow('Cannot create run directory');
   });
+
+  it('directory has other files in it: refused, and not touched', () => {
+    const dir = path.join(base, 'foreign');
+    fs.mkdirSync(dir, { mode: 0o755 });
+    fs.writeFileSync(path.join(dir, 'letter'), 'dear');
+    const before = fs.statSync(dir);
+    expect(() => claimRunDir(dir)).toThrow('there are other files in it (letter)');
+    const { mode, ctimeMs } = fs.statSync(dir);
+    expect({ mode, ctimeMs }).toEqual({ mode: before.mode, ctimeMs: before.ctimeMs });
+    expect(fs.readdirSync(dir)).toEqual(['letter']);
+  });
+
+  it('system directory: refused, and not touched', () => {
+    const before = fs.statSync('/run');
+    expect(() => claimRunDir('/run')).toThrow(/Run directory|run directory/);
+    expect(fs.statSync('/run').mode).toBe(before.mode);
+  });
+
+  it('was there before the node: is empty at the end, with the rights that it had', () => {
+    const dir = path.join(base, 'mine');
+    fs.mkdirSync(dir, { mode: 0o750 });
+    const run = claimRunDir(dir);
+    expect(fs.statSync(dir).mode & 0o777).toBe(0o700);
+    fs.writeFileSync(run.control, '');
+    run.remove();
+    expect(fs.statSync(dir).mode & 0o777).toBe(0o750);
+    expect(fs.readdirSync(dir)).toEqual([]);
+  });
 });

@@ -11,7 +11,7 @@ import { digestRam, type RamDigest } from '../../src/hypervisor/memory/ram.ts';
 import { PauseFilter } from '../../src/hypervisor/replay/pause-filter.ts';
 import { receivedLogTail } from '../../src/hypervisor/replay/received-log.ts';
 import { type KeepResult, SnapshotKeeper } from '../../src/node/keeping/keeper.ts';
-import { createLogger } from '../../src/node/logger.ts';
+import { openLog } from '../../src/node/logger.ts';
 import { Replica } from '../../src/node/machine/replica.ts';
 import { type NodeEvent, Reporter } from '../../src/node/report.ts';
 import type { SnapshotStore } from '../../src/ports/snapshot-store.ts';
@@ -98,7 +98,7 @@ export class KeptPair {
       openStore: async () => store,
       afterKept: async () => undefined,
       reporter,
-      log: createLogger('test'),
+      log: openLog('test').log,
     });
     lab.onClose(() => keeper.close());
     const tail = receivedLogTail(layout, {

@@ -3,12 +3,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import {
-  packControl,
-  protocolOf,
-  unpackControl,
-  type WireControl,
-} from '../../src/wire/control.ts';
+import { packControl, speakerOf, unpackControl, type WireControl } from '../../src/wire/control.ts';
 import { wireLimits } from '../../src/wire/limits.ts';
 import { unpack } from '../../src/wire/msgpack.ts';
 import { anyControl } from './arbitraries.ts';
@@ -149,8 +144,9 @@ describe('control messages', () => {
   });
 
   it('tell the protocol of a hello from another version, whatever else is in it', () => {
-    expect(protocolOf(packr.pack({ type: 'hello', protocol: 99, shoes: 'red' }))).toBe(99);
-    expect(protocolOf(packr.pack({ type: 'seedFailed', protocol: 99 }))).toBeUndefined();
-    expect(protocolOf(packr.pack('hello'))).toBeUndefined();
+    const hello = { type: 'hello', protocol: 99, shoes: 'red', node: 'b', program: '9.0' };
+    expect(speakerOf(packr.pack(hello))).toEqual({ protocol: 99, node: 'b', program: '9.0' });
+    expect(speakerOf(packr.pack({ type: 'seedFailed', protocol: 99 }))).toBeUndefined();
+    expect(speakerOf(packr.pack('hello'))).toBeUndefined();
   });
 });

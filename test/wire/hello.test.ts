@@ -5,7 +5,7 @@ import { UnderstudyError } from '../../src/base/errors.ts';
 import { type Millis, term } from '../../src/base/units.ts';
 import { protocolVersion } from '../../src/wire/control.ts';
 import { encodeFrame } from '../../src/wire/frames.ts';
-import { greet, type Identity } from '../../src/wire/hello.ts';
+import { greet, HelloRefused, type Identity } from '../../src/wire/hello.ts';
 import { wireLimits } from '../../src/wire/limits.ts';
 import { pack } from '../../src/wire/msgpack.ts';
 import { type MemoryPipe, memoryPipePair } from '../doubles/memory-pair.ts';
@@ -67,17 +67,38 @@ describe('the hello exchange', () => {
   });
 
   it.each([
-    ['pair', { pair: 'other' }, "node 'b' has 'other'"],
-    ['qemu', { qemu: '10.0.2' }, "node 'b' has '10.0.2'"],
-    ['logLayout', { logLayout: '10.0' }, "node 'b' has '10.0'"],
-    ['vmFingerprint', { vmFingerprint: 'beef' }, "node 'b' has 'beef'"],
+    ['pair', { pair: 'other' }, "node 'a' is of pair 'p', node 'b' of pair 'other'"],
+    ['qemu', { qemu: '10.0.2' }, "QEMU is 7.2.22 on node 'a' and 10.0.2 on node 'b'"],
+    [
+      'logLayout',
+      { logLayout: '10.0' },
+      "layout of QEMU's log is 7.2 on node 'a' and 10.0 on node 'b'",
+    ],
+    [
+      'vmFingerprint',
+      { vmFingerprint: 'beef' },
+      "digest of the machine is f00d on node 'a' and beef on node 'b'",
+    ],
+    [
+      'vmFingerprint',
+      {
+        qemu: '7.2.22',
+        vmFingerprint: 'beef',
+        machine: [
+          { what: 'the memory', value: '512 MiB' },
+          { what: 'disk 0', value: "'root', of 512 bytes" },
+        ],
+      },
+      "the memory is not there on node 'a' and 512 MiB on node 'b'; disk 0 is not there on",
+    ],
   ] as const)('refuses another %s, with the reason on both sides', async (field, theirs, text) => {
     const errors = await refusals(identity(), identity({ node: 'b', ...theirs }));
     for (const error of errors) {
       expect(error).toBeInstanceOf(UnderstudyError);
       expect(error.code).toBe('link');
       expect(error.message).toContain(text);
-      expect(error.message).toContain(field);
+      expect(error).toBeInstanceOf(HelloRefused);
+      expect((error as HelloRefused).refused).toBe(field);
       expect(error.hint).toBeDefined();
     }
   });
@@ -112,8 +133,15 @@ describe('the hello exchange', () => {
   it.each([
     [
       'another protocol, whatever its hello looks like',
-      control({ type: 'hello', protocol: protocolVersion + 1, shoes: 'red' }),
-      `protocol ${protocolVersion + 1} and protocol ${protocolVersion} do not understand each other`,
+      control({
+        type: 'hello',
+        protocol: protocolVersion + 1,
+        shoes: 'red',
+        node: 'b',
+        program: '9',
+      }),
+      `node 'b' runs Understudy 9, node 'a' Understudy of another version: protocol ` +
+        `${protocolVersion + 1} and protocol ${protocolVersion} do not understand each other`,
     ],
     ['something else first', control({ type: 'drill' }), "Expected a hello first, got 'drill'"],
     ['log first', encodeFrame(logFrame(0)), "Expected a hello first, got a frame of type 'log'"],

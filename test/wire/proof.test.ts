@@ -102,7 +102,7 @@ describe('the hello exchange with a shared secret', () => {
 
   it('still says what else does not fit', async () => {
     for (const outcome of await meet({ identity: identity('a', { qemu: '10.0.2' }) }, {})) {
-      expect((outcome as UnderstudyError).message).toContain("node 'a' has '10.0.2'");
+      expect((outcome as UnderstudyError).message).toContain("10.0.2 on node 'a'");
     }
   });
 });

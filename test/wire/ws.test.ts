@@ -160,7 +160,7 @@ describe('dialing', () => {
     const error = await errorOf(dialHere({ identity: identity('a', { vmFingerprint: 'x' }) }));
     await until(() => refused.length > 0);
     for (const message of [error.message, refused[0]?.message]) {
-      expect(message).toContain("vmFingerprint 'x'");
+      expect(message).toContain('the digest of the machine is');
     }
     expect(links).toEqual([]);
   });
@@ -218,6 +218,18 @@ describe('strangers', () => {
       await closed;
     }
     expect(refused).toHaveLength(wireLimits.refusalsToldPerMinute);
+    // What the other node is refused for is told all the same, each cause once.
+    const others = ['one', 'one', 'two'].map((pair) =>
+      dial({ host: '127.0.0.1', port: listener.port, identity: { ...identity('a'), pair } }).catch(
+        (error: Error) => error.message,
+      ),
+    );
+    await Promise.all(others);
+    const told = refused.slice(wireLimits.refusalsToldPerMinute).map(({ message }) => message);
+    expect(told.map((text) => /is of pair '(one|two)'/.exec(text)?.[1]).sort()).toEqual([
+      'one',
+      'two',
+    ]);
   });
 });
 

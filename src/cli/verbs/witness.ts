@@ -2,7 +2,10 @@
 import { readSecret, readTls, type TlsFiles } from '../../arbiter/credentials.ts';
 import { startWitness, type Witness } from '../../arbiter/witness-server.ts';
 import { UnderstudyError } from '../../base/errors.ts';
-import { createLogger } from '../../node/logger.ts';
+import { withResolvers } from '../../base/with-resolvers.ts';
+import { hostLimits } from '../../host/limits.ts';
+import { StopSignals } from '../../host/stop-signals.ts';
+import { openLog } from '../../node/logger.ts';
 
 export interface WitnessOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -17,7 +20,7 @@ export interface WitnessOptions {
 /** Until it is told to stop. */
 export async function witness(options: WitnessOptions): Promise<void> {
   const { listen, state } = options;
-  const log = createLogger('witness');
+  const { log, output } = openLog('witness');
   const tls = await tlsOf(options);
   const started = await startWitness({
     ...listen,
@@ -26,13 +29,16 @@ export async function witness(options: WitnessOptions): Promise<void> {
     ...(tls === undefined ? {} : { tls }),
     onProblem: (error) => log.error({ code: error.code }, error.describe()),
   });
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
+  const stopped = withResolvers<void>();
+  const signals = new StopSignals({
+    onStop: () => stopped.resolve(),
+    onHangup: () => log.info({}, 'SIGHUP: nothing is read anew, and the witness goes on'),
   });
   process.stdout.write(`${readyLine(started, options)}\n`);
-  await stopped;
+  await stopped.promise;
   await started.close();
+  await output.flush(hostLimits.outputFlushMs);
+  signals.close();
 }
 
 async function tlsOf({ tlsCert, tlsKey, tlsCa }: WitnessOptions): Promise<TlsFiles | undefined> {

@@ -13,7 +13,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { flushPathSync } from '../../host/durable-files.ts';
+import { flushPath, flushPathSync } from '../../host/durable-files.ts';
 
 const markOf = (image: string): string => `${image}.seeding`;
 
@@ -34,9 +34,10 @@ export function markImage(image: string, writer: `${'seed' | typeof restart} ${s
   }
 }
 
-export function unmarkImage(image: string): void {
-  fs.rmSync(markOf(image), { force: true });
-  flushPathSync(path.dirname(image));
+/** Not waited for by the thread of a node: its disk is busy with the image just then. */
+export async function unmarkImage(image: string): Promise<void> {
+  await fs.promises.rm(markOf(image), { force: true });
+  await flushPath(path.dirname(image));
 }
 
 /** Throws `disk` when one of the images may not be booted from. */

@@ -10,9 +10,9 @@
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { limits } from '../../base/limits.ts';
-import { type OwnedProcess, spawnOwned } from '../../host/processes.ts';
-import { Monitor } from '../qemu/monitor.ts';
+import { type ExitInfo, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import type { Monitor } from '../qemu/monitor.ts';
+import { monitorOf } from '../qemu/monitor-of.ts';
 import { type DiscardingDisk, requireHoles } from './discard.ts';
 import { lockImages, type Release } from './image-lock.ts';
 import { WriteTracker } from './write-tracker.ts';
@@ -72,17 +72,8 @@ export class Storage {
       args: storageArguments(options.disks, nbdSocket, qmp),
       runDir: options.pidDir,
     });
-    const died = child.exited.then((info) => {
-      throw new UnderstudyError('disk', `The storage daemon ended (${info.reason})`, {
-        cause: new Error(info.stderr.trim() || 'it printed nothing'),
-        hint: 'check the paths and the rights of the disk images, and that no other VM uses them',
-      });
-    });
-    died.catch(() => undefined);
     try {
-      const connecting = Monitor.connect({ path: qmp, deadlineMs: limits.qemuStartMs });
-      const monitor = await Promise.race([connecting, died]);
-      return new Storage(nbdSocket, child, monitor, release);
+      return new Storage(nbdSocket, child, await monitorOf(child, qmp, whyEnded), release);
     } catch (error) {
       await child.kill();
       release();
@@ -208,6 +199,13 @@ export class Storage {
     this.#monitor.close();
     await this.#process.kill('SIGTERM');
   }
+}
+
+function whyEnded({ reason, stderr }: ExitInfo): UnderstudyError {
+  return new UnderstudyError('disk', `The storage daemon ended (${reason})`, {
+    cause: new Error(stderr.trim() || 'it printed nothing'),
+    hint: 'check the paths and the rights of the disk images, and that no other VM uses them',
+  });
 }
 
 /** Anew, and not what an earlier node left: that may have been readable for others. */

@@ -20,7 +20,8 @@ import {
   tickObject,
 } from './command-line.ts';
 import { ConsolePipe } from './console-pipe.ts';
-import { Monitor } from './monitor.ts';
+import type { Monitor } from './monitor.ts';
+import { monitorOf } from './monitor-of.ts';
 
 export interface InstanceOptions {
   readonly vm: VmConfig;
@@ -97,12 +98,9 @@ export class QemuInstance {
     });
     try {
       const died = child.exited.then((info) => {
-        throw new UnderstudyError('qemu', `QEMU ended while it was starting (${info.reason})`, {
-          cause: new Error(info.stderr.trim() || 'it printed nothing'),
-          hint: 'run `understudy doctor` and check the VM file',
-        });
+        throw whyEnded(info);
       });
-      const monitor = Monitor.connect({ path: paths.monitor, deadlineMs: limits.qemuStartMs });
+      const monitor = monitorOf(child, paths.monitor, whyEnded);
       const all = Promise.all([
         monitor,
         doors.pad,
@@ -250,6 +248,13 @@ export class QemuInstance {
     await this.process.kill('SIGKILL');
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+function whyEnded({ reason, stderr }: ExitInfo): UnderstudyError {
+  return new UnderstudyError('qemu', `QEMU ended while it was starting (${reason})`, {
+    cause: new Error(stderr.trim() || 'it printed nothing'),
+    hint: 'run `understudy doctor` and check the VM file',
+  });
 }
 
 /** The thread that executes the guest; there is one vCPU. */

@@ -102,6 +102,7 @@ export class SnapshotKeeper {
   readonly #now = recordingClock();
   #dropped = 0;
   #whyDropped = '';
+  #lastTrouble = '';
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
@@ -304,7 +305,9 @@ export class SnapshotKeeper {
 
   #trouble(error: Error): void {
     const reason = oneLine(error);
-    this.#options.log.warn({ reason }, 'trouble with snapshots');
+    // A store that refuses is offered the same again and again: it is said once.
+    if (reason !== this.#lastTrouble) this.#options.log.warn({ reason }, 'trouble with snapshots');
+    this.#lastTrouble = reason;
     this.#options.reporter.report({ type: 'snapshotTrouble', reason });
   }
 }

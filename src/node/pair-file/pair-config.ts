@@ -14,8 +14,8 @@ import { limits } from '../../base/limits.ts';
 import { runDirBytesMax } from '../run-dir.ts';
 import type { CertificateFiles } from './certificate-files.ts';
 import { parseListenAddress } from './listen-address.ts';
-import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { type NamedImages, namedImages } from './named-images.ts';
+import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
 import { keepKeys, type SnapshotPolicy, snapshotKeys, snapshotsSchema } from './policy.ts';
 

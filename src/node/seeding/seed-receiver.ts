@@ -169,7 +169,7 @@ export class SeedReceiver {
       const file = [...this.#files.values()].find(({ path }) => path === image);
       if (file === undefined || this.#isClosed) return;
       await sync(file.fd);
-      unmarkImage(image);
+      await unmarkImage(image);
     }
     this.close();
   }

@@ -12,7 +12,7 @@ import { scratchDir } from '../../node/scratch.ts';
 
 const image = path.join(scratchDir(), 'd0.raw');
 
-it('a marked image is refused with what to do, until its seed is complete', () => {
+it('a marked image is refused with what to do, until its seed is complete', async () => {
   refuseMarked([image]);
   markImage(image, 'seed 1.1');
   markImage(image, 'seed 1.2'); // a seed that was interrupted is gone on with
@@ -27,7 +27,7 @@ it('a marked image is refused with what to do, until its seed is complete', () =
   expect((refusal as UnderstudyError).describe()).toMatch(
     /d0.raw' is a mixture[\s\S]*try: start the/,
   );
-  unmarkImage(image);
+  await unmarkImage(image);
   refuseMarked([image]);
 });
 
@@ -37,8 +37,8 @@ it('a directory that is not there is said before anything is changed', () => {
   );
 });
 
-it('images that a restart was replacing are refused, and where the old ones are is said', () => {
+it('images that a restart was replacing are refused, and where the old ones are is said', async () => {
   markImage(image, 'restart p-20261121');
   expect(() => refuseMarked([image])).toThrow('a restart from a snapshot broke off');
-  unmarkImage(image);
+  await unmarkImage(image);
 });
