@@ -65,12 +65,16 @@ export function planClaim(current: ArbiterState | undefined, wish: ClaimWish): C
   const { expected, holder, isUnproven = false, overtakes = false } = wish;
   const ahead = (current?.term ?? 0) - expected;
   if (ahead === 0) return claimAfter(current, holder, isUnproven);
-  if (current?.holder === holder && (ahead === 1 || (ahead === 2 && overtakes))) {
+  const isOurs = current?.holder === holder;
+  const maySpeak = current?.unproven !== true;
+  if (isOurs && (maySpeak || isUnproven) && (ahead === 1 || (ahead === 2 && !isUnproven))) {
     return { type: 'won', term: current.term };
   }
   const theirs = current?.holder ?? 'nobody';
-  if (ahead !== 1 || current?.unproven !== true) return { type: 'lost', holder: theirs };
-  return overtakes ? claimAfter(current, holder, false) : { type: 'contested', holder: theirs };
+  if (ahead !== 1 || maySpeak) return { type: 'lost', holder: theirs };
+  // Its own unproven one, of a claim that was applied late, is none to speak in either.
+  if (overtakes || isOurs) return claimAfter(current, holder, false);
+  return { type: 'contested', holder: theirs };
 }
 
 function claimAfter(

@@ -95,4 +95,14 @@ describe('a term that is unproven (5)', () => {
   it('is taken while the other one was just asking: it asks again (4)', () => {
     expect(judgeLoss(b, { ...a, overtakes: true })).toEqual({ type: 'contested', holder: 'b:1' });
   });
+
+  it('of its own, applied late, is none to speak in: what boots claims the one after it (4)', () => {
+    // Goal: a claim of a takeover that was given up must not be taken for the one of a later boot.
+    const boots = { expected: term(4), holder: 'b:1' };
+    const next = state(6, 'b:1');
+    expect(planClaim(b, boots)).toEqual({ type: 'compareAndSet', expected: b, next });
+    expect(judgeLoss(b, boots)).toEqual({ type: 'contested', holder: 'b:1' });
+    expect(planClaim(next, boots)).toEqual({ type: 'won', term: 6 });
+    expect(planClaim(b, { ...boots, isUnproven: true })).toEqual({ type: 'won', term: 5 });
+  });
 });
