@@ -2,7 +2,7 @@
  * A linearizable arbiter behind a bad network: slow, away, or silent about what it did.
  * Obeys the contract in src/ports/arbiter.ts, with callbacks in simulated time for promises.
  */
-import type { ArbiterState, CompareAndSetResult } from '../src/ports/arbiter.ts';
+import { type ArbiterState, type CompareAndSetResult, sameState } from '../src/ports/arbiter.ts';
 import type { World } from './world.ts';
 
 export type ArbiterReply<T> = (reply: T | 'unreachable') => void;
@@ -13,9 +13,6 @@ export interface ArbiterTemper {
   delayMs(): number;
   losesReply(): boolean;
 }
-
-const isSame = (a: ArbiterState | undefined, b: ArbiterState | undefined): boolean =>
-  a?.term === b?.term && a?.holder === b?.holder && a?.unproven === b?.unproven;
 
 /** How long a client waits for an answer. */
 const giveUpMs = 500;
@@ -52,7 +49,7 @@ export class SimArbiter {
   }
 
   #set(expected: ArbiterState | undefined, next: ArbiterState): CompareAndSetResult {
-    if (!isSame(this.#state, expected)) return { won: false, current: this.#state };
+    if (!sameState(this.#state, expected)) return { won: false, current: this.#state };
     if (next.term !== (expected?.term ?? 0) + 1) throw new Error('a term must follow the last one');
     this.#state = next;
     this.given.set(next.term, next.holder);

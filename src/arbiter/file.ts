@@ -17,8 +17,8 @@
  *   one line of JSON: {"understudy":"term","version":1,"term":42,"holder":"b/1f3c"}
  *
  * Durable before told: the directory is flushed before a win is reported, and before a state is
- * reported that this process had not seen yet. A term is 4 KiB of disk; a takeover every hour makes
- * 35 MiB a year, and reading looks only at terms after the last one known.
+ * reported that this process had not seen yet. A term is 4 KiB of disk, and a takeover takes two:
+ * one every hour makes 70 MiB a year. Reading looks only at terms after the last one known.
  *
  * link(2) is atomic on local file systems and on NFS; file systems without hard links are refused.
  */
@@ -37,9 +37,14 @@ import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import { makeDirectory } from '../host/durable-files.ts';
-import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
+import {
+  type Arbiter,
+  type ArbiterState,
+  type CompareAndSetResult,
+  sameState,
+} from '../ports/arbiter.ts';
 import { arbiterLimits } from './limits.ts';
-import { checkNext, formatState, parseState, sameState } from './state.ts';
+import { checkNext, formatState, parseState } from './state.ts';
 
 export interface FileArbiterOptions {
   /** Made if it does not exist. One pair a directory. */

@@ -7,10 +7,6 @@ import { arbiterLimits } from './limits.ts';
 /** Names of pairs: they become names of files, parts of a URL and of an etcd key. */
 export const pairName = /^[A-Za-z0-9_-]{1,32}$/;
 
-export function sameState(a: ArbiterState | undefined, b: ArbiterState | undefined): boolean {
-  return a?.term === b?.term && a?.holder === b?.holder && a?.unproven === b?.unproven;
-}
-
 /** Throws `UnderstudyError` ('arbiter') when `next` does not follow `expected`. */
 export function checkNext(expected: ArbiterState | undefined, next: ArbiterState): void {
   const term = (expected?.term ?? 0) + 1;

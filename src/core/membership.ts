@@ -24,8 +24,8 @@
  *     before it booted. A `spoken` above the arbiter's term is of a pair whose arbiter was set
  *     back, or is another pair's: nobody claims from it, and both say why.
  *  6. A node joins a peer that is primary in the arbiter's term, or a newer one, whatever else it
- *     knows. A primary of an
- *     older term is one that does not know yet that it lost: its machine is about to end.
+ *     knows. A primary of an older term has lost, or yields to a takeover that is not proved yet:
+ *     its machine is about to end, or to speak in a newer one.
  *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and
  *     is to go on from there (`canRestart`), does so although its peer does not answer. A peer that
  *     was alone since would have claimed a later term; one that could not claim has been silent

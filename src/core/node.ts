@@ -11,8 +11,7 @@
  *     two of them has kept every promise.
  *  2. A term that was won is remembered before the machine speaks in it: before it boots, and
  *     before its gate opens after a takeover, whose term to speak in is claimed when it runs, or
- *     after a claim. A disk that does not take it is asked
- *     again until it does.
+ *     after a claim. A disk that does not take it is asked again until it does.
  *  3. One machine or copy at a time: the next begins when nothing is left of the one before
  *     (`gone`).
  *  4. From the claim of a term, or a grant, until its machine speaks a node tells its peer that it

@@ -44,12 +44,9 @@ export class PrimaryNode {
   #recordedTo = logPosition(0);
   #nextSeed = 1;
   #share = 0;
-  /** Its machine may be heard. */
-  #speaks: boolean;
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
-    this.#speaks = options.isProven !== false;
     this.#core = options.rules.primary(options);
     this.#cuts = new CutDesk({
       cuts: options.rules.cuts(options.snapshotEveryMs),
@@ -76,9 +73,8 @@ export class PrimaryNode {
 
   /** A claim was answered; a won term is on the disk. */
   answered(outcome: ClaimOutcome, now: Millis): void {
-    const isFirst = outcome.type === 'termWon' && !this.#speaks;
+    const isFirst = outcome.type === 'termWon' && this.state === 'proving';
     if (isFirst) this.#options.emit({ type: 'speak' });
-    this.#speaks ||= isFirst;
     this.#step(outcome, now);
   }
 

@@ -251,7 +251,6 @@ export class NodeDriver {
       case 'changed':
       case 'waiting':
       case 'noted':
-      case 'concern':
         this.#show(effect);
         return;
       case 'leave':

@@ -58,8 +58,7 @@ export type MachineEffect = Exclude<
   {
     type:
       | ('readArbiter' | 'compareAndSet' | 'dialPeer' | 'send' | 'closeLink' | 'lookAtDisks')
-      | ('remember' | 'answer' | 'became' | 'changed' | 'waiting' | 'noted' | 'concern')
-      | ('leave' | 'fail');
+      | ('remember' | 'answer' | 'became' | 'changed' | 'waiting' | 'noted' | 'leave' | 'fail');
   }
 >;
 

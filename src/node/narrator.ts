@@ -9,10 +9,7 @@ import type { Logger } from './logger.ts';
 import type { Reporter } from './report.ts';
 
 /** Effects that only show something. */
-export type ShownEffect = Extract<
-  NodeEffect,
-  { type: 'became' | 'changed' | 'waiting' | 'noted' | 'concern' }
->;
+export type ShownEffect = Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>;
 
 export interface NarratorOptions {
   readonly term: () => Term;
@@ -36,7 +33,7 @@ export class Narrator {
   }
 
   tell(effect: ShownEffect): void {
-    const { log, reporter, state, concerns } = this.#options;
+    const { log, reporter, state } = this.#options;
     switch (effect.type) {
       case 'became':
         if (effect.role === 'primary') this.#reportState('primary', state());
@@ -53,9 +50,6 @@ export class Narrator {
         reporter.report({ type: 'state', state: 'waiting', detail: reason });
         return;
       }
-      case 'concern':
-        concerns.tell(effect.about, effect.problem);
-        return;
       case 'noted':
         this.#note(effect.what);
         return;

@@ -31,6 +31,11 @@ export interface ArbiterState {
   readonly unproven?: true;
 }
 
+/** Equal in all parts (2). */
+export function sameState(a: ArbiterState | undefined, b: ArbiterState | undefined): boolean {
+  return a?.term === b?.term && a?.holder === b?.holder && a?.unproven === b?.unproven;
+}
+
 export type CompareAndSetResult =
   | { readonly won: true }
   | { readonly won: false; readonly current: ArbiterState | undefined };

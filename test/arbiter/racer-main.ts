@@ -10,10 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArbiterAuth } from '../../src/arbiter/credentials.ts';
 import { openArbiter } from '../../src/arbiter/open.ts';
 import { parseArbiterSpec } from '../../src/arbiter/spec.ts';
-import { sameState } from '../../src/arbiter/state.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
 import type { ArbiterState } from '../../src/ports/arbiter.ts';
+import { sameState } from '../../src/ports/arbiter.ts';
 
 const [spec = '', auth = '{}', name = '', wins = '0'] = process.argv.slice(2);
 const arbiter = await openArbiter(parseArbiterSpec(spec, '/'), {

@@ -64,6 +64,9 @@ const run = (args: readonly string[], as: readonly string[] = []) =>
   runVerb(args, { timeout: hangMs, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
 
 const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
+/** Node a with more in its VM file, and more said of it in the pair file. */
+const booting = (more: string, a: string): string[] =>
+  node(pair({ vm: vm(`${kernel}${more}\n`), a }));
 
 let occupied: net.Server;
 let occupiedPort = 0;
@@ -379,37 +382,19 @@ const cases: readonly BadInput[] = [
   {
     row: 'disk image that is not there, on the node that is to boot',
     code: 1,
-    args: () =>
-      node(
-        pair({
-          vm: vm(`${kernel}disks: [{ id: root }]\n`),
-          a: 'runDir: ri, disks: { root: gone.raw }',
-        }),
-      ),
+    args: () => booting('disks: [{ id: root }]', 'runDir: ri, disks: { root: gone.raw }'),
     says: ['Cannot read disk image', 'because: ENOENT', 'try: create it'],
   },
   {
     row: 'bridge, namespace or socket of an egress that is not there, on the node that is to boot',
     code: 3,
-    args: () =>
-      node(
-        pair({
-          vm: vm(`${kernel}nics: [{}]\n`),
-          a: "runDir: rn, egress: 'tap:us0,bridge=nowhere0'",
-        }),
-      ),
+    args: () => booting('nics: [{}]', "runDir: rn, egress: 'tap:us0,bridge=nowhere0'"),
     says: ["there is no bridge 'nowhere0'", 'try: run: ip link add nowhere0 type bridge'],
   },
   {
     row: 'bridge, namespace or socket of an egress that is not there, on the node that is to boot',
     code: 3,
-    args: () =>
-      node(
-        pair({
-          vm: vm(`${kernel}nics: [{}]\n`),
-          a: `runDir: rs, egress: 'stream:${at('no-passt')}'`,
-        }),
-      ),
+    args: () => booting('nics: [{}]', `runDir: rs, egress: 'stream:${at('no-passt')}'`),
     says: ['there is no socket', 'no-passt', 'try: start the program that listens there'],
   },
   {

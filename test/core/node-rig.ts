@@ -4,7 +4,6 @@
  * comes of it.
  */
 import { expect } from 'vitest';
-import { sameState } from '../../src/arbiter/state.ts';
 import { limits } from '../../src/base/limits.ts';
 import {
   type Epoch,
@@ -25,6 +24,7 @@ import type {
 } from '../../src/core/effects.ts';
 import { NodeCore, type NodeOptions } from '../../src/core/node.ts';
 import type { ArbiterState } from '../../src/ports/arbiter.ts';
+import { sameState } from '../../src/ports/arbiter.ts';
 import type { Control, Standing } from '../../src/ports/link.ts';
 
 type Of<T extends NodeEffect['type']> = Extract<NodeEffect, { type: T }>;

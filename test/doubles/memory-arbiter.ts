@@ -1,7 +1,12 @@
 /** An arbiter in memory: the contract without a medium, for the simulator and for tests. */
 
-import { checkNext, sameState } from '../../src/arbiter/state.ts';
-import type { Arbiter, ArbiterState, CompareAndSetResult } from '../../src/ports/arbiter.ts';
+import { checkNext } from '../../src/arbiter/state.ts';
+import {
+  type Arbiter,
+  type ArbiterState,
+  type CompareAndSetResult,
+  sameState,
+} from '../../src/ports/arbiter.ts';
 
 export class MemoryArbiter implements Arbiter {
   #state: ArbiterState | undefined;

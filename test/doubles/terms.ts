@@ -1,8 +1,8 @@
 /** The product's own claim (src/core/claim.ts) with an arbiter behind it, for tests of arbiters. */
-import { asError, UnderstudyError } from '../../src/base/errors.ts';
 import type { Term } from '../../src/base/units.ts';
 import { Claim, type ClaimOutcome } from '../../src/core/claim.ts';
 import type { NodeEffect, NodeEvent } from '../../src/core/effects.ts';
+import { askArbiter } from '../../src/node/arbiter-asks.ts';
 import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
 
 export class Terms {
@@ -47,16 +47,5 @@ export async function answerOf(arbiter: Arbiter, effect: NodeEffect): Promise<No
   if (effect.type !== 'readArbiter' && effect.type !== 'compareAndSet') {
     throw new Error(`${effect.type} is nothing to ask an arbiter`);
   }
-  const { ask } = effect;
-  try {
-    if (effect.type === 'readArbiter') {
-      return { type: 'arbiterRead', ask, state: await arbiter.read() };
-    }
-    const result = await arbiter.compareAndSet(effect.expected, effect.next);
-    return { type: 'arbiterSet', ask, result };
-  } catch (thrown) {
-    const isKnown = thrown instanceof UnderstudyError;
-    const reason = isKnown ? thrown.describe() : asError(thrown).message;
-    return { type: 'arbiterFailed', ask, reason, mayPass: isKnown && thrown.mayPass };
-  }
+  return (await askArbiter(arbiter, effect)).event;
 }
