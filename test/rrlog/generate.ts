@@ -9,7 +9,7 @@ import {
   type Layout,
   shutdownCauses,
 } from '../../src/rrlog/layouts.ts';
-import { encodeMarkerFrame } from '../../src/rrlog/marker.ts';
+import { encodeMarkerFrame, noEpoch } from '../../src/rrlog/marker.ts';
 
 /** The filter id of the marker backend in all generated logs; guests' frames have other ids. */
 export const padNetId = 1;
@@ -134,12 +134,12 @@ function assemble(layout: Layout, parts: readonly (LogEvent | number)[]): Genera
   return { raw: Buffer.concat(pieces), events };
 }
 
-/** Logs with markers sprinkled in. */
+/** Logs with markers sprinkled in, of epochs and of none. */
 export function logs(layout: Layout, maxLength = 40): fc.Arbitrary<GeneratedLog> {
   const event = fc.oneof(...Object.values(eventsByFamily(layout)));
   const part: fc.Arbitrary<LogEvent | number> = fc.oneof(
     { weight: 8, arbitrary: event },
-    { weight: 1, arbitrary: fc.nat({ max: 2 ** 40 }) },
+    { weight: 1, arbitrary: fc.oneof(fc.constant(noEpoch), fc.nat({ max: 2 ** 40 })) },
   );
   return fc.array(part, { maxLength }).map((parts) => assemble(layout, parts));
 }

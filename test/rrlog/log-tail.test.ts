@@ -5,6 +5,7 @@ import { encodeEvent } from '../../src/rrlog/events.ts';
 import { RequestTracker } from '../../src/rrlog/inflight.ts';
 import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { LogTail, type LogTailOptions, type Segment } from '../../src/rrlog/log-tail.ts';
+import { noEpoch } from '../../src/rrlog/marker.ts';
 import { EventLogReader } from '../../src/rrlog/reader.ts';
 import { chunkSizes, chunks, type Expected, logs, markerEvent, padNetId } from './generate.ts';
 
@@ -28,10 +29,15 @@ function tailAll(tail: LogTail, pieces: Iterable<Buffer>): Segment[] {
   return segments;
 }
 
+/** The markers of epochs, and those of none. */
 function markersOf(events: readonly Expected[]) {
-  return events
+  const markers = events
     .filter((e) => e.epoch !== undefined)
     .map(({ epoch, position, end, icount }) => ({ epoch, position, end, icount }));
+  return [
+    markers.filter((m) => m.epoch !== noEpoch),
+    markers.filter((m) => m.epoch === noEpoch),
+  ] as const;
 }
 
 describe('LogTail', () => {
@@ -51,7 +57,9 @@ describe('LogTail', () => {
           icount = segment.icount;
         }
         expect(position).toBe(12 + log.raw.length);
-        expect(segments.flatMap((s) => s.markers)).toEqual(markersOf(log.events));
+        const [ofEpochs, ofNone] = markersOf(log.events);
+        expect(segments.flatMap((s) => s.markers)).toEqual(ofEpochs);
+        expect(segments.reduce((sum, s) => sum + s.pushes, 0)).toBe(ofNone.length);
         expect(segments.reduce((sum, s) => sum + s.events, 0)).toBe(log.events.length);
       }),
       { numRuns: 120 },
@@ -82,7 +90,9 @@ describe('LogTail', () => {
         expect(seen).toEqual(
           log.events.map(({ position, end, icount, epoch }) => ({ position, end, icount, epoch })),
         );
-        const saved = markersOf(log.events).reduce((sum, m) => sum + m.end - m.position - 42, 0);
+        const saved = markersOf(log.events)
+          .flat()
+          .reduce((sum, m) => sum + m.end - m.position - 42, 0);
         expect(bytes.length).toBe(log.raw.length - saved);
       }),
       { numRuns: 120 },
