@@ -51,7 +51,7 @@ export class RoomWatch {
 /** What a flooded log or a device state may need at once. */
 const lowRunDirBytes = 16 * 1024 * 1024;
 /** Seconds of a guest that writes as fast as it can. */
-const lowDiskBytes = 256 * 1024 * 1024;
+const lowDiskBytes = 64 * 1024 * 1024;
 
 /** What cannot be asked is not known to be full: whoever uses it says what is wrong. */
 async function freeBytes(path: string): Promise<number> {
