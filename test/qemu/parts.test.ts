@@ -11,7 +11,7 @@ import type { NodeStatus } from '../../src/node/control-server.ts';
 import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
 import { PairUnderTest } from './harness/pair.ts';
 import type { Terminal } from './harness/terminal.ts';
-import { waitFor } from './harness/wait.ts';
+import { bootMs, waitFor } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 let primary: NodeProcess;
@@ -38,6 +38,7 @@ beforeAll(async () => {
   backup = pair.start('b');
   await pair.seen(backup, 'protecting');
   const console = await pair.console(primary);
+  await console.until('guest# ', bootMs);
   await console.run('work directio 86400');
 });
 afterAll(async () => {
