@@ -178,13 +178,8 @@ export class PrimaryNode {
       if (effect.type === 'seed') {
         this.#backup = new ServedBackup(
           {
-            link,
-            detector,
-            emit,
-            judgeTerm: rules.judgeTerm,
-            term: () => this.term,
-            flow: rules.flow(onBackupLost),
-            cuts: this.#cuts,
+            ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+            ...{ flow: rules.flow(onBackupLost), cuts: this.#cuts },
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
             onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),
           },
