@@ -236,7 +236,8 @@ export class SimCopy implements Copy, Doer {
   }
 
   #fail(reason: string, pauseMs?: number): void {
-    this.#options.report({ type: 'copyFailed', reason, pauseMs });
+    const canTakeOver = pauseMs !== undefined;
+    this.#options.report({ type: 'copyFailed', reason, pauseMs, canTakeOver });
   }
 
   #tellExecuted(): void {

@@ -324,6 +324,18 @@ export const faults: readonly Fault[] = [
       return true;
     },
   },
+  {
+    name: 'disk under a machine fails',
+    weight: 4,
+    strike: (pair) => {
+      const machine = pair.primary?.machine;
+      if (machine === undefined) return false;
+      return forAWhile(pair, pair.world.prng.pick([100, 1000, 6000]), () => {
+        machine.breakDown();
+        return () => machine.mend();
+      });
+    },
+  },
 ];
 
 /** Not faults, but things that operators and guests do. */

@@ -59,6 +59,9 @@ const bufferEvents = 160;
 /** Between two attempts to find a moment without a disk request. */
 const cutRetryMs = 3;
 const cutAttempts = 400;
+/** Until a disk that fails is met again. */
+const hurtAgainMs = 5;
+const hurt: SimReport = { type: 'hurt', reason: 'a disk failed', stands: true };
 
 export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
   readonly history: History;
@@ -69,6 +72,9 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
   #flushedTo = 0;
   #buffer: GuestEvent[] = [];
   #stands = false;
+  /** Its disk fails, until somebody mends it; it stands until it is told to go on then. */
+  #isBroken = false;
+  #hasFailed = false;
   #share = 0;
   #isDestroyed = false;
   /** Nothing happens in it any more. */
@@ -104,7 +110,7 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
     this.#after(0.1, () => {
       this.#flush();
       if (condition.stopFails()) {
-        this.#goOn();
+        if (!this.#hasFailed) this.#goOn();
         this.#report({ type: 'notStopped', reason: 'its monitor does not answer' });
         return;
       }
@@ -119,7 +125,8 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
         this.#report({ type: 'notContinued', reason: 'its monitor does not answer' });
         return;
       }
-      this.#goOn();
+      if (this.#hasFailed) this.#goOnAlone();
+      else this.#goOn();
       this.#stands = false;
       this.#report({ type: 'continued' });
       this.#wake();
@@ -218,6 +225,18 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
     this.#isOver = true;
   }
 
+  /** A fault: it stands because its disk fails, and would again. */
+  breakDown(): void {
+    this.#isBroken = true;
+    this.#hasFailed = true;
+    this.#report(hurt);
+  }
+
+  /** Its disk works again. */
+  mend(): void {
+    this.#isBroken = false;
+  }
+
   shutDown(): void {
     this.#whenRunning(() => {
       this.#take({ kind: 'shutdown' });
@@ -228,23 +247,12 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
   }
 
   /** A part of what is being written to its log. */
-  tornLog(): Pick<
-    SimLog,
-    'from' | 'to' | 'events' | 'torn' | 'icount' | 'rawBytes' | 'codec' | 'payload'
-  > {
+  tornLog(): Omit<SimLog, 'kind' | 'term'> {
     const events = [{ kind: 'input', value: 77 }] as const;
     const from = logPosition(this.#flushedTo);
     const to = logPosition(this.#flushedTo + eventBytes(events[0]));
-    return {
-      from,
-      to,
-      events,
-      torn: true,
-      icount: icount(0),
-      rawBytes: 0,
-      codec: 0,
-      payload: noBytes,
-    };
+    const nothing = { icount: icount(0), rawBytes: 0, codec: 0, payload: noBytes };
+    return { from, to, events, torn: true, ...nothing };
   }
 
   /** Something happens in it. */
@@ -264,7 +272,7 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
     const { world } = this.#options;
     const slowness = this.#share < 1 ? 1 / (1 - this.#share) : 1;
     this.#after(world.prng.between(1, 9) * slowness, () => {
-      if (!this.#stands && this.#share < 1) {
+      if (!this.#isStanding) {
         this.#take({ kind: 'input', value: world.prng.below(1 << 20) });
       }
       this.#live();
@@ -273,13 +281,29 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
 
   #whenRunning(act: () => void): void {
     if (this.#isOver) return;
-    if (this.#stands || this.#share >= 1) this.#waiting.push(act);
+    if (this.#isStanding) this.#waiting.push(act);
     else act();
   }
 
   #wake(): void {
-    if (this.#stands || this.#share >= 1) return;
+    if (this.#isStanding) return;
     for (const act of this.#waiting.splice(0)) this.#whenRunning(act);
+  }
+
+  get #isStanding(): boolean {
+    return this.#stands || this.#hasFailed || this.#share >= 1;
+  }
+
+  /** What failed is done anew: no copy does the same. */
+  #goOnAlone(): void {
+    if (this.#isBroken) {
+      this.#after(hurtAgainMs, () => this.#report(hurt));
+      return;
+    }
+    this.#hasFailed = false;
+    goOn(this.state);
+    this.history.wentOn(this.#position, this.state);
+    this.#report({ type: 'healed' });
   }
 
   /** It was stopped here and goes on, without a cut: its copy has to do the same. */
@@ -298,7 +322,7 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
         then(this.#image());
         return;
       }
-      if (!this.state.off && !this.#stands) this.#goOn();
+      if (!this.state.off && !this.#stands && !this.#hasFailed) this.#goOn();
       if (left > 0) this.#after(cutRetryMs, () => attempt(left - 1));
       else failed();
     };

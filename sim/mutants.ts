@@ -265,6 +265,18 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    rule: 'ignore-a-hurt-machine',
+    what: 'a machine that stands because its disk failed is neither handed over nor let go on',
+    seams: editing({ hear: (event) => (event.type === 'hurt' ? { type: 'timer' } : event) }),
+  },
+  {
+    rule: 'let-a-hurt-machine-stand',
+    what: 'a machine without a backup that stands because its disk failed is never let go on',
+    seams: editing({
+      hear: (event) => (event.type === 'hurt' ? { ...event, stands: false } : event),
+    }),
+  },
+  {
     rule: 'hold-without-bound',
     what: 'a guest runs freely however many of its outputs wait',
     seams: editing({ act: without(({ type }) => type === 'slowDown') }),

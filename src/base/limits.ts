@@ -58,6 +58,9 @@ export const limits = {
    */
   continueRetryMs: 500,
   continueTriesMax: 4,
+  /** Between two attempts to let a machine go on that stands because a disk failed. */
+  hurtRetryMs: 1_000,
+  hurtRetryMaxMs: 10_000,
   /** Snapshots that a backup has asked its primary for at once: people and scripts ask for one. */
   snapshotRequestsMax: 8,
   /** A node that is told to stop ends its machine and its storage daemons first. */
@@ -86,6 +89,13 @@ export const limits = {
   logChunkBytes: 256 * 1024,
   /** The log on tmpfs is memory: give it back in steps that make the system call worth it. */
   logReclaimBytes: 8 * 1024 * 1024,
+  /**
+   * Room for log that is kept ahead of QEMU, in steps of `logReclaimBytes`: seconds of a flooded
+   * machine's log.
+   */
+  logReserveBytes: 16 * 1024 * 1024,
+  /** Between two looks whether there is room for the log again. */
+  logRoomMs: 1_000,
   /** The largest pipe an unprivileged process may have: log in here needs no timer of ours. */
   feedPipeBytes: 1024 * 1024,
   /**
@@ -237,6 +247,11 @@ export const limits = {
   powerOffMs: 2_000,
   /** A console attached by a person gets so much of what was printed before. */
   consoleHistoryBytes: 64 * 1024,
+  /**
+   * How long QEMU waits for a storage daemon that is gone before its requests fail: until somebody
+   * has ended the machine or started the daemon again.
+   */
+  diskReconnectSeconds: 7 * 24 * 60 * 60,
   /** An answer of a halted replayer's monitor takes 0.2 ms; a loaded machine is given this. */
   haltAnswerMs: 500,
   /** Between two looks at a machine that a debugger holds, for as long as a person thinks. */

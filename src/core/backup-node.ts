@@ -145,7 +145,7 @@ export class BackupNode {
         return;
       }
       case 'copyFailed':
-        this.#copyFailed(event.reason, event.pauseMs, now);
+        this.#copyFailed(event, now);
         return;
       case 'takeoverFailed':
         this.#step({ type: 'takeoverFailed', reason: event.reason }, now);
@@ -221,8 +221,11 @@ export class BackupNode {
     this.#step({ type: 'replicaFailed', reason }, now);
   }
 
-  #copyFailed(reason: string, pauseMs: number | undefined, now: Millis): void {
-    if (pauseMs !== undefined && !awaiting.includes(this.state)) {
+  #copyFailed(
+    { reason, pauseMs, canTakeOver }: Extract<NodeEvent, { type: 'copyFailed' }>,
+    now: Millis,
+  ): void {
+    if (canTakeOver === true && !awaiting.includes(this.state)) {
       // A copy that is not acknowledged protects nothing, but a lost primary needs that no more.
       this.#options.emit({ type: 'noted', what: { type: 'logNotKept', reason } });
       return;

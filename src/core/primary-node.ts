@@ -7,7 +7,8 @@
  *     for it.
  *  2. The guest is slowed down by what most asks for it: the backup's spool, its lag, outputs that
  *     wait.
- *  3. A guest that does not go on is tried again; one that still does not is no machine.
+ *  3. A guest that does not go on is tried again; one that still does not is no machine. One that
+ *     is hurt is tried for as long as nobody has a copy of it (hurt.ts).
  */
 import { type LogPosition, logPosition, type Millis, type Term } from '../base/units.ts';
 import type { LinkMessage } from '../ports/link.ts';
@@ -16,6 +17,7 @@ import type { ClaimOutcome } from './claim.ts';
 import { CutDesk } from './cut-desk.ts';
 import type { Answer, Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
+import { HurtMachine } from './hurt.ts';
 import { MachineWork } from './machine-work.ts';
 import { hasNothing } from './place.ts';
 import type { PrimaryCore } from './primary.ts';
@@ -40,6 +42,7 @@ export class PrimaryNode {
   readonly #core: PrimaryCore;
   readonly #cuts: CutDesk;
   readonly #work: MachineWork;
+  readonly #hurt = new HurtMachine();
   #backup: ServedBackup | undefined;
   #recordedTo = logPosition(0);
   #nextSeed = 1;
@@ -97,6 +100,10 @@ export class PrimaryNode {
       case 'machineFailed':
         this.#step(event, now);
         return;
+      case 'hurt':
+      case 'healed':
+        for (const told of this.#hurt.take(event, this.state, now)) this.#step(told, now);
+        return;
       case 'recorded':
         this.#recorded(event.run, now);
         return;
@@ -110,7 +117,7 @@ export class PrimaryNode {
       case 'notStopped':
         this.#work.done('stop');
         this.#note(`it could not be stopped: ${event.reason}`);
-        this.#step({ type: 'guestNotStopped', reason: event.reason }, now);
+        this.#step(this.#hurt.notStopped(event.reason), now);
         return;
       case 'continued':
         this.#work.wentOn();
@@ -148,12 +155,17 @@ export class PrimaryNode {
     if (reason !== undefined) this.#step({ type: 'backupTooSlow', reason }, now);
     this.#cuts.timer(now);
     this.#work.timer(now);
+    if (this.#work.isIdle && this.#hurt.goesOn(this.state, now)) this.#work.want({ type: 'go' });
   }
 
   #join(link: LinkId, hello: PeerHello, now: Millis): void {
     const { rules, detector, onBackupLost, emit } = this.#options;
     this.#step({ type: 'termHeard', term: hello.term }, now);
     if (hasNothing(hello)) this.#step({ type: 'winnerGaveUp' }, now);
+    if (this.#hurt.reason !== undefined) {
+      emit({ type: 'closeLink', link, reason: this.#hurt.reason });
+      return;
+    }
     for (const effect of this.#core.step({ type: 'backupJoined', backup: hello.node }, now)) {
       if (effect.type === 'refuseBackup') {
         emit({ type: 'closeLink', link, reason: effect.reason });
@@ -162,13 +174,8 @@ export class PrimaryNode {
       if (effect.type === 'seed') {
         this.#backup = new ServedBackup(
           {
-            link,
-            detector,
-            emit,
-            judgeTerm: rules.judgeTerm,
-            term: () => this.term,
-            flow: rules.flow(onBackupLost),
-            cuts: this.#cuts,
+            ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
+            ...{ flow: rules.flow(onBackupLost), cuts: this.#cuts },
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
             onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),
           },
@@ -220,7 +227,9 @@ export class PrimaryNode {
 
   #notContinued(reason: string, now: Millis): void {
     this.#note(`it does not go on: ${reason}`);
-    if (this.#work.mayGoAgain(now)) return;
+    const isHurt = this.#hurt.reason !== undefined;
+    if (isHurt) this.#work.wentOn();
+    if (isHurt || this.#work.mayGoAgain(now)) return;
     this.#step({ type: 'machineFailed', reason: `the guest does not go on: ${reason}` }, now);
   }
 
@@ -232,17 +241,10 @@ export class PrimaryNode {
       case 'snapshot':
         this.#cuts.asked(ask, wish);
         return;
-      case 'drill': {
-        const { state } = this;
-        const problem = `There is no backup to hand over to: ${state}`;
-        const answer: Answer =
-          state === 'protected'
-            ? { type: 'begun' }
-            : { type: 'refused', code: 'takeover', problem };
-        this.#options.emit({ type: 'answer', ask, answer });
+      case 'drill':
+        this.#options.emit({ type: 'answer', ask, answer: answerToDrill(this.state) });
         this.#step({ type: 'drill' }, now);
         return;
-      }
     }
   }
 
@@ -330,4 +332,9 @@ export class PrimaryNode {
     this.#cuts.lost(why);
     if (link !== undefined) this.#options.emit({ type: 'closeLink', link, reason });
   }
+}
+
+function answerToDrill(state: string): Answer {
+  const problem = `There is no backup to hand over to: ${state}`;
+  return state === 'protected' ? { type: 'begun' } : { type: 'refused', code: 'takeover', problem };
 }

@@ -53,6 +53,8 @@ const SEEK_HOLE = 4;
 const ENXIO = 6;
 const EAGAIN = 11;
 const EACCES = 13;
+const ENOSPC = 28;
+const EDQUOT = 122;
 const PROT_READ = 0x1;
 const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
@@ -180,6 +182,28 @@ export function isByteLocked(fd: number, byte: number): boolean {
 
 function lockOf(type: number, byte: number) {
   return { l_type: type, l_whence: 0, l_start: byte, l_len: 1, l_pid: 0 };
+}
+
+/**
+ * Makes the file system keep room for a range of a file, which keeps its size and its contents.
+ * Returns false when there is none; a file system that cannot promise it is believed.
+ */
+export function reserveRoom(fd: number, from: number, bytes: number): boolean {
+  if (fallocateNative(fd, FALLOC_FL_KEEP_SIZE, from, bytes) === 0) return true;
+  return ![ENOSPC, EDQUOT].includes(koffi.errno());
+}
+
+/**
+ * The same for gigabytes, which a tmpfs needs a quarter of a second each for. Returns false also
+ * when the file system cannot promise it.
+ */
+export function reserveRoomLater(fd: number, from: number, bytes: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    fallocateNative.async(
+      ...[fd, FALLOC_FL_KEEP_SIZE, from, bytes],
+      (error: Error | null, result: number) => (error ? reject(error) : resolve(result === 0)),
+    );
+  });
 }
 
 /** A run of bytes of a file. */

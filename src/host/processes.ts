@@ -50,6 +50,9 @@ export interface SpawnOptions {
 /** Children that are alive, to be ended when the node exits without having done so. */
 const living = new Set<ChildProcess>();
 
+/** Process ids of children that are alive. */
+export const livingPids = (): number[] => [...living].flatMap(({ pid }) => pid ?? []);
+
 /** Ends all of them at once; for a process that is about to end. */
 export function endLiving(): void {
   for (const child of living) child.kill('SIGKILL');

@@ -8,6 +8,21 @@ export const hypervisorLimits = {
   monitorRetryMs: 5,
   /** A process whose monitor broke off is gone within this, if it ends at all. */
   lastWordsMs: 500,
+  /** Between two looks whether a process answers: an answer costs it some 0.1 ms. */
+  beatMs: 1_000,
+  /** Looks without an answer that make a process that is stopped (SIGSTOP) one that hangs. */
+  stoppedBeats: 3,
+  /** The same for one that may wait for a processor: on two loaded ones seconds were measured. */
+  silentBeats: 10,
+  /** A question that only asks for an answer waits as long as its process lives. */
+  beatAnswerMs: 2 ** 31 - 1,
+  /** A storage daemon that does not answer is ended, and another one started, after so many. */
+  daemonEndMs: 15_000,
+  /** Between two attempts to start a storage daemon in the place of one that has ended. */
+  daemonRetryMs: 1_000,
+  daemonRetryMaxMs: 10_000,
+  /** A machine that went on after an error of a disk and met none for so long works again. */
+  diskCalmMs: 2_000,
   /** The longest answer, query-qmp-schema, has 0.3 million characters. */
   monitorLineChars: 16 * 1024 * 1024,
   /** States were 13 to 105 KB; far more than a machine without a frame buffer can have. */

@@ -9,7 +9,7 @@ import path from 'node:path';
 import type { Layout } from '../rrlog/layouts.ts';
 import type { VmConfig } from './config.ts';
 import { Storage } from './disks/storage.ts';
-import { createRamFile } from './memory/ram.ts';
+import { createRamFile, reserveRam } from './memory/ram.ts';
 import { copySparse } from './memory/sparse-copy.ts';
 import type { Recorder, RecorderHandlers } from './record/recorder.ts';
 import { Successor, type SuccessorOptions, startRecorder } from './record/successor.ts';
@@ -55,7 +55,8 @@ export class MachineParts {
 
   /** Starts the disks' daemon. Who opens them stops it, by `storage`, after all that uses it. */
   static async open(place: MachinePlace): Promise<MachineParts> {
-    const { vm, dir, pidDir, diskImages } = place;
+    const { vm, dir, pidDir, diskImages, ramFile } = place;
+    await reserveRam(ramFile);
     const storage = await Storage.start({
       disks: vm.disks.map((disk) => ({ ...disk, path: diskImages[disk.id] ?? '' })),
       dir: `${dir}/storage`,

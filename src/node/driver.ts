@@ -75,7 +75,7 @@ export class NodeDriver {
     const term = (): Term => this.term;
     this.#narrator = new Narrator({ term, state: () => this.state, concerns, reporter, log });
     this.#machine = new MachineDriver({
-      ...{ source: machines, layout, macs, term, reporter, log },
+      ...{ source: machines, layout, macs, term, concerns, reporter, log },
       link: (id) => this.#links.get(id),
       tell: (event) => {
         // One that may take over is seeded anew at once.
@@ -129,6 +129,11 @@ export class NodeDriver {
       this.#timers.push(setInterval(() => this.#reportFigures(), limits.reportMs));
       this.#step({ type: 'timer' });
     });
+  }
+
+  /** Sockets in the run directory are gone. */
+  socketsLost(): void {
+    this.#machine.socketsLost();
   }
 
   stop(): void {

@@ -8,6 +8,7 @@ import type { LiveMachine } from '../hypervisor/machine-parts.ts';
 import type { Link } from '../ports/link.ts';
 import type { CopyReport, MachineReport, Seeding } from '../ports/machine.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import type { Concerns } from './concerns.ts';
 import type { Logger } from './logger.ts';
 import type { CopiedMachine, CopiedMachineOptions } from './machine/copied.ts';
 import { LogShipper } from './machine/log-shipper.ts';
@@ -48,6 +49,7 @@ export interface MachineDriverOptions {
   readonly tell: (event: NodeEvent) => void;
   /** Something failed that the node cannot go on without. */
   readonly fail: (error: Error) => void;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -86,6 +88,11 @@ export class MachineDriver {
   tick(): void {
     this.#here?.machine.tick();
     this.#copy?.tick();
+  }
+
+  /** Sockets in the run directory are gone; a copy needs none of them to take over. */
+  socketsLost(): void {
+    this.#here?.machine.socketsLost();
   }
 
   /** The backup claims: from here on nobody speaks for the machine. */
@@ -212,6 +219,7 @@ export class MachineDriver {
     const { source, tell } = this.#options;
     const made = this.#make();
     this.#here = made;
+    this.#options.concerns.tell('copy', undefined);
     this.#booting = source.boot(made.machine, term).then(
       (parts) => {
         tell({ type: 'booted' });
@@ -243,8 +251,38 @@ export class MachineDriver {
 
   #takeReport(made: Made, report: MachineReport): void {
     if (this.#here !== made) return;
+    this.#tellConcerns(report);
     if (report.type === 'gone') void this.#machineGone(made);
     else this.#options.tell(report);
+  }
+
+  /** What is wrong with what is here, until it works or something else is here. */
+  #tellConcerns(report: MachineReport | CopyReport): void {
+    const { concerns } = this.#options;
+    switch (report.type) {
+      case 'hurt': {
+        const { reason, stands } = report;
+        const goesOn = stands ? 'it goes on by itself when that is mended' : 'it runs on meanwhile';
+        concerns.tell('machine', `${reason}. A backup takes over; without one ${goesOn}`);
+        return;
+      }
+      case 'copyFailed':
+        concerns.tell(
+          'copy',
+          `${report.reason}. Until it is seeded anew nothing is protected here`,
+        );
+        return;
+      case 'healed':
+      case 'gone':
+        concerns.tell('machine', undefined);
+        return;
+      case 'copyReady':
+      case 'tookOver':
+        concerns.tell('copy', undefined);
+        return;
+      default:
+        return;
+    }
   }
 
   async #machineGone({ machine, outputs }: Made): Promise<void> {
@@ -258,6 +296,7 @@ export class MachineDriver {
 
   #takeCopyReport(copy: CopiedMachine, made: Made, report: CopyReport): void {
     if (this.#copy !== copy) return;
+    this.#tellConcerns(report);
     const { log, tell } = this.#options;
     if (report.type === 'takeoverFailed') {
       log.error({ reason: report.reason }, 'takeover failed');

@@ -37,6 +37,7 @@ import { PeerAttempts } from './peer-attempts.ts';
 import { type Comparison, Reporter } from './report.ts';
 import { claimRunDir, inspectRunDir, type RunDir, requireRoom } from './run-dir.ts';
 import { SpokenTerm } from './spoken.ts';
+import { Surroundings } from './surroundings.ts';
 
 export interface NodeOptions {
   readonly config: PairConfig;
@@ -83,6 +84,7 @@ export class UnderstudyNode {
   readonly #stopping = new AbortController();
   #listener: LinkListener | undefined;
   #control: ControlServer | undefined;
+  #surroundings: Surroundings | undefined;
 
   private constructor(options: NodeOptions, parts: NodeParts) {
     const { config, log, prepared, startAnew } = options;
@@ -247,6 +249,18 @@ export class UnderstudyNode {
       onPeerRefused: (error) => this.#peer.refused(error),
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
     });
+    await this.#openControl();
+    this.#surroundings = new Surroundings({
+      ...{ runDir: this.#runDir, images: config.self.disks, concerns: this.concerns },
+      onSocketsLost: async () => {
+        this.#control?.close();
+        await this.#openControl();
+        this.#driver.socketsLost();
+      },
+    });
+  }
+
+  async #openControl(): Promise<void> {
     this.#control = await ControlServer.start({
       path: this.#runDir.control,
       status: () => this.status(),
@@ -301,6 +315,7 @@ export class UnderstudyNode {
     const { log } = this.#options;
     const steps = [
       { what: 'the stream of events', end: () => this.reporter.end() },
+      { what: 'what is looked at', end: () => this.#surroundings?.close() },
       { what: 'the control socket', end: () => this.#control?.close() },
       { what: 'the machine', end: () => this.#driver.close() },
       { what: 'the network of the machine', end: () => this.#machines.close() },

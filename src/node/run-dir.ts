@@ -84,6 +84,17 @@ export function claimRunDir(dir: string): RunDir {
 }
 
 /**
+ * Makes the directory of a node that runs, of which somebody has taken it away. Throws as
+ * `claimRunDir` does.
+ */
+export function takeRunDir(dir: string): void {
+  makePrivate(dir);
+  refuseForeign(dir);
+  writeOwner(path.join(dir, ownerFile), `${process.pid} ${processStartTime(process.pid)}`);
+  fs.mkdirSync(path.join(dir, 'pids'), { recursive: true, mode: 0o700 });
+}
+
+/**
  * Throws `resources` when the file system has less room than the guest's memory and the log need.
  * A RAM image is a file with holes: without room, QEMU would be killed when the guest first writes.
  */

@@ -30,12 +30,17 @@
  *     was reported. `seedEnded` without a problem: the copy was sent all that it needs.
  *  8. `slowDown` is invisible to the guest but for time.
  *
+ *  9. `hurt` says that the machine stands, or that a part of it does not work, while its guest has
+ *     seen nothing of that and all of its log is good: a copy that took over now would be the
+ *     machine. It says so again when the reason is another one, and `healed` when it works again.
+ *     One that `stands` goes on by `go`, as no copy does.
+ *
  * Contract of the copy
- *  9. It executes what it is given in the order of `take`, and `executed` never tells more.
- * 10. `received` and `durable` tell only what will be executed at a takeover.
- * 11. `compare` of a copy that is ready is answered once, by `compared` or `copyFailed`, and with
+ * 10. It executes what it is given in the order of `take`, and `executed` never tells more.
+ * 11. `received` and `durable` tell only what will be executed at a takeover.
+ * 12. `compare` of a copy that is ready is answered once, by `compared` or `copyFailed`, and with
  *     `keep` by one `kept`, which may come much later.
- * 12. `takeOver` is answered once: `tookOver` only when everything that was given was executed and
+ * 13. `takeOver` is answered once: `tookOver` only when everything that was given was executed and
  *     that is proven. The copy is the machine from then on; what it reports is of a protected
  *     machine.
  */
@@ -81,6 +86,8 @@ export type MachineReport =
   | { readonly type: 'cutEnded'; readonly cutId: string; readonly problem?: string | undefined }
   /** The guest switched itself off: not a failure. */
   | { readonly type: 'poweredOff'; readonly logEnd: LogPosition }
+  | { readonly type: 'hurt'; readonly reason: string; readonly stands: boolean }
+  | { readonly type: 'healed' }
   | { readonly type: 'machineFailed'; readonly reason: string }
   | { readonly type: 'gone' };
 
@@ -136,8 +143,16 @@ export type CopyReport =
       readonly snapshot?: string;
       readonly problem?: string;
     }
-  /** It is of no use any more. `pauseMs`: a seed sooner than that would end the same way. */
-  | { readonly type: 'copyFailed'; readonly reason: string; readonly pauseMs?: number | undefined }
+  /**
+   * It is of no use any more. `pauseMs`: a seed sooner than that would end the same way.
+   * `canTakeOver`: what it was given it can execute; more than that cannot be kept.
+   */
+  | {
+      readonly type: 'copyFailed';
+      readonly reason: string;
+      readonly pauseMs?: number | undefined;
+      readonly canTakeOver?: boolean;
+    }
   | { readonly type: 'tookOver' }
   | { readonly type: 'takeoverFailed'; readonly reason: string }
   | { readonly type: 'gone' };

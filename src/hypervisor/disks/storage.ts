@@ -11,6 +11,7 @@
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { type ExitInfo, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import { hypervisorLimits } from '../limits.ts';
 import type { Monitor } from '../qemu/monitor.ts';
 import { monitorOf } from '../qemu/monitor-of.ts';
 import { type DiscardingDisk, requireHoles } from './discard.ts';
@@ -40,17 +41,19 @@ export interface DiskCopy {
 
 export class Storage {
   readonly nbdSocket: string;
+  readonly #options: StorageOptions;
   readonly #process: OwnedProcess;
   readonly #monitor: Monitor;
   #nextJob = 1;
 
   private constructor(
-    nbdSocket: string,
+    options: StorageOptions,
     child: OwnedProcess,
     monitor: Monitor,
     releaseImages: Release,
   ) {
-    this.nbdSocket = nbdSocket;
+    this.nbdSocket = socketsOf(options).nbd;
+    this.#options = options;
     this.#process = child;
     this.#monitor = monitor;
     void child.exited.then(releaseImages);
@@ -63,22 +66,53 @@ export class Storage {
       options.disks.map(({ path, readOnly }) => ({ path, use: readOnly ? 'read' : 'write' })),
     );
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
-    const nbdSocket = `${options.dir}/nbd`;
-    const qmp = `${options.dir}/qmp`;
-    for (const path of [nbdSocket, qmp]) fs.rmSync(path, { force: true });
+    const { nbd, qmp } = socketsOf(options);
+    for (const path of [nbd, qmp]) fs.rmSync(path, { force: true });
     const child = spawnOwned({
       name: 'storage',
       command: 'qemu-storage-daemon',
-      args: storageArguments(options.disks, nbdSocket, qmp),
+      args: storageArguments(options.disks, nbd, qmp),
       runDir: options.pidDir,
     });
     try {
-      return new Storage(nbdSocket, child, await monitorOf(child, qmp, whyEnded), release);
+      return new Storage(options, child, await monitorOf(child, qmp, whyEnded), release);
     } catch (error) {
       await child.kill();
       release();
       throw error;
     }
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Resolves when the daemon has ended, however. */
+  get exited(): Promise<ExitInfo> {
+    return this.#process.exited;
+  }
+
+  /** Image of a disk on this node. */
+  imageOf(id: string): string | undefined {
+    return this.#options.disks.find((disk) => disk.id === id)?.path;
+  }
+
+  /** Resolves when the daemon answers; rejects when it cannot any more. */
+  answer(): Promise<unknown> {
+    return this.#monitor.execute('query-jobs', {}, { deadlineMs: hypervisorLimits.beatAnswerMs });
+  }
+
+  /** SIGKILL, for one that does not answer. */
+  async kill(): Promise<void> {
+    await this.#process.kill('SIGKILL');
+  }
+
+  /**
+   * Another daemon in the place of this one, which has ended. A QEMU that was connected connects
+   * again, and makes its open requests anew (`diskReconnectSeconds`).
+   */
+  again(): Promise<Storage> {
+    return Storage.start(this.#options);
   }
 
   /** Records which parts of a disk of `bytes` are written from now on. */
@@ -224,6 +258,10 @@ function createCopyFile(path: string, bytes: number): void {
       hint: 'check that the directory of the disk image is writable and has room',
     });
   }
+}
+
+function socketsOf({ dir }: StorageOptions): { readonly nbd: string; readonly qmp: string } {
+  return { nbd: `${dir}/nbd`, qmp: `${dir}/qmp` };
 }
 
 function storageArguments(disks: readonly DiscardingDisk[], nbd: string, qmp: string): string[] {

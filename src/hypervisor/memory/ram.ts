@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { nextData } from '../../host/libc.ts';
+import { nextData, reserveRoomLater } from '../../host/libc.ts';
 
 /**
  * CRC-32 of each `ramDigestBlockBytes` of RAM: small enough to send, fine enough to name a place.
@@ -20,6 +20,29 @@ export function createRamFile(path: string, bytes: number): void {
   const fd = openFor(path, 'wx');
   try {
     fs.ftruncateSync(fd, bytes);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * Makes sure of the memory that a RAM file has promised to a guest: QEMU is killed (SIGBUS) when it
+ * touches a page for which there is no room any more. What was never written stays a hole for
+ * whoever reads. Throws `resources`.
+ */
+export async function reserveRam(path: string): Promise<void> {
+  const fd = openFor(path, 'r+');
+  try {
+    const { size } = fs.fstatSync(fd);
+    if (await reserveRoomLater(fd, 0, size)) return;
+    const { bavail, bsize } = await fs.promises.statfs(path);
+    // What is allocated already needs no room; a file system without `fallocate` has it, or not.
+    if (bavail * bsize >= size - 512 * fs.fstatSync(fd).blocks) return;
+    throw new UnderstudyError(
+      'resources',
+      `There is no room for the guest's memory in '${path}': ${size} bytes were promised to it`,
+      { hint: 'free some, enlarge the tmpfs (mount -o remount,size=...), or set another runDir' },
+    );
   } finally {
     fs.closeSync(fd);
   }

@@ -139,12 +139,12 @@ function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): stri
   return [
     [
       '-drive',
-      `driver=nbd,server.type=unix,server.path=${doubled(nbdSocket)},export=${id},if=none,id=${id}-image,discard=${discard}${readOnly}`,
+      `driver=nbd,server.type=unix,server.path=${doubled(nbdSocket)},export=${id},reconnect-delay=${limits.diskReconnectSeconds},if=none,id=${id}-image,discard=${discard}${readOnly}`,
     ],
     ['-drive', `driver=blkreplay,if=none,image=${id}-image,id=${id},discard=${discard}${readOnly}`],
     [
       '-device',
-      `virtio-blk-pci,id=dev-${id},drive=${id},discard=${offered},ioeventfd=off,event_idx=off`,
+      `virtio-blk-pci,id=dev-${id},drive=${id},discard=${offered},ioeventfd=off,event_idx=off,rerror=stop,werror=stop`,
     ],
   ];
 }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { asError } from '../../base/errors.ts';
 import { liesInMemory } from '../../host/memory-file-system.ts';
 import { findProgram, parentDeathSignalWorks } from '../../host/processes.ts';
+import { removesOurIpc } from '../../host/remove-ipc.ts';
 import type { FeatureCheck } from './features.ts';
 
 export interface HostCheckOptions {
@@ -31,6 +32,7 @@ export async function checkHost(options: HostCheckOptions): Promise<FeatureCheck
     await checkNativeCalls(),
     checkCpus(),
     checkRunDir(options),
+    checkRemoveIpc(options),
     checkDeathSignal(),
     await checkNetwork(),
   ];
@@ -90,6 +92,19 @@ function checkRunDir({ memoryBytes, runDir }: HostCheckOptions): FeatureCheck {
   }
   if (free >= 2 * need) return { ...base, status: 'ok', detail };
   const hint = 'two nodes on this host need twice as much';
+  return { ...base, status: 'warn', detail, hint };
+}
+
+/** What a user has in /dev/shm may be removed when that user logs out. */
+function checkRemoveIpc({ runDir }: HostCheckOptions): FeatureCheck {
+  const base = { id: 'remove-ipc', title: 'logout' };
+  if (!removesOurIpc(runDir)) {
+    return { ...base, status: 'ok', detail: `nobody removes ${runDir} when this user logs out` };
+  }
+  const detail = `systemd-logind removes what this user has in ${runDir} when the user logs out`;
+  const hint =
+    'set RemoveIPC=no in /etc/systemd/logind.conf, or `loginctl enable-linger`, or let a system ' +
+    'user run the node';
   return { ...base, status: 'warn', detail, hint };
 }
 

@@ -12,6 +12,7 @@ import { limits } from '../../base/limits.ts';
 import { encodeStreamFrame } from '../../base/stream-frames.ts';
 import { type ExitInfo, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import type { VmConfig } from '../config.ts';
+import { hypervisorLimits } from '../limits.ts';
 import {
   type InstancePaths,
   instancePaths,
@@ -58,6 +59,7 @@ export class QemuInstance {
   readonly #dir: string;
   #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
   #traced = false;
+  #isToldToStand = false;
 
   private constructor(
     options: InstanceOptions,
@@ -155,12 +157,24 @@ export class QemuInstance {
       );
   }
 
+  /** It was told to stand still, and not to go on since. */
+  get isToldToStand(): boolean {
+    return this.#isToldToStand;
+  }
+
+  /** Resolves when QEMU answers; rejects when it cannot any more. */
+  answer(): Promise<unknown> {
+    return this.monitor.execute('query-name', {}, { deadlineMs: hypervisorLimits.beatAnswerMs });
+  }
+
   /** Stops the machine: a protocol event, see R5. */
   async stop(): Promise<void> {
+    this.#isToldToStand = true;
     await this.monitor.execute('stop');
   }
 
   async cont(deadlineMs?: number): Promise<void> {
+    this.#isToldToStand = false;
     await this.monitor.execute('cont', {}, deadlineMs === undefined ? {} : { deadlineMs });
   }
 

@@ -3,12 +3,13 @@
  *
  * The log is a regular file on tmpfs: its length is the exact log position of a cut, and the node
  * may fall behind or restart without stopping QEMU. inotify tells of growth; a slow timer beside it
- * covers a lost notification. Ranges that were read are given back to the file system.
+ * covers a lost notification. Ranges that were read are given back to the file system, and room for
+ * what comes next is reserved: QEMU does not say so when it cannot write its log.
  */
 import fs from 'node:fs';
 import { asError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { punchHole } from '../../host/libc.ts';
+import { punchHole, reserveRoom } from '../../host/libc.ts';
 
 export interface LogFollowerOptions {
   readonly file: string;
@@ -16,6 +17,8 @@ export interface LogFollowerOptions {
   readonly from: number;
   readonly onChunk: (chunk: Buffer) => void;
   readonly onError: (error: Error) => void;
+  /** Whether there is room for the log that comes; told when it changes. */
+  readonly onRoom?: (isThere: boolean) => void;
 }
 
 /**
@@ -29,10 +32,12 @@ export class LogFollower {
   readonly #fd: number;
   readonly #watcher: fs.FSWatcher;
   readonly #timer: NodeJS.Timeout;
+  readonly #roomTimer: NodeJS.Timeout;
   #position: number;
   #reclaimed: number;
   #closed = false;
   #paused = false;
+  #isReserved = true;
 
   constructor(options: LogFollowerOptions) {
     this.#options = options;
@@ -42,6 +47,10 @@ export class LogFollower {
     this.#watcher = fs.watch(options.file, () => this.poll());
     this.#watcher.on('error', (error) => options.onError(error));
     this.#timer = setInterval(() => this.poll(), limits.logPollMs);
+    this.#roomTimer = setInterval(() => {
+      if (!this.#isReserved) this.#reserve();
+    }, limits.logRoomMs);
+    this.#reserve();
   }
 
   /** Bytes of the file that were delivered. */
@@ -86,6 +95,14 @@ export class LogFollower {
     if (bytes < limits.logReclaimBytes) return;
     punchHole(this.#fd, this.#reclaimed, bytes);
     this.#reclaimed = this.#position;
+    this.#reserve();
+  }
+
+  /** Until this is used up somebody has time to make room. */
+  #reserve(): void {
+    const isReserved = reserveRoom(this.#fd, this.#position, limits.logReserveBytes);
+    if (isReserved !== this.#isReserved) this.#options.onRoom?.(isReserved);
+    this.#isReserved = isReserved;
   }
 
   close(): void {
@@ -93,6 +110,7 @@ export class LogFollower {
     this.#closed = true;
     this.#watcher.close();
     clearInterval(this.#timer);
+    clearInterval(this.#roomTimer);
     fs.closeSync(this.#fd);
   }
 }

@@ -25,6 +25,7 @@ import type { QemuInstance } from '../qemu/instance.ts';
 import { requestsInFlight } from '../qemu/virtio.ts';
 import { LogFollower } from './log-follower.ts';
 import { watchPause } from './pause-watch.ts';
+import { SegmentEnds } from './segment-ends.ts';
 import { VcpuWaker } from './vcpu-waker.ts';
 
 /** Who follows a recorder. */
@@ -32,6 +33,8 @@ export interface RecorderHandlers {
   /** Called for each run of whole events, in order. */
   readonly onSegment: (segment: Segment) => void;
   readonly onError: (error: Error) => void;
+  /** Whether there is room for the log that comes, when that changes. */
+  readonly onRoom?: (isThere: boolean) => void;
 }
 
 export interface RecorderOptions extends RecorderHandlers {
@@ -80,11 +83,15 @@ export class Recorder {
   readonly requests = new RequestTracker();
   /** Slows this machine down for a backup that lags. */
   readonly throttle: Throttle;
+  /**
+   * Why QEMU has stopped the machine: a disk failed (`werror=stop`), of which the guest has seen
+   * nothing. No cut lets it go on, only `goOn`: what failed is done anew then, which no copy does.
+   */
+  failure: string | undefined;
   readonly #options: RecorderOptions;
   readonly #tail: LogTail;
   readonly #follower: LogFollower;
-  /** Log positions that must be segment boundaries, ascending. */
-  readonly #splits: number[] = [];
+  readonly #ends = new SegmentEnds();
   /** Markers that QEMU was given and that did not come back yet. */
   #markersUnseen = 0;
   readonly #waker: VcpuWaker;
@@ -108,6 +115,7 @@ export class Recorder {
       from: headerBytes,
       onChunk: (chunk) => this.#push(chunk),
       onError: options.onError,
+      ...(options.onRoom === undefined ? {} : { onRoom: options.onRoom }),
     });
     const { instance } = options;
     this.#waker = new VcpuWaker({
@@ -148,6 +156,13 @@ export class Recorder {
   /** To be called often: the vCPU of an idle guest may have something to record. */
   tick(): void {
     this.#waker.tick();
+  }
+
+  /** Lets it go on after `standStill`, or from a `failure`. */
+  async goOn(): Promise<void> {
+    this.failure = undefined;
+    await this.instance.cont();
+    this.throttle.resume();
   }
 
   /** Looks for new log now instead of waiting to be told. */
@@ -210,15 +225,17 @@ export class Recorder {
           this.instance.saveDeviceState(),
         ]);
         stoodAt = logPosition(replaySection(parseDeviceState(deviceState)).fileOffset);
-        this.#splitAt(stoodAt);
+        this.#ends.add(stoodAt, this.#follower.position);
       } finally {
         this.#follower.resume();
       }
       await this.#untilHandedOn(stoodAt);
       return stoodAt;
     } catch (thrown) {
-      if (stoodAt !== undefined) onGoesOn(stoodAt);
-      await this.instance.cont();
+      if (this.failure === undefined) {
+        if (stoodAt !== undefined) onGoesOn(stoodAt);
+        await this.instance.cont();
+      }
       this.throttle.resume();
       throw thrown;
     }
@@ -255,7 +272,7 @@ export class Recorder {
       made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
-      await this.instance.cont().finally(() => this.#follower.resume());
+      await contAfterCut(this).finally(() => this.#follower.resume());
       pause.close();
     }
     const roundTripMs = performance.now() - stoppedAt;
@@ -276,7 +293,7 @@ export class Recorder {
     const state = parseDeviceState(deviceState);
     const replay = replaySection(state);
     const frozen = { position: logPosition(replay.fileOffset), deviceState, state, replay };
-    this.#splitAt(frozen.position);
+    this.#ends.add(frozen.position, this.#follower.position);
     if (inFlight > 0) {
       this.requests.closeCut();
       onTakenBack(frozen.position);
@@ -331,24 +348,9 @@ export class Recorder {
     return requestsInFlight(this.instance.monitor, this.#options.diskIds);
   }
 
-  #splitAt(position: number): void {
-    if (this.#follower.position > position) {
-      throw new Error(`log followed to ${this.#follower.position}, past the cut at ${position}`);
-    }
-    this.#splits.push(position);
-  }
-
   #push(chunk: Buffer): void {
-    let from = this.#follower.position - chunk.length;
-    let rest = chunk;
-    for (let split = this.#splits[0]; split !== undefined; split = this.#splits[0]) {
-      if (split > from + rest.length) break;
-      this.#splits.shift();
-      this.#pushWhole(rest.subarray(0, split - from));
-      rest = rest.subarray(split - from);
-      from = split;
-    }
-    this.#pushWhole(rest);
+    const from = this.#follower.position - chunk.length;
+    for (const part of this.#ends.split(chunk, from)) this.#pushWhole(part);
   }
 
   #pushWhole(chunk: Buffer): void {
@@ -372,4 +374,10 @@ export class Recorder {
     this.#waker.close();
     this.#follower.close();
   }
+}
+
+/** Throws `cut` when the machine has to stand. */
+async function contAfterCut({ instance, failure }: Recorder): Promise<void> {
+  if (failure === undefined) await instance.cont();
+  else throw new UnderstudyError('cut', `The machine stands: ${failure}`);
 }

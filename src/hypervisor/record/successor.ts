@@ -71,8 +71,12 @@ function record(
   { instance: { dir }, layout, diskIds }: SuccessorOptions,
   instance: QemuInstance,
   icountAtStart: number,
-  { onSegment, onError }: RecorderHandlers,
+  handlers: RecorderHandlers,
 ): Recorder {
+  const { onSegment, onError, onRoom = () => undefined } = handlers;
   const logFile = recorderLogFile(dir);
-  return new Recorder({ instance, logFile, layout, diskIds, icountAtStart, onSegment, onError });
+  return new Recorder({
+    ...{ instance, logFile, layout, diskIds, icountAtStart },
+    ...{ onSegment, onError, onRoom },
+  });
 }

@@ -142,8 +142,8 @@ export class CopiedMachine implements Copy {
     if (!this.#isOver) this.#options.report(report);
   }
 
-  #fail(reason: string): void {
-    this.#report({ type: 'copyFailed', reason });
+  #fail(reason: string, pauseMs?: number): void {
+    this.#report({ type: 'copyFailed', reason, pauseMs });
   }
 
   get #executed(): Icount {
@@ -200,7 +200,8 @@ export class CopiedMachine implements Copy {
     const replica = await Replica.start({
       ...this.#options,
       onFailure: (reason) => {
-        if (!this.#isPoweringOff) this.#fail(reason);
+        // What failed once may fail again: the next seed waits a little, then longer.
+        if (!this.#isPoweringOff) this.#fail(reason, this.#options.remains.abandoned());
       },
       onEpoch: (epoch) => {
         this.#lag.echoed(epoch);
@@ -257,8 +258,8 @@ export class CopiedMachine implements Copy {
 
   /** What arrives cannot be kept, by budget or by the disk: a seed later is better. */
   #abandon(error: Error): void {
-    const pauseMs = this.#options.remains.abandoned();
-    this.#report({ type: 'copyFailed', reason: error.message, pauseMs });
+    const failed = { reason: error.message, pauseMs: this.#options.remains.abandoned() };
+    this.#report({ type: 'copyFailed', ...failed, canTakeOver: true });
   }
 
   #takeLog(frame: LogFrame): void | Promise<void> {

@@ -30,6 +30,7 @@ import type { Bandwidth } from '../seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
+import { MachineWatch } from './machine-watch.ts';
 import type { Channel } from './output-queue.ts';
 import { withoutEnd } from './without-end.ts';
 
@@ -58,10 +59,17 @@ export class RecordedMachine implements ProtectedMachine {
   readonly handlers: RecorderHandlers = {
     onSegment: (segment) => this.#takeSegment(segment),
     onError: (error) => this.#report({ type: 'machineFailed', reason: error.message }),
+    onRoom: (isThere) => {
+      this.#hasRoom = isThere;
+      this.#watch?.room(isThere);
+    },
   };
   readonly #options: RecordedMachineOptions;
   #parts: LiveMachine | undefined;
   #input: ConsoleInput | undefined;
+  #watch: MachineWatch | undefined;
+  /** For the log that comes. */
+  #hasRoom = true;
   /** What was reported before anybody listened. */
   #early: MachineReport[] | undefined = [];
   readonly #cuts = new Map<string, MadeCut>();
@@ -95,6 +103,13 @@ export class RecordedMachine implements ProtectedMachine {
     this.#early = undefined;
     for (const report of early) this.#report(report);
     this.#connectGuest(parts.recorder, egress, console);
+    this.#watch = new MachineWatch({
+      ...{ parts, report: (report) => this.#report(report), log: this.#options.log },
+      onStorage: (storage) => {
+        this.#parts = { ...parts, storage };
+      },
+    });
+    this.#watch.room(this.#hasRoom);
     void parts.recorder.instance.exited.then((info) => {
       parts.recorder.poll();
       if (this.#isPoweringOff) this.#report({ type: 'poweredOff', logEnd: this.#recordedTo });
@@ -103,6 +118,11 @@ export class RecordedMachine implements ProtectedMachine {
         this.#report({ type: 'machineFailed', reason });
       }
     });
+  }
+
+  /** Others cannot connect to its storage daemon any more: a seed does. */
+  socketsLost(): void {
+    this.#watch?.renewStorage();
   }
 
   /** To be called often: the vCPU of an idle guest may have something to record. */
@@ -121,6 +141,7 @@ export class RecordedMachine implements ProtectedMachine {
   stop(): void {
     this.#work(
       async ({ recorder }) => {
+        if (this.#watch?.isSilent === true) throw new Error('QEMU does not answer');
         const logEnd = await recorder.standStill((position) => this.#wentOn(position));
         this.#stoodAt = logEnd;
         this.#report({ type: 'stopped', logEnd });
@@ -132,9 +153,9 @@ export class RecordedMachine implements ProtectedMachine {
   go(): void {
     this.#work(
       async ({ recorder }) => {
-        await recorder.instance.cont();
-        this.#wentOn(this.#stoodAt);
-        recorder.throttle.resume();
+        const { failure } = recorder;
+        await recorder.goOn();
+        if (failure === undefined) this.#wentOn(this.#stoodAt); // otherwise no copy can do the same
         this.#report({ type: 'continued' });
       },
       (reason) => ({ type: 'notContinued', reason }),
@@ -196,6 +217,7 @@ export class RecordedMachine implements ProtectedMachine {
   }
 
   async #end(): Promise<void> {
+    this.#watch?.close();
     if (this.#parts === undefined) return;
     const { recorder, storage } = this.#parts;
     this.#input?.close();

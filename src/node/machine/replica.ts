@@ -16,6 +16,7 @@ import {
   parseDeviceState,
   withJudgement,
 } from '../../hypervisor/device-state/device-state.ts';
+import { Heartbeat } from '../../hypervisor/heartbeat.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import { MachineParts, type MachinePlace } from '../../hypervisor/machine-parts.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../../hypervisor/memory/ram.ts';
@@ -71,6 +72,7 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #parts: MachineParts;
   readonly #successor: Successor;
+  readonly #beats: readonly Heartbeat[];
   #replayer: Replayer;
   #nextReplayer = 1;
   #isComparing = false;
@@ -90,6 +92,15 @@ export class Replica {
     this.#successor = successor;
     this.#replayer = replayer;
     this.#watch(replayer);
+    this.#beats = [
+      this.#beat('the waiting successor', successor.instance.process.pid, () =>
+        successor.instance.answer(),
+      ),
+      this.#beat('the storage daemon', parts.storage.pid, () => parts.storage.answer()),
+    ];
+    void parts.storage.exited.then((info) => {
+      if (!this.#gone) options.onFailure(`the storage daemon ended (${info.reason})`);
+    });
     void successor.instance.exited.then((info) => {
       if (this.#gone) return;
       options.onFailure(`the waiting successor ended (${info.reason}): ${info.stderr.trim()}`);
@@ -220,7 +231,7 @@ export class Replica {
     const halted = await this.#replayer.halt(icount, uncompleted);
     const { deviceState, replay } = halted;
     const drained = performance.now();
-    this.#gone = true;
+    this.#leave();
     const recorder = await this.#successor.takeOver(deviceState, replay.icount, handlers);
     const loaded = performance.now();
     void this.#replayer.destroy();
@@ -242,12 +253,30 @@ export class Replica {
 
   async destroy(): Promise<void> {
     if (this.#gone) return;
-    this.#gone = true;
+    this.#leave();
     await Promise.all([this.#replayer.destroy(), this.#successor.destroy()]);
     await this.#parts.storage.stop();
   }
 
+  #leave(): void {
+    this.#gone = true;
+    for (const beat of this.#beats) beat.close();
+  }
+
+  #beat(part: string, pid: number, ask: () => Promise<unknown>): Heartbeat {
+    const onSilent = (seconds: number): void =>
+      this.#options.onFailure(`${part} has not answered for ${seconds} s`);
+    return new Heartbeat({ pid, ask, onSilent });
+  }
+
+  /** One that does not read its log is found out by that: it answers only while log flows (R1). */
   #watch(replayer: Replayer): void {
+    replayer.instance.monitor.onEvent(({ event, data }) => {
+      if (event !== 'BLOCK_IO_ERROR' || this.#gone) return;
+      const image = this.#parts.storage.imageOf(String(data?.device));
+      const what = `a ${data?.operation} of disk '${data?.device}' failed (${data?.reason})`;
+      this.#options.onFailure(`${what}: '${image}'`);
+    });
     void replayer.instance.exited.then((info) => {
       if (this.#gone || this.#replayer !== replayer) return;
       this.#options.onFailure(`the replayer ended (${info.reason}): ${info.stderr.trim()}`);

@@ -1,11 +1,13 @@
 /** Text of a serial console, and commands typed into it. */
 import { answerMs } from './wait.ts';
 
+/** Of all terminals: who attaches is shown what others have typed before. */
+let nextCommand = 1;
+
 export class Terminal {
   text = '';
   readonly #write: (text: string) => void;
   readonly #waiting = new Set<() => void>();
-  #nextCommand = 1;
 
   constructor(write: (text: string) => void) {
     this.#write = write;
@@ -38,8 +40,8 @@ export class Terminal {
   /** Types a command and returns what was printed from then on, the command's echo included. */
   async run(command: string, deadlineMs: number = answerMs): Promise<string> {
     // The quotes keep the echo of the command from being taken for its end.
-    const tag = `${this.#nextCommand}.${process.pid}`;
-    this.#nextCommand += 1;
+    const tag = `${nextCommand}.${process.pid}`;
+    nextCommand += 1;
     const from = this.text.length;
     await this.type(`${command}; echo e''${tag}`);
     return this.until(`e${tag}`, deadlineMs, from);

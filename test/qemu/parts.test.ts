@@ -1,0 +1,219 @@
+// What surrounds a machine fails: its storage daemon, its QEMU, the disk under its image, its run
+// directory, the memory file system. Whoever has a good copy goes on, the guest sees no error, both
+// nodes say what is wrong while it lasts, and the pair protects the machine again.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { livingOwned } from '../../src/host/processes.ts';
+import type { NodeProcess } from '../../src/lab/node-process.ts';
+import type { NodeStatus } from '../../src/node/control-server.ts';
+import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
+import { PairUnderTest } from './harness/pair.ts';
+import type { Terminal } from './harness/terminal.ts';
+import { bootMs, waitFor } from './harness/wait.ts';
+
+let pair: PairUnderTest;
+let primary: NodeProcess;
+let backup: NodeProcess;
+
+/** A small file system for the image of node `a`, which can be full. */
+let smallDisk: string;
+const canMount = process.getuid?.() === 0;
+
+beforeAll(async () => {
+  pair = await PairUnderTest.open();
+  smallDisk = path.join(pair.stage.dir, 'small');
+  if (canMount) {
+    fs.mkdirSync(smallDisk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', smallDisk]);
+    const image = path.join(smallDisk, 'data.raw');
+    const given = path.join(pair.stage.dir, 'data-a.raw');
+    execFileSync('cp', ['--sparse=always', given, image]);
+    pair.configure(({ nodes }) => {
+      if (nodes.a !== undefined) nodes.a.disks.data = image;
+    });
+  }
+  primary = await pair.boot();
+  backup = pair.start('b');
+  await pair.seen(backup, 'protecting');
+  const console = await pair.console(primary);
+  await console.until('guest# ', bootMs);
+  await console.run('work directio 86400');
+});
+afterAll(async () => {
+  if (canMount) execFileSync('umount', ['-l', smallDisk]);
+  await pair?.close();
+});
+beforeEach(() => {
+  onTestFailed(() => console.error(pair.logs()));
+});
+
+const isDiscarded = (event: WatchEvent): event is WatchEvent => event.type === 'replicaDiscarded';
+
+/** Fills a file system to the last byte; returns how to make room again. */
+function fill(dir: string): () => void {
+  const hog = path.join(dir, 'hog');
+  const fd = fs.openSync(hog, 'w');
+  const block = Buffer.alloc(4096, 1);
+  try {
+    for (;;) fs.writeSync(fd, block);
+  } catch (thrown) {
+    expect((thrown as NodeJS.ErrnoException).code).toBe('ENOSPC');
+  } finally {
+    fs.closeSync(fd);
+  }
+  return () => fs.rmSync(hog);
+}
+
+/** A living process of a node, by the end of its name. */
+function partOf(node: NodeProcess, name: RegExp): number {
+  const found = livingOwned(`${pair.stage.runDir(node.name)}/pids`).filter((owned) =>
+    name.test(owned.name),
+  );
+  const last = found.at(-1);
+  if (last === undefined) throw new Error(`node ${node.name} has no ${name}`);
+  return last.pid;
+}
+
+const concernAbout = (node: NodeProcess, about: RegExp): Promise<string> =>
+  waitFor(`a concern of ${node.name} about ${about}`, async () => {
+    const { concerns }: NodeStatus = await node.status();
+    return concerns.find((concern) => about.test(concern.about))?.problem;
+  });
+
+const noConcernAbout = (node: NodeProcess, about: RegExp): Promise<true> =>
+  waitFor(`no concern of ${node.name} about ${about}`, async () => {
+    const { concerns }: NodeStatus = await node.status();
+    return !concerns.some((concern) => about.test(concern.about)) || undefined;
+  });
+
+/** The other node takes over, and this one becomes its backup. */
+async function takenOver(): Promise<void> {
+  await pair.seen(backup, 'protected');
+  await pair.seen(primary, 'protecting');
+  [primary, backup] = [backup, primary];
+}
+
+async function protectedAgain(): Promise<void> {
+  await pair.seen(backup, 'protecting');
+  await pair.seen(primary, 'protected');
+}
+
+/** The machine that was booted, whose disk has not failed once, as its guest sees it. */
+async function unharmed(): Promise<void> {
+  const guest: Terminal = await pair.console(primary);
+  const complaint = 'i/o error\\|remounting filesystem read-only';
+  const said = await guest.run(`cat /run/directio; dmesg | grep -ci "${complaint}"`);
+  expect(said).toMatch(/state running/);
+  expect(said).toMatch(/errors 0/);
+  expect(said).toMatch(/\n0\r?\n/);
+  expect(await pair.compare(primary, backup)).toEqual([]);
+}
+
+describe('a part of the primary', () => {
+  test('its storage daemon is killed', async () => {
+    const told = concernAbout(primary, /machine/);
+    process.kill(partOf(primary, /storage/), 'SIGKILL');
+    expect(await told).toMatch(/storage daemon has ended/);
+    await takenOver();
+    await unharmed();
+  });
+
+  test('its storage daemon hangs', async () => {
+    process.kill(partOf(primary, /storage/), 'SIGSTOP');
+    expect(await concernAbout(primary, /machine/)).toMatch(/storage daemon has not answered/);
+    await takenOver();
+    await unharmed();
+  });
+
+  test('its QEMU hangs', async () => {
+    process.kill(partOf(primary, /recorder|successor/), 'SIGSTOP');
+    await takenOver();
+    await unharmed();
+  });
+});
+
+describe('a part of the backup', () => {
+  test('its storage daemon is killed', async () => {
+    const discarded = backup.next(isDiscarded);
+    process.kill(partOf(backup, /storage/), 'SIGKILL');
+    await discarded;
+    expect(await concernAbout(backup, /copy/)).toMatch(/storage daemon ended/);
+    await protectedAgain();
+    await noConcernAbout(backup, /copy/);
+    await unharmed();
+  });
+
+  test('its waiting successor hangs', async () => {
+    const discarded = backup.next(isDiscarded);
+    process.kill(partOf(backup, /successor/), 'SIGSTOP');
+    await discarded;
+    await protectedAgain();
+    await unharmed();
+  });
+});
+
+describe('the run directory', () => {
+  test('it is removed under both nodes, and the primary dies', async () => {
+    const nodes = [primary, backup];
+    for (const { name } of nodes) fs.rmSync(pair.stage.runDir(name), { recursive: true });
+    for (const node of nodes) {
+      expect(await concernAbout(node, /run directory/)).toMatch(/made anew/);
+    }
+    await unharmed(); // a cut, and a compare, and a console
+    await primary.killWithMachine();
+    await pair.seen(backup, 'alone');
+    [primary, backup] = [backup, pair.start(primary.name)];
+    await protectedAgain();
+    await unharmed();
+  });
+
+  test('it is moved away under a primary that is alone', async () => {
+    await backup.stop();
+    await pair.seen(primary, 'alone');
+    const dir = pair.stage.runDir(primary.name);
+    fs.renameSync(dir, `${dir}-moved`);
+    try {
+      await concernAbout(primary, /run directory/);
+      backup = pair.start(backup.name);
+      await protectedAgain();
+      await unharmed();
+    } finally {
+      fs.rmSync(`${dir}-moved`, { recursive: true, force: true });
+    }
+  });
+});
+
+describe.runIf(canMount)('the file system of the image is full', () => {
+  beforeEach(async () => {
+    if (primary.name === 'a') return;
+    const taken = takenOver();
+    await askNode(primary.control, 'drill');
+    await taken;
+  });
+
+  test('the backup goes on, and is protected when there is room', async () => {
+    const makeRoom = fill(smallDisk);
+    const full = primary;
+    await pair.seen(backup, 'alone');
+    expect(await concernAbout(full, /room for disk/)).toMatch(/nearly full/);
+    makeRoom();
+    [primary, backup] = [backup, full];
+    await protectedAgain();
+    await noConcernAbout(full, /room for disk/);
+    await unharmed();
+  });
+
+  test('a primary that is alone stands, says so, and goes on when there is room', async () => {
+    await backup.stop();
+    await pair.seen(primary, 'alone');
+    const makeRoom = fill(smallDisk);
+    expect(await concernAbout(primary, /machine/)).toMatch(/No space left on device/);
+    makeRoom();
+    await noConcernAbout(primary, /machine/);
+    backup = pair.start(backup.name);
+    await protectedAgain();
+    await unharmed();
+  });
+});
