@@ -1,11 +1,13 @@
 /**
  * What a benchmark run measured, in the shape of its JSON file: raw samples, and nothing that can
  * be computed from them. Scripts and committed results depend on the names; a change that an older
- * reader would misread raises `resultsFormat`.
+ * reader would misread raises `resultsFormat`. Fields that are not known are let through: a newer
+ * version may add some without another format.
  *
  * Times are milliseconds of the host's monotonic clock, sizes bytes, rates bytes a second, if a
  * name does not say otherwise.
  */
+import { z } from 'zod';
 
 export const resultsFormat = 1;
 
@@ -20,190 +22,152 @@ export type Arrangement = (typeof arrangements)[number];
 export const jobs = ['cpu', 'fork', 'diskread', 'diskwrite', 'syncwrite', 'http', 'mixed'] as const;
 export type Job = (typeof jobs)[number];
 
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly kernel: string;
-  readonly hasKvm: boolean;
+/**
+ * A file may come from anywhere: control characters would move the cursor of the reader's terminal.
+ */
+const text = z.string().overwrite((value) => value.replace(/\p{Cc}+/gu, ' '));
+const amount = z.number().nonnegative();
+const count = z.int().nonnegative();
+const positive = z.number().positive();
+const job = z.enum(jobs);
+const jobOrIdle = z.enum([...jobs, 'idle']);
+const arrangement = z.enum(arrangements);
+const percentiles = { p50Ms: amount, p99Ms: amount };
+
+const list = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.array(z.object(shape).readonly()).readonly();
+
+const machine = z.object({
+  cpu: text,
+  cores: z.int().positive(),
+  memoryBytes: positive,
+  kernel: text,
+  hasKvm: z.boolean(),
   /** Whether nodes get the real-time priority that they ask for. */
-  readonly realTime: boolean;
-}
+  realTime: z.boolean(),
+});
 
-export interface Versions {
-  readonly understudy: string;
+const versions = z.object({
+  understudy: text,
   /** `unknown` outside a checkout; `-dirty` behind it when files were changed. */
-  readonly commit: string;
-  readonly node: string;
-  readonly qemu: string;
-  readonly guestKernel: string;
-}
+  commit: text,
+  node: text,
+  qemu: text,
+  guestKernel: text,
+});
 
-/** One job, once. All arrangements do it in every round, in an order that turns. */
-export interface JobRun {
-  readonly arrangement: Arrangement;
-  readonly job: Job;
-  readonly round: number;
-  readonly ms: number;
-}
-
-/** A job in a pair whose epochs are of one length. */
-interface EpochRun {
-  readonly epochMs: number;
-  /** Instructions an epoch had, measured. */
-  readonly epochInstructions: number;
-  readonly job: Job;
-  readonly round: number;
-  readonly ms: number;
-  /** The same job in the same round by plain TCG. */
-  readonly bareMs: number;
-}
-
-export interface TakeoverRun {
-  readonly cause: 'kill' | 'drill';
-  readonly memoryBytes: number;
-  /** The last lag that the backup told before. */
-  readonly lagMs: number;
-  /** From the kill, or the command, to the won term. */
-  readonly detectMs: number;
-  readonly drainMs: number;
-  readonly loadMs: number;
-  /** From the running successor to the first output that the outside got. */
-  readonly firstOutputMs: number;
-}
-
-/** How long outputs of a pair waited for their acknowledgement. */
-interface HoldRun {
-  readonly load: 'idle' | 'http';
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly outputs: number;
-}
-
-/** What a client outside saw. */
-interface LatencyRun {
-  readonly arrangement: Arrangement;
-  readonly what: 'ping' | 'http';
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly count: number;
-}
-
-/** The log of a pair during a job, or of an idle guest whose timer has a rate. */
-export interface LogRun {
-  readonly during: Job | 'idle';
-  /** Interrupts of the guest's timer a second when it is idle; 0: it has none then. */
-  readonly guestTimerHz: number;
-  readonly seconds: number;
-  readonly rawBytes: number;
-  readonly wireBytes: number;
-  readonly instructions: number;
-  /** Processor time that the node processes used, both of them, seconds; machines not included. */
-  readonly nodeCpuSeconds: { readonly primary: number; readonly backup: number };
-}
-
-/** Replay speed against record speed: the same log, recorded alone and then replayed alone. */
-export interface ReplayRun {
-  readonly during: Job | 'boot';
-  readonly round: number;
-  readonly recordMs: number;
-  readonly replayMs: number;
-}
-
-/** How far the backup was behind while the guest did a job. */
-export interface LagRun {
-  readonly during: Job | 'idle';
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly samples: number;
-}
-
-export interface CutRun {
-  /** From `stop` to `cont`, without the compare of RAM. */
-  readonly pauseMs: number;
-  readonly ramMs: number;
-  /** From the command to the verdict. */
-  readonly compareMs: number;
-  readonly equal: boolean;
-}
-
-interface SeedRun {
-  readonly memoryBytes: number;
-  /** Data on the guest's disk. */
-  readonly diskBytes: number;
-  /** From the backup's start until it protects. */
-  readonly ms: number;
-  /** That the guest stood still, and the part of it that compared RAM. */
-  readonly stoppedMs: number;
-  readonly ramMs: number;
-  readonly sentBytes: number;
-}
-
-export interface MemoryRun {
+const samples = {
+  /** One job, once. All arrangements do it in every round, in an order that turns. */
+  jobRuns: list({ arrangement, job, round: count, ms: amount }),
+  /** A job in a pair whose epochs are of one length. */
+  epochRuns: list({
+    epochMs: positive,
+    /** Instructions an epoch had, measured. */
+    epochInstructions: amount,
+    job,
+    round: count,
+    ms: amount,
+    /** The same job in the same round by plain TCG. */
+    bareMs: amount,
+  }),
+  takeovers: list({
+    cause: z.enum(['kill', 'drill']),
+    memoryBytes: positive,
+    /** The last lag that the backup told before. */
+    lagMs: amount,
+    /** From the kill, or the command, to the won term. */
+    detectMs: amount,
+    drainMs: amount,
+    loadMs: amount,
+    /** From the running successor to the first output that the outside got. */
+    firstOutputMs: amount,
+  }),
+  /** How long outputs of a pair waited for their acknowledgement. */
+  holds: list({ load: z.enum(['idle', 'http']), ...percentiles, outputs: count }),
+  /** What a client outside saw. */
+  latencies: list({ arrangement, what: z.enum(['ping', 'http']), ...percentiles, count }),
+  /** The log of a pair during a job, or of an idle guest whose timer has a rate. */
+  logs: list({
+    during: jobOrIdle,
+    /** Interrupts of the guest's timer a second when it is idle; 0: it has none then. */
+    guestTimerHz: amount,
+    seconds: amount,
+    rawBytes: amount,
+    wireBytes: amount,
+    instructions: amount,
+    /** Processor time of the node processes, both of them, seconds; machines not included. */
+    nodeCpuSeconds: z.object({ primary: amount, backup: amount }).readonly(),
+  }),
+  /** Replay speed against record speed: the same log, recorded alone and then replayed alone. */
+  replays: list({
+    during: z.enum([...jobs, 'boot']),
+    round: count,
+    recordMs: amount,
+    replayMs: amount,
+  }),
+  /** How far the backup was behind while the guest did a job. */
+  lags: list({ during: jobOrIdle, ...percentiles, samples: count }),
+  cuts: list({
+    /** From `stop` to `cont`, without the compare of RAM. */
+    pauseMs: amount,
+    ramMs: amount,
+    /** From the command to the verdict. */
+    compareMs: amount,
+    equal: z.boolean(),
+  }),
+  seeds: list({
+    memoryBytes: positive,
+    /** Data on the guest's disk. */
+    diskBytes: amount,
+    /** From the backup's start until it protects. */
+    ms: amount,
+    /** That the guest stood still, and the part of it that compared RAM. */
+    stoppedMs: amount,
+    ramMs: amount,
+    sentBytes: amount,
+  }),
   /** Largest resident size of a node process, without its machines. */
-  readonly role: 'primary' | 'backup';
-  readonly rssBytes: number;
-}
-
-/** Bytes a second through one part of the program, on one core. */
-export interface ThroughputRun {
-  readonly part: 'parser' | 'tail' | 'packer' | 'wire';
-  readonly input: string;
-  readonly bytesPerSecond: number;
-}
-
-/** What a benchmark could not measure, and why: it is shown, not left out. */
-interface Gap {
-  readonly what: string;
-  readonly why: string;
-}
-
-export interface BenchResults {
-  readonly format: typeof resultsFormat;
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly tookMs: number;
-  readonly mode: 'quick' | 'full';
-  readonly machine: Machine;
-  readonly versions: Versions;
-  readonly guestMemoryBytes: number;
-  readonly jobRuns: readonly JobRun[];
-  readonly epochRuns: readonly EpochRun[];
-  readonly takeovers: readonly TakeoverRun[];
-  readonly holds: readonly HoldRun[];
-  readonly latencies: readonly LatencyRun[];
-  readonly logs: readonly LogRun[];
-  readonly replays: readonly ReplayRun[];
-  readonly lags: readonly LagRun[];
-  readonly cuts: readonly CutRun[];
-  readonly seeds: readonly SeedRun[];
-  readonly memory: readonly MemoryRun[];
-  readonly throughput: readonly ThroughputRun[];
-  readonly gaps: readonly Gap[];
-}
-
-/** The samples of a run while they are gathered. */
-export type Samples = {
-  -readonly [Key in keyof BenchResults as BenchResults[Key] extends readonly unknown[]
-    ? Key
-    : never]: BenchResults[Key] extends readonly (infer Item)[] ? Item[] : never;
+  memory: list({ role: z.enum(['primary', 'backup']), rssBytes: amount }),
+  /** Bytes a second through one part of the program, on one core. */
+  throughput: list({
+    part: z.enum(['parser', 'tail', 'packer', 'wire']),
+    input: text,
+    bytesPerSecond: amount,
+  }),
+  /** What a benchmark could not measure, and why: it is shown, not left out. */
+  gaps: list({ what: text, why: text }),
 };
 
-export const noSamples = (): Samples => ({
-  jobRuns: [],
-  epochRuns: [],
-  takeovers: [],
-  holds: [],
-  latencies: [],
-  logs: [],
-  replays: [],
-  lags: [],
-  cuts: [],
-  seeds: [],
-  memory: [],
-  throughput: [],
-  gaps: [],
-});
+export const resultsSchema = z
+  .object({
+    format: z.literal(resultsFormat),
+    /** ISO 8601. */
+    startedAt: z.iso.datetime({ offset: true }),
+    tookMs: amount,
+    mode: z.enum(['quick', 'full']),
+    machine: machine.readonly(),
+    versions: versions.readonly(),
+    guestMemoryBytes: positive,
+    ...samples,
+  })
+  .readonly();
+
+export type BenchResults = z.infer<typeof resultsSchema>;
+export type Machine = BenchResults['machine'];
+export type Versions = BenchResults['versions'];
+export type JobRun = BenchResults['jobRuns'][number];
+export type TakeoverRun = BenchResults['takeovers'][number];
+export type LogRun = BenchResults['logs'][number];
+export type ReplayRun = BenchResults['replays'][number];
+export type LagRun = BenchResults['lags'][number];
+export type MemoryRun = BenchResults['memory'][number];
+export type ThroughputRun = BenchResults['throughput'][number];
+
+/** The samples of a run while they are gathered. */
+export type Samples = { [Kind in keyof typeof samples]: BenchResults[Kind][number][] };
+
+export const noSamples = (): Samples =>
+  Object.fromEntries(Object.keys(samples).map((kind) => [kind, []])) as unknown as Samples;
 
 /** One promise about the figures, and whether this run kept it. */
 export interface Goal {

@@ -10,7 +10,7 @@ import { emptyResults, fullResults } from './fixture.ts';
 const cuts = (...pauses: number[]): Partial<BenchResults> => ({
   cuts: pauses.map((pauseMs) => ({ pauseMs, ramMs: 1, compareMs: 1, equal: true })),
 });
-const name = 'cut, pause of the guest';
+const name = 'cut, pause of the guest: median';
 
 function verdict(
   before: Partial<BenchResults>,
@@ -51,8 +51,8 @@ describe('verdicts', () => {
     const at = (bytesPerSecond: number): Partial<BenchResults> => ({
       throughput: [{ part: 'wire', input: 'loopback', bytesPerSecond }],
     });
-    expect(verdict(at(100), at(200), 'throughput, wire, loopback')).toBe('better');
-    expect(verdict(at(200), at(100), 'throughput, wire, loopback')).toBe('worse');
+    expect(verdict(at(100), at(200), 'throughput, wire, loopback: rate')).toBe('better');
+    expect(verdict(at(200), at(100), 'throughput, wire, loopback: rate')).toBe('worse');
   });
 
   test('what only one run has cannot be compared', () => {
@@ -96,7 +96,7 @@ test('a run against itself is all noise, without a warning', () => {
 test('names of figures are unique, and repeated runs are samples of one figure', () => {
   const names = figuresOf(fullResults()).map((one) => one.name);
   expect(new Set(names).size).toBe(names.length);
-  const replay = figuresOf(fullResults()).find((one) => one.name === 'replay speed, CPU-bound');
+  const replay = figuresOf(fullResults()).find((one) => one.name === 'replay, CPU-bound: speed');
   expect(replay?.samples.length).toBe(3);
 });
 
@@ -129,11 +129,11 @@ describe('the table', () => {
         ' Two benchmarks compared',
         ' ! mode differs: full, then quick',
         '',
-        '                          before   after  change         verdict',
-        ' cut, pause of the guest   10 ms   12 ms   +20 %           worse',
-        ' cut, compare of RAM      1.0 ms  1.0 ms   0.0 %    within noise',
-        ' cut, to the verdict      1.0 ms  1.0 ms   0.0 %    within noise',
-        ' memory of the primary    200 MB       –       –  not comparable',
+        '                                  before   after  change         verdict',
+        ' cut, pause of the guest: median   10 ms   12 ms   +20 %           worse',
+        ' cut, compare of RAM: median      1.0 ms  1.0 ms   0.0 %    within noise',
+        ' cut, to the verdict: median      1.0 ms  1.0 ms   0.0 %    within noise',
+        ' memory, primary: most            200 MB       –       –  not comparable',
         '',
         ' 1 worse, 0 better, 2 within noise, 1 not comparable.',
         '',

@@ -1,8 +1,8 @@
 // The page is one file that loads and runs nothing, and no name of a machine can change that.
 import { describe, expect, test } from 'vitest';
 import { renderHtml } from '../../src/bench/report/html.ts';
-import { summed } from '../../src/bench/report/page-traffic.ts';
-import { escapeText } from '../../src/bench/report/svg.ts';
+import { loadResults } from '../../src/bench/report/load.ts';
+import { escapeText } from '../../src/bench/report/markup.ts';
 import type { BenchResults } from '../../src/bench/results.ts';
 import { emptyResults, fullResults } from './fixture.ts';
 import { tagsOf } from './well-formed.ts';
@@ -80,7 +80,7 @@ test('a full page has its charts; an empty one says so in each place', () => {
   expect(charts(fullResults())).toBe(14);
   expect(charts(emptyResults())).toBe(0);
   const empty = renderHtml(emptyResults());
-  expect(empty.split('Not measured in this run.').length - 1).toBe(18);
+  expect(empty.split('Not measured in this run.').length - 1).toBe(17);
   expect(renderHtml(fullResults())).not.toContain('Not measured in this run.');
 });
 
@@ -143,14 +143,27 @@ test('escaping', () => {
   expect(escapeText('a\u0000b\ud800c\td\ne')).toBe('a\ufffdb\ufffdc\td\ne');
 });
 
-test('the rounds of a job are one row of the log, with the rate of all of them', () => {
+test('the rounds of a job are one row of the log, with the median of their rates', () => {
   const run = (seconds: number, wireBytes: number) => ({
-    ...{ during: 'http' as const, guestTimerHz: 0, rawBytes: 10 * wireBytes, instructions: 1 },
+    ...{ during: 'http' as const, guestTimerHz: 0, rawBytes: 10 * wireBytes, instructions: 1e6 },
     ...{ seconds, wireBytes, nodeCpuSeconds: { primary: 1, backup: 2 } },
   });
   const idle = { ...run(5, 50), during: 'idle' as const };
-  expect(summed([run(1, 100), idle, run(3, 500)])).toEqual([
-    { ...run(4, 600), instructions: 2, nodeCpuSeconds: { primary: 2, backup: 4 } },
-    idle,
-  ]);
+  const logs = [run(1, 100), idle, run(2, 600), run(1, 900)];
+  const html = renderHtml(emptyResults({ logs }));
+  expect(html.match(/<th scope="row">HTTP<\/th>/g)).toHaveLength(1);
+  expect(html).toMatch(/<th scope="row">HTTP<\/th><td class="number">300 B\/s<\/td>/);
+  expect(html).toMatch(/<th scope="row">idle, no timer<\/th><td class="number">10 B\/s<\/td>/);
+});
+
+test('the page of an earlier version is made anew from its results', () => {
+  const html = renderHtml(loadResults('bench/results/results.json'));
+  expect(tagsOf(html).filter(({ name }) => name === 'svg')).toHaveLength(14);
+});
+
+test('what a chart draws can be pointed at, and is told to who does not see it', () => {
+  const html = renderHtml(fullResults());
+  expect(html).toContain('<desc id="takeover-1-desc">24 takeovers; medians: detect 26 ms');
+  expect(html).toContain('<title>CPU-bound, protected pair: 1.38×</title>');
+  expect(html).toMatch(/<desc id="outputs-1-desc">idle guest, p50: 0.8, p99: 2.6; HTTP load/);
 });

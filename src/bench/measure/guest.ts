@@ -1,4 +1,5 @@
 /** One guest in one arrangement: up, and reachable by a client. */
+import type { OwnedProcess } from '../../host/processes.ts';
 import type { NodeProcess } from '../../lab/node-process.ts';
 import { Stage } from '../../lab/stage.ts';
 import type { World } from '../../lab/world.ts';
@@ -55,7 +56,7 @@ export async function startPair(options: GuestOptions): Promise<PairGuest> {
 
 /** A node without a backup: it records. */
 async function startAlone(options: GuestOptions): Promise<Guest> {
-  const { stage, client, close } = await setUp(options);
+  const { stage, client, close } = await openStage(options);
   try {
     const primary = stage.start('a');
     await client.untilUp();
@@ -67,28 +68,25 @@ async function startAlone(options: GuestOptions): Promise<Guest> {
 }
 
 async function startBareGuest(arrangement: BareArrangement, options: GuestOptions): Promise<Guest> {
-  const { stage, client, close } = await setUp(options);
+  const { stage, client, close } = await openStage(options);
   const [egressSpec = 'none'] = options.world.egressSpecs;
+  let qemu: OwnedProcess | undefined;
+  const end = async (): Promise<void> => {
+    await qemu?.kill();
+    await close();
+  };
   try {
-    const qemu = await startBare(arrangement, stage, egressSpec);
-    const end = async (): Promise<void> => {
-      await qemu.kill();
-      await close();
-    };
-    try {
-      await client.untilUp(options.upMs);
-    } catch (thrown) {
-      await qemu.kill();
-      throw thrown;
-    }
+    qemu = await startBare(arrangement, stage, egressSpec);
+    await client.untilUp(options.upMs);
     return { arrangement, client, stage, nodes: [], close: end };
   } catch (thrown) {
-    await close();
+    await end();
     throw thrown;
   }
 }
 
-async function setUp({ world, memoryBytes, pairKeys = {}, append = '' }: GuestOptions) {
+/** What nodes and machines need on disk, and a client; all of it until `close`. */
+export async function openStage({ world, memoryBytes, pairKeys = {}, append = '' }: GuestOptions) {
   const stage = await Stage.open({
     nodes: ['a', 'b'],
     egressSpecs: world.egressSpecs,

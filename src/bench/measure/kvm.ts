@@ -8,13 +8,12 @@ import { asError } from '../../base/errors.ts';
  * it.
  */
 export async function kvmProblem(
-  start: () => Promise<{ close(): Promise<void> }>,
+  start: () => Promise<unknown>,
   device = '/dev/kvm',
 ): Promise<string | undefined> {
   if (!fs.existsSync(device)) return 'this host has no KVM';
   try {
-    const guest = await start();
-    await guest.close();
+    await start();
     return undefined;
   } catch (thrown) {
     const { message, cause } = asError(thrown);

@@ -4,9 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limits } from '../../base/limits.ts';
-import { Stage } from '../../lab/stage.ts';
 import { type Job, jobs } from '../results.ts';
-import { Client } from './client.ts';
+import { openStage } from './guest.ts';
 import { type JobSizes, runJob } from './jobs.ts';
 import { benchLimits } from './limits.ts';
 import type { Session } from './session.ts';
@@ -28,12 +27,7 @@ export async function measureReplay(
 ): Promise<void> {
   const { world, memoryBytes, results } = session;
   const [egressSpec = 'none'] = world.egressSpecs;
-  const stage = await Stage.open({
-    nodes: ['a', 'b'],
-    egressSpecs: world.egressSpecs,
-    memory: `${memoryBytes / 2 ** 20}M`,
-  });
-  const client = new Client(world);
+  const { stage, client, close } = await openStage({ world, memoryBytes });
   const solo = await Solo.open(stage);
   try {
     session.status('recording alone');
@@ -62,17 +56,14 @@ export async function measureReplay(
     const between = (at: readonly number[], { from, to }: Phase): number =>
       (at[to] ?? Number.NaN) - (at[from] ?? Number.NaN);
     for (const phase of phases) {
-      const [recordMs, replayMs] = [
-        between(recording.recordedAt, phase),
-        between(replayedAt, phase),
-      ];
+      const recordMs = between(recording.recordedAt, phase);
+      const replayMs = between(replayedAt, phase);
       if (recordMs > 0 && replayMs > 0) {
         results.replays.push({ during: phase.during, round, recordMs, replayMs });
       }
     }
   } finally {
-    client.close();
     solo.close();
-    await stage.close();
+    await close();
   }
 }

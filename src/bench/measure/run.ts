@@ -76,7 +76,9 @@ export async function runBench({ mode, ...options }: RunOptions): Promise<BenchR
     memoryBytes: guestMemoryBytes,
     expectedMs: plan.expectedMs,
   });
-  const problem = await kvmProblem(() => session.guest('kvm', { upMs: benchLimits.kvmBootMs }));
+  const problem = await kvmProblem(() =>
+    session.withGuest('kvm', { upMs: benchLimits.kvmBootMs }, async () => undefined),
+  );
   if (problem !== undefined) session.gap('kvm', problem);
   const machine = describeMachine(problem === undefined);
   await measureAll(session, plan, machine.hasKvm);

@@ -8,6 +8,7 @@ import { asError } from '../../base/errors.ts';
 import type { World } from '../../lab/world.ts';
 import { type Arrangement, noSamples } from '../results.ts';
 import { type Guest, type GuestOptions, type PairGuest, startGuest, startPair } from './guest.ts';
+import { NodeFigures } from './node-figures.ts';
 
 export interface SessionOptions {
   readonly world: World;
@@ -51,16 +52,37 @@ export class Session {
     this.results.gaps.push({ what, why });
   }
 
-  guest(arrangement: Arrangement, options: Partial<GuestOptions> = {}): Promise<Guest> {
+  /** Does something with a guest in an arrangement, which ends with it. */
+  async withGuest<Result>(
+    arrangement: Arrangement,
+    options: Partial<GuestOptions>,
+    work: (guest: Guest) => Promise<Result>,
+  ): Promise<Result> {
     this.status(`starting the guest in arrangement ${arrangement}`);
     const { world, memoryBytes } = this;
-    return startGuest(arrangement, { world, memoryBytes, ...options });
+    const guest = await startGuest(arrangement, { world, memoryBytes, ...options });
+    try {
+      return await work(guest);
+    } finally {
+      await guest.close();
+    }
   }
 
-  pair(options: Partial<GuestOptions> = {}): Promise<PairGuest> {
+  /** The same with a pair, whose nodes are listened to. */
+  async withPair(
+    options: Partial<GuestOptions>,
+    work: (guest: PairGuest, figures: NodeFigures) => Promise<void>,
+  ): Promise<void> {
     this.status('starting a pair');
     const { world, memoryBytes } = this;
-    return startPair({ world, memoryBytes, ...options });
+    const guest = await startPair({ world, memoryBytes, ...options });
+    const figures = new NodeFigures(guest);
+    try {
+      await work(guest, figures);
+    } finally {
+      figures.close();
+      await guest.close();
+    }
   }
 
   /** Does a part of the run; what fails is a gap. */

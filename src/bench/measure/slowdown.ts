@@ -4,22 +4,18 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Arrangement, type Job, jobs } from '../results.ts';
-import type { Guest, PairGuest } from './guest.ts';
-import { type JobSizes, runJob, sizeJobs } from './jobs.ts';
+import type { Guest } from './guest.ts';
+import { type JobSizes, runJob, sizeJobs, warmUp } from './jobs.ts';
 import { benchLimits } from './limits.ts';
-import { NodeFigures } from './node-figures.ts';
+import type { NodeFigures } from './node-figures.ts';
 import type { Session } from './session.ts';
 
 /** Sizes the jobs on plain TCG, so that each takes it `ms`. */
-export async function measureSizes(session: Session, ms: number): Promise<JobSizes> {
-  const guest = await session.guest('bare');
-  try {
+export const measureSizes = (session: Session, ms: number): Promise<JobSizes> =>
+  session.withGuest('bare', {}, ({ client }) => {
     session.status('sizing the jobs');
-    return await sizeJobs(guest.client, ms);
-  } finally {
-    await guest.close();
-  }
-}
+    return sizeJobs(client, ms);
+  });
 
 /**
  * One round: each arrangement once, in an order that turns from round to round. One whose guest
@@ -31,33 +27,20 @@ export async function measureSlowdown(
   arrangements: readonly Arrangement[],
   sizes: JobSizes,
 ): Promise<void> {
-  for (const arrangement of turned(arrangements, round)) {
-    await session.part(`all jobs (${arrangement})`, async () => {
-      await allJobs(session, await session.guest(arrangement), round, sizes);
-    });
-  }
-}
-
-async function allJobs(
-  session: Session,
-  guest: Guest,
-  round: number,
-  sizes: JobSizes,
-): Promise<void> {
-  const { arrangement } = guest;
-  const figures = isPair(guest) ? new NodeFigures(guest) : undefined;
-  try {
-    await runJob(guest.client, 'diskread', { ...sizes, diskread: 1 }); // makes its file
+  const all = async (guest: Guest, figures?: NodeFigures): Promise<void> => {
+    await warmUp(guest.client, sizes);
     await sleep(benchLimits.settleMs);
     for (const job of jobs) {
-      session.status(`round ${round}: ${job} in arrangement ${arrangement}`);
-      await session.part(`${job} (${arrangement})`, () =>
+      session.status(`round ${round}: ${job} in arrangement ${guest.arrangement}`);
+      await session.part(`${job} (${guest.arrangement})`, () =>
         oneJob(session, guest, figures, { job, round, sizes }),
       );
     }
-  } finally {
-    figures?.close();
-    await guest.close();
+  };
+  for (const arrangement of turned(arrangements, round)) {
+    await session.part(`all jobs (${arrangement})`, () =>
+      arrangement === 'pair' ? session.withPair({}, all) : session.withGuest(arrangement, {}, all),
+    );
   }
 }
 
@@ -77,8 +60,6 @@ async function oneJob(
   session.results.logs.push(stretch.log);
   session.results.lags.push(stretch.lag);
 }
-
-const isPair = (guest: Guest): guest is PairGuest => guest.arrangement === 'pair';
 
 function turned<T>(items: readonly T[], by: number): T[] {
   const at = by % items.length;

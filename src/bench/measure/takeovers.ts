@@ -23,31 +23,31 @@ export interface TakeoverPlan {
 export async function measureTakeovers(session: Session, plan: TakeoverPlan): Promise<void> {
   const { memoryBytes } = plan;
   const size = `${memoryBytes / 2 ** 20} MiB`;
-  const guest = await session.pair({ memoryBytes });
-  const load = new LoadProcess(session.world, { runName: `bench${process.pid}` });
-  let { primary, backup } = guest;
-  try {
-    for (let made = 0; made < plan.kills + plan.drills; made += 1) {
-      const cause = made < plan.kills ? 'kill' : 'drill';
-      session.status(`${cause} ${made + 1} of ${plan.kills + plan.drills}, guest of ${size}`);
-      // A compare leaves the backup behind for a moment: the takeover is not to be one of that
-      // moment.
-      for (let cut = 0; cut < plan.cuts; cut += 1) await oneCut(session, primary);
-      const lag = watchLag(backup);
-      await sleep(benchLimits.takeoverLoadMs);
-      const watch = cause === 'kill' ? killAndWatch : drillAndWatch;
-      const lagMs = lag.stop();
-      const times = await watch(primary, backup);
-      session.results.takeovers.push({ cause, memoryBytes, lagMs, ...times });
-      await sleep(demoLimits.settleMs);
-      const before = primary;
-      primary = backup;
-      backup = await reseed(session, guest.stage, before, primary, cause, memoryBytes);
+  await session.withGuest('pair', { memoryBytes }, async (guest) => {
+    const load = new LoadProcess(session.world, { runName: `bench${process.pid}` });
+    let [primary, backup] = guest.nodes as [NodeProcess, NodeProcess];
+    try {
+      for (let made = 0; made < plan.kills + plan.drills; made += 1) {
+        const cause = made < plan.kills ? 'kill' : 'drill';
+        session.status(`${cause} ${made + 1} of ${plan.kills + plan.drills}, guest of ${size}`);
+        // A compare leaves the backup behind for a moment: the takeover is not to be one of that
+        // moment.
+        for (let cut = 0; cut < plan.cuts; cut += 1) await oneCut(session, primary);
+        const lag = watchLag(backup);
+        await sleep(benchLimits.takeoverLoadMs);
+        const watch = cause === 'kill' ? killAndWatch : drillAndWatch;
+        const lagMs = lag.stop();
+        const times = await watch(primary, backup);
+        session.results.takeovers.push({ cause, memoryBytes, lagMs, ...times });
+        await sleep(demoLimits.settleMs);
+        const before = primary;
+        primary = backup;
+        backup = await reseed(session, guest.stage, before, primary, cause, memoryBytes);
+      }
+    } finally {
+      await load.stop().catch(() => undefined);
     }
-  } finally {
-    await load.stop().catch(() => undefined);
-    await guest.close();
-  }
+  });
 }
 
 /** The node that was primary comes back as the backup. A killed one is started again. */

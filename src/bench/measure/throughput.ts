@@ -23,29 +23,22 @@ export async function measureThroughput(
 ): Promise<void> {
   session.status('parser, packer and wire');
   const log = Buffer.concat(enough(segments));
-  const bytes = log.length;
-  const add = (part: ThroughputRun['part'], input: string, bytesPerSecond: number): void => {
-    session.results.throughput.push({ part, input, bytesPerSecond });
-  };
-  const recorded = `${(bytes / 1e6).toFixed(0)} MB of recorded log`;
-  add(
-    'parser',
-    recorded,
-    best(bytes, () => parse(log, layout)),
-  );
-  add(
-    'tail',
-    recorded,
-    best(bytes, () => follow(log, layout)),
-  );
   const some = enough(segments, benchLimits.packBytes);
-  const packBytes = some.reduce((sum, { length }) => sum + length, 0);
-  add(
-    'packer',
-    `${some.length} segments as they were sent`,
-    best(packBytes, () => pack(some, layout)),
-  );
-  add('wire', 'loopback, both ends in one process', await wireRate());
+  const someBytes = some.reduce((sum, { length }) => sum + length, 0);
+  const recorded = `${(log.length / 1e6).toFixed(0)} MB of recorded log`;
+  const rates: readonly (readonly [ThroughputRun['part'], string, number])[] = [
+    ['parser', recorded, best(log.length, () => parse(log, layout))],
+    ['tail', recorded, best(log.length, () => follow(log, layout))],
+    [
+      'packer',
+      `${some.length} segments as they were sent`,
+      best(someBytes, () => pack(some, layout)),
+    ],
+    ['wire', 'loopback, both ends in one process', await wireRate()],
+  ];
+  for (const [part, input, bytesPerSecond] of rates) {
+    session.results.throughput.push({ part, input, bytesPerSecond });
+  }
 }
 
 /** Segments up to so many bytes. */

@@ -7,7 +7,7 @@ import { LoadProcess } from '../../lab/load-process.ts';
 import type { Arrangement } from '../results.ts';
 import type { Guest } from './guest.ts';
 import { benchLimits } from './limits.ts';
-import { NodeFigures } from './node-figures.ts';
+import type { NodeFigures } from './node-figures.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -23,73 +23,59 @@ export async function measureWaits(
   arrangement: Arrangement,
   seconds: number,
 ): Promise<void> {
-  if (arrangement === 'pair') {
-    await measurePairWaits(session, seconds);
+  if (arrangement !== 'pair') {
+    const options = { append: idleGuest };
+    await session.withGuest(arrangement, options, (guest) => latencies(session, guest, seconds));
     return;
   }
-  const guest = await session.guest(arrangement, { append: idleGuest });
-  try {
+  await session.withPair({ append: idleGuest }, async (guest, figures) => {
+    await measureIdle(session, figures, seconds, 'an idle pair', 0);
     await latencies(session, guest, seconds);
-  } finally {
-    await guest.close();
-  }
-}
-
-async function measurePairWaits(session: Session, seconds: number): Promise<void> {
-  const { results } = session;
-  const guest = await session.pair({ append: idleGuest });
-  const figures = new NodeFigures(guest);
-  try {
-    await sleep(benchLimits.idleSettleMs);
-    session.status('an idle pair');
-    const idle = await figures.during('idle', () => sleep(seconds * 1000));
-    if (idle !== undefined) {
-      results.logs.push(idle.log);
-      results.lags.push(idle.lag);
+    takeHold(session, figures, 'idle');
+  });
+  // A pair of its own: a node's holds are told since it is protected.
+  await session.withPair({}, async (_guest, figures) => {
+    const load = new LoadProcess(session.world, { runName: `hold${process.pid}` });
+    try {
+      session.status('a pair under the load of the demo');
+      await sleep(seconds * 1000);
+      takeHold(session, figures, 'http');
+    } finally {
+      await load.stop().catch(() => undefined);
     }
-    await latencies(session, guest, seconds);
-    const { hold } = figures;
-    if (hold !== undefined) results.holds.push(holdRun('idle', hold));
-    results.memory.push(...figures.memory);
-  } finally {
-    figures.close();
-    await guest.close();
-  }
-  await measureLoadedHold(session, seconds);
+  });
 }
 
 /** The idle log of a guest whose timer goes on ticking when it is idle. */
 export async function measureTimerRate(session: Session, seconds: number): Promise<void> {
-  const guest = await session.pair({ append: `nohz=off ${idleGuest}` });
-  const figures = new NodeFigures(guest);
-  try {
-    await sleep(benchLimits.idleSettleMs);
-    session.status('an idle guest with a ticking timer');
-    const { tickHz } = benchLimits;
-    const stretch = await figures.during('idle', () => sleep(seconds * 1000), tickHz);
-    if (stretch !== undefined) session.results.logs.push(stretch.log);
-  } finally {
-    figures.close();
-    await guest.close();
-  }
+  const { tickHz } = benchLimits;
+  await session.withPair({ append: `nohz=off ${idleGuest}` }, (_guest, figures) =>
+    measureIdle(session, figures, seconds, 'an idle guest with a ticking timer', tickHz),
+  );
 }
 
-/** A pair of its own: a node's holds are told since it is protected. */
-async function measureLoadedHold(session: Session, seconds: number): Promise<void> {
-  const guest = await session.pair();
-  const figures = new NodeFigures(guest);
-  const load = new LoadProcess(session.world, { runName: `hold${process.pid}` });
-  try {
-    session.status('a pair under the load of the demo');
-    await sleep(seconds * 1000);
-    const { hold } = figures;
-    if (hold !== undefined) session.results.holds.push(holdRun('http', hold));
-    session.results.memory.push(...figures.memory);
-  } finally {
-    await load.stop().catch(() => undefined);
-    figures.close();
-    await guest.close();
+/** Of a guest without a ticking timer also the lag. */
+async function measureIdle(
+  session: Session,
+  figures: NodeFigures,
+  seconds: number,
+  what: string,
+  tickHz: number,
+): Promise<void> {
+  await sleep(benchLimits.idleSettleMs);
+  session.status(what);
+  const stretch = await figures.during('idle', () => sleep(seconds * 1000), tickHz);
+  if (stretch === undefined) return;
+  session.results.logs.push(stretch.log);
+  if (tickHz === 0) session.results.lags.push(stretch.lag);
+}
+
+function takeHold({ results }: Session, { hold, memory }: NodeFigures, load: 'idle' | 'http') {
+  if (hold !== undefined) {
+    const { p50Ms, p99Ms, count: outputs } = hold;
+    results.holds.push({ load, p50Ms, p99Ms, outputs });
   }
+  results.memory.push(...memory);
 }
 
 async function latencies(
@@ -109,10 +95,3 @@ async function latencies(
   const [p50Ms, p99Ms] = [http.p(0.5), http.p(0.99)];
   results.latencies.push({ arrangement, what: 'http', p50Ms, p99Ms, count: http.count });
 }
-
-const holdRun = (load: 'idle' | 'http', hold: { p50Ms: number; p99Ms: number; count: number }) => ({
-  load,
-  p50Ms: hold.p50Ms,
-  p99Ms: hold.p99Ms,
-  outputs: hold.count,
-});

@@ -2,8 +2,7 @@
 import { type Colour, painter } from '../../text/style.ts';
 import { aligned } from '../../text/text-table.ts';
 import type { ChangeVerdict, Comparison, FigureChange } from './compare.ts';
-import type { FigureUnit } from './figures.ts';
-import { formatPercent, formatUnit } from './format.ts';
+import { type FigureUnit, formatPercent, formatUnit } from './format.ts';
 import type { TableOptions } from './table.ts';
 
 const verdictColours: Readonly<Record<ChangeVerdict, Colour>> = {

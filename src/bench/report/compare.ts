@@ -8,8 +8,8 @@
  */
 
 import type { BenchResults } from '../results.ts';
-import { type Figure, type FigureUnit, figuresOf } from './figures.ts';
-import { formatMemory } from './format.ts';
+import { type Figure, figuresOf } from './figures.ts';
+import { type FigureUnit, formatMemory } from './format.ts';
 import { summarize } from './stats.ts';
 
 const changeMin = 0.05;
@@ -86,22 +86,27 @@ export function intervalOf({ samples }: Figure): readonly [least: number, greate
 const medianOf = ({ samples }: Figure): number | null => summarize(samples)?.median ?? null;
 
 function warningsOf(before: BenchResults, after: BenchResults): string[] {
+  const now = new Map(factsOf(after));
+  return factsOf(before).flatMap(([what, old]) =>
+    old === now.get(what) ? [] : [`${what} differs: ${old}, then ${now.get(what)}`],
+  );
+}
+
+/** What a run was made on and with. */
+export function factsOf(results: BenchResults): readonly (readonly [what: string, is: string])[] {
+  const { machine, versions, mode, guestMemoryBytes } = results;
   const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
-  const facts: readonly (readonly [what: string, of: (results: BenchResults) => string])[] = [
-    ['machine', ({ machine }) => `${machine.cpu}, ${machine.cores} cores`],
-    ['memory of the machine', ({ machine }) => formatMemory(machine.memoryBytes)],
-    ['kernel of the machine', ({ machine }) => machine.kernel],
-    ['KVM', ({ machine }) => yesNo(machine.hasKvm)],
-    ['real-time priority', ({ machine }) => yesNo(machine.realTime)],
-    ['mode', ({ mode }) => mode],
-    ['memory of the guest', ({ guestMemoryBytes }) => formatMemory(guestMemoryBytes)],
-    ['kernel of the guest', ({ versions }) => versions.guestKernel],
-    ['QEMU', ({ versions }) => versions.qemu],
-    ['Node.js', ({ versions }) => versions.node],
-    ['Understudy', ({ versions }) => versions.understudy],
+  return [
+    ['machine', `${machine.cpu}, ${machine.cores} cores`],
+    ['memory of the machine', formatMemory(machine.memoryBytes)],
+    ['kernel of the machine', machine.kernel],
+    ['KVM', yesNo(machine.hasKvm)],
+    ['real-time priority', yesNo(machine.realTime)],
+    ['mode', mode],
+    ['memory of the guest', formatMemory(guestMemoryBytes)],
+    ['kernel of the guest', versions.guestKernel],
+    ['QEMU', versions.qemu],
+    ['Node.js', versions.node],
+    ['Understudy', versions.understudy],
   ];
-  return facts.flatMap(([what, of]) => {
-    const [old, now] = [of(before), of(after)];
-    return old === now ? [] : [`${what} differs: ${old}, then ${now}`];
-  });
 }

@@ -2,6 +2,8 @@
 import { formatMs } from '../../text/units.ts';
 import type { Goal } from '../results.ts';
 
+export type FigureUnit = Goal['unit'] | 'bytes';
+
 export const formatRatio = (ratio: number): string =>
   `${ratio.toFixed(ratio < 0.1 && ratio > 0 ? 3 : 2)}×`;
 
@@ -36,7 +38,7 @@ export function formatBytes(bytes: number): string {
 export const formatByteRate = (bytesPerSecond: number): string =>
   `${formatBytes(bytesPerSecond)}/s`;
 
-export function formatUnit(value: number, unit: Goal['unit'] | 'bytes'): string {
+export function formatUnit(value: number, unit: FigureUnit): string {
   switch (unit) {
     case 'ratio':
       return formatRatio(value);
@@ -49,6 +51,16 @@ export function formatUnit(value: number, unit: Goal['unit'] | 'bytes'): string 
     case 'share of a core':
       return formatPercent(value);
   }
+}
+
+/** Of an epoch. */
+export const formatLength = (ms: number): string => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`);
+
+/** 180000 as `180 k`. */
+export function formatInstructions(count: number): string {
+  if (count < 1e3) return String(Math.round(count));
+  const [name, unit] = count >= 1e9 ? ['G', 1e9] : count >= 1e6 ? ['M', 1e6] : ['k', 1e3];
+  return `${(count / unit).toFixed(count >= 10 * unit ? 0 : 1)} ${name}`;
 }
 
 /** What the goal asks, such as `≤ 1.50×`. */

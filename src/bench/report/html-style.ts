@@ -40,7 +40,7 @@ footer { padding-top: 28px; padding-bottom: 48px; color: var(--faint); font-size
 .tile .big { font-size: 28px; line-height: 1.15; font-weight: 650; letter-spacing: -0.02em; white-space: nowrap; }
 .tile .goal { font-size: 13px; margin-top: 6px; display: flex; flex-wrap: wrap; gap: 2px 6px; }
 .tile .bound { white-space: nowrap; color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; margin: 12px 0 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 16px; margin: 12px 0 0; }
 .card { padding: 16px 18px 12px; min-width: 0; display: flex; flex-direction: column; }
 .card.wide { margin-top: 16px; }
 .card > svg { margin: 6px 0 8px; }
@@ -70,26 +70,9 @@ pre { overflow: auto; max-height: 480px; padding: 12px; border-radius: 8px; back
 
 const charts = `
 svg { display: block; width: 100%; max-width: 640px; height: auto; }
-svg text { font: 13px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; fill: var(--ink); }
-svg .tick { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
-svg .tick.faint { fill: var(--faint); font-size: 11px; }
-svg .axis { font-size: 12px; fill: var(--soft); }
-svg .value { font-size: 12px; font-variant-numeric: tabular-nums; }
-svg .series { font-size: 12.5px; fill: var(--ink); }
-.grid { stroke: var(--grid); stroke-width: 1; }
-.reference { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 5 3; }
-svg .reference-name { font-size: 12px; fill: var(--ink); paint-order: stroke; stroke: var(--surface); stroke-width: 4px; }
-.c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); } .c4 { --c: var(--c4); }
-.c5 { --c: var(--c5); } .c6 { --c: var(--c6); } .c7 { --c: var(--c7); }
-.bar, .part, .solid { fill: var(--c); }
-.sample { fill: var(--ink); fill-opacity: 0.75; stroke: var(--surface); stroke-width: 0.8; }
-.raw { fill: var(--c); fill-opacity: 0.45; }
-.hollow { fill: var(--surface); stroke: var(--c); stroke-width: 2.4; }
-.solid { stroke: var(--surface); stroke-width: 1.2; }
-.range { stroke: var(--c); stroke-width: 3; stroke-opacity: 0.45; }
-.joined { fill: none; stroke: var(--c); stroke-width: 2.4; stroke-linejoin: round; }
+svg text { font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; font-variant-numeric: tabular-nums; white-space: pre; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 4px 0 0; padding: 0; font-size: 13.5px; color: var(--soft); }
-.swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; background: var(--c); margin-right: 6px; }`;
+.swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 6px; }`;
 
 const media = `
 @media (max-width: 520px) {
@@ -104,9 +87,7 @@ const media = `
   td .mark .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: 6px; }
-  svg text { font-size: 14.5px; }
-  svg .tick, svg .axis, svg .value, svg .reference-name, svg .series { font-size: 14px; }
-  svg .tick.faint { font-size: 12px; }
+  svg text { font-size: 14px; }
 }
 @media print {
   :root { ${light} --page: #ffffff; }

@@ -2,13 +2,11 @@
  * The report as one HTML file: nothing is loaded from anywhere and nothing is run, so that it can
  * be mailed, committed and opened in twenty years.
  */
-
 import type { BenchResults } from '../results.ts';
 import { goalsOf } from './goals.ts';
-import { type Section, sectionMarkup } from './html-parts.ts';
 import { styleSheet } from './html-style.ts';
-import { copySection } from './page-copy.ts';
-import { epochSection } from './page-epochs.ts';
+import { element, escapeText } from './markup.ts';
+import { measuredSections } from './page-measured.ts';
 import {
   gapSection,
   goalSection,
@@ -16,63 +14,45 @@ import {
   machineSection,
   publishedSection,
   rawSection,
-} from './page-goals.ts';
-import { replaySection } from './page-replay.ts';
-import { slowdownSection } from './page-slowdown.ts';
-import { takeoverSection } from './page-takeover.ts';
-import { logSection, outputSection } from './page-traffic.ts';
-import { element, escapeText } from './svg.ts';
+  type Section,
+} from './page-parts.ts';
 
 /** The whole document. */
 export function renderHtml(results: BenchResults): string {
   const goals = goalsOf(results);
   const sections: readonly Section[] = [
     goalSection(goals),
-    slowdownSection(results),
-    epochSection(results),
-    takeoverSection(results),
-    outputSection(results),
-    logSection(results),
-    replaySection(results),
-    copySection(results),
+    ...measuredSections(results),
     publishedSection(results),
     machineSection(results),
     gapSection(results),
     rawSection(results),
   ];
   const { understudy, qemu } = results.versions;
-  return [
-    '<!doctype html>',
-    '<html lang="en">',
-    '<head>',
-    '<meta charset="utf-8"/>',
-    '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
-    '<meta name="color-scheme" content="light dark"/>',
-    '<title>Understudy, measured</title>',
-    `<style>${styleSheet}</style>`,
-    '</head>',
-    '<body>',
-    element(
-      'header',
-      {},
-      '<h1>Understudy, measured</h1>',
-      element('p', { class: 'lead' }, escapeText(leadText(results))),
-      headlineTiles(goals),
-      navigation(sections),
-    ),
-    element('main', {}, ...sections.map(sectionMarkup)),
-    element(
-      'footer',
-      {},
-      escapeText(
-        `Understudy ${understudy}, QEMU ${qemu}. Another machine gives other numbers; ratios ` +
-          'travel better than times.',
-      ),
-    ),
-    '</body>',
-    '</html>',
-    '',
-  ].join('\n');
+  const footer =
+    `Understudy ${understudy}, QEMU ${qemu}. Another machine gives other numbers; ratios travel ` +
+    'better than times.';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<meta name="color-scheme" content="light dark"/>
+<title>Understudy, measured</title>
+<style>${styleSheet}</style>
+</head>
+<body>
+<header>
+<h1>Understudy, measured</h1>
+<p class="lead">${escapeText(leadText(results))}</p>
+${headlineTiles(goals)}
+${navigation(sections)}
+</header>
+<main>${sections.map(sectionMarkup).join('\n')}</main>
+<footer>${escapeText(footer)}</footer>
+</body>
+</html>
+`;
 }
 
 function leadText({ machine, mode, startedAt, jobRuns, takeovers }: BenchResults): string {
@@ -86,15 +66,18 @@ function leadText({ machine, mode, startedAt, jobRuns, takeovers }: BenchResults
   return `${parts.join('; ')}.`;
 }
 
-const navigation = (sections: readonly Section[]): string =>
+function navigation(sections: readonly Section[]): string {
+  const items = sections.map(({ id, title }) =>
+    element('li', {}, element('a', { href: `#${id}` }, escapeText(title))),
+  );
+  return element('nav', { 'aria-label': 'Sections' }, element('ul', {}, ...items));
+}
+
+const sectionMarkup = ({ id, title, why = '', body }: Section): string =>
   element(
-    'nav',
-    { 'aria-label': 'Sections' },
-    element(
-      'ul',
-      {},
-      ...sections.map(({ id, title }) =>
-        element('li', {}, element('a', { href: `#${id}` }, escapeText(title))),
-      ),
-    ),
+    'section',
+    { id, 'aria-labelledby': `${id}-heading` },
+    element('h2', { id: `${id}-heading` }, escapeText(title)),
+    why === '' ? '' : element('p', { class: 'why' }, escapeText(why)),
+    body,
   );

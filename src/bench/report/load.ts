@@ -1,8 +1,8 @@
 /** Reads a results file, and refuses what it would misread. */
+import { z } from 'zod';
 import { asError, UnderstudyError } from '../../base/errors.ts';
 import { readOperatorFile } from '../../host/operator-file.ts';
-import { type BenchResults, resultsFormat } from '../results.ts';
-import { resultsSchema } from './schema.ts';
+import { type BenchResults, resultsFormat, resultsSchema } from '../results.ts';
 
 /** A full run has some thousand samples, under 1 MB. */
 const fileBytesMax = 64 * 2 ** 20;
@@ -45,22 +45,12 @@ export function parseResults(text: string, name: string): BenchResults {
   const checked = resultsSchema.safeParse(data);
   if (checked.success) return checked.data;
   const [first] = checked.error.issues;
-  const where = pathText(first?.path ?? []);
+  const where = z.core.toDotPath(first?.path ?? []);
   throw unusable(name, `${where}: ${first?.message ?? 'has the wrong shape'}`);
 }
 
 function formatOf(data: unknown): unknown {
   return typeof data === 'object' && data !== null && 'format' in data ? data.format : undefined;
-}
-
-/** As one writes it in a program: `jobRuns[3].ms`. */
-function pathText(keys: readonly PropertyKey[]): string {
-  return keys
-    .map((key, index) => {
-      if (typeof key === 'number') return `[${key}]`;
-      return index === 0 ? String(key) : `.${String(key)}`;
-    })
-    .join('');
 }
 
 function unusable(name: string, why: string, cause?: Error): UnderstudyError {

@@ -1,7 +1,6 @@
 /** Arrangements, jobs and loads as a reader meets them. */
 
 import type { Arrangement, Job, LogRun, TakeoverRun } from '../results.ts';
-import { formatMemory } from './format.ts';
 
 export const jobNames: Readonly<Record<Job | 'idle' | 'boot', string>> = {
   cpu: 'CPU-bound',
@@ -36,9 +35,6 @@ export const causeNames: Readonly<Record<TakeoverRun['cause'], string>> = {
   kill: 'kill',
   drill: 'drill',
 };
-
-export const diskName = (bytes: number): string =>
-  bytes === 0 ? 'empty disk' : `${formatMemory(bytes)} disk`;
 
 export const timerName = (hz: number): string =>
   hz === 0 ? 'no idle timer' : `idle timer ${hz} Hz`;

@@ -8,8 +8,8 @@ import { type Paint, painter } from '../../text/style.ts';
 import { sectionLines } from '../../text/text-table.ts';
 import type { BenchResults, Goal } from '../results.ts';
 import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
-import { goalsOf } from './goals.ts';
-import { textSections } from './table-sections.ts';
+import { goalsOf, goalsText } from './goals.ts';
+import { cellText, reportTables } from './tables.ts';
 
 export interface TableOptions {
   /** @default false */
@@ -19,17 +19,26 @@ export interface TableOptions {
 export function resultsTable(results: BenchResults, options: TableOptions = {}): string {
   const paint = painter(options.coloured ?? false);
   const goals = goalsOf(results);
+  const missed = goals.some(({ pass }) => pass === false);
   const lines = [
     ...headLines(results, paint),
-    ...textSections(results).flatMap((section) => sectionLines(section, paint)),
+    ...Object.values(reportTables(results)).flatMap(({ columns, rows, ...section }) =>
+      sectionLines(
+        {
+          ...section,
+          columns: columns.map(({ name }) => name),
+          rows: rows.map((row) => [row.name, ...columns.map((one) => cellText(one, row))]),
+        },
+        paint,
+      ),
+    ),
     ...goalLines(goals, paint),
     ...gapLines(results, paint),
     '',
-    verdictLine(goals, paint),
+    paint(missed ? 'red' : 'green', ` Goals: ${goalsText(goals)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
-
 function headLines({ machine, versions, ...results }: BenchResults, paint: Paint): string[] {
   const { mode, startedAt, tookMs, guestMemoryBytes } = results;
   const kvm = machine.hasKvm ? 'KVM' : 'no KVM';
@@ -75,10 +84,4 @@ function gapLines({ gaps }: BenchResults, paint: Paint): string[] {
     ` ${paint('bold', 'not measured')}`,
     ...gaps.map(({ what, why }) => paint('yellow', `   ${what}: ${why}`)),
   ];
-}
-
-function verdictLine(goals: readonly Goal[], paint: Paint): string {
-  const count = (pass: boolean | null): number => goals.filter((goal) => goal.pass === pass).length;
-  const text = ` Goals: ${count(true)} kept, ${count(false)} missed, ${count(null)} without a verdict.`;
-  return paint(count(false) === 0 ? 'green' : 'red', text);
 }

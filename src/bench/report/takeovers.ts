@@ -1,4 +1,4 @@
-/** Takeovers as the reports group them: by cause and by the guest's memory. */
+/** Takeovers as the reports see them: their steps, and how long they took. */
 import type { TakeoverRun } from '../results.ts';
 
 /** The guest that shows whether memory matters. */
@@ -24,25 +24,4 @@ export function takeoverTimes(
   return takeovers
     .filter((run) => run.cause === cause && run.memoryBytes === memoryBytes)
     .map(takeoverMs);
-}
-
-export interface TakeoverGroup {
-  readonly cause: TakeoverRun['cause'];
-  readonly memoryBytes: number;
-  readonly runs: readonly TakeoverRun[];
-}
-
-/** Kills first, each by rising memory. */
-export function takeoverGroups(takeovers: readonly TakeoverRun[]): readonly TakeoverGroup[] {
-  return (['kill', 'drill'] as const).flatMap((cause) => {
-    const ofCause = takeovers.filter((run) => run.cause === cause);
-    const sizes = [...new Set(ofCause.map(({ memoryBytes }) => memoryBytes))];
-    return sizes
-      .sort((a, b) => a - b)
-      .map((memoryBytes) => ({
-        cause,
-        memoryBytes,
-        runs: ofCause.filter((run) => run.memoryBytes === memoryBytes),
-      }));
-  });
 }

@@ -1,12 +1,21 @@
 /** The page's head and its sections on goals, published figures, the machine, gaps and raw data. */
-
 import type { BenchResults, Goal } from '../results.ts';
-import { formatBound, formatDuration, formatGoalValue, formatMemory } from './format.ts';
-import { goalNames } from './goals.ts';
-import { type Markup, named, numeric, type Section, table } from './html-parts.ts';
+import { factsOf } from './compare.ts';
+import { formatBound, formatDuration, formatGoalValue } from './format.ts';
+import { goalNames, goalsText } from './goals.ts';
+import { element, escapeText, folded, type Markup, named, note, numeric, table } from './markup.ts';
 import { oursFor } from './ours.ts';
 import { publishedFigures, publishedNote } from './published.ts';
-import { element, escapeText } from './svg.ts';
+
+export interface Section {
+  /** Of the link to it. */
+  readonly id: string;
+  readonly title: string;
+  /** One or two sentences: what is shown and how to read it. */
+  readonly why?: string;
+  /** Markup. */
+  readonly body: string;
+}
 
 const headlines: readonly { readonly goal: string; readonly name: string }[] = [
   { goal: goalNames.cpu, name: 'slowdown of CPU-bound work' },
@@ -36,11 +45,10 @@ export function headlineTiles(goals: readonly Goal[]): string {
 }
 
 export function goalSection(goals: readonly Goal[]): Section {
-  const count = (pass: boolean | null): number => goals.filter((goal) => goal.pass === pass).length;
   return {
     id: 'goals',
     title: 'Goals',
-    why: `${count(true)} kept, ${count(false)} missed, ${count(null)} without a verdict.`,
+    why: goalsText(goals),
     body: wide(
       table(
         [named('goal'), numeric('measured'), numeric('goal'), named('verdict')],
@@ -97,36 +105,23 @@ const topicNames = {
 } as const;
 
 export function machineSection(results: BenchResults): Section {
-  const { machine, versions } = results;
-  return {
-    id: 'machine',
-    title: 'Machine and versions',
-    why: '',
-    body: wide(
-      facts([
-        ['processor', `${machine.cpu}, ${machine.cores} cores`],
-        ['memory', formatMemory(machine.memoryBytes)],
-        ['kernel', machine.kernel],
-        ['KVM', machine.hasKvm ? 'there' : 'not there'],
-        ['real-time priority', machine.realTime ? 'given' : 'not given'],
-        ['guest', `${formatMemory(results.guestMemoryBytes)}, kernel ${versions.guestKernel}`],
-        ['QEMU', versions.qemu],
-        ['Node.js', versions.node],
-        ['Understudy', `${versions.understudy}, commit ${versions.commit}`],
-        [
-          'run',
-          `${results.mode}, started ${results.startedAt}, took ${formatDuration(results.tookMs)}`,
-        ],
-      ]),
-    ),
-  };
+  const { versions, startedAt, tookMs } = results;
+  const facts = [
+    ...factsOf(results),
+    ['commit', versions.commit],
+    ['run', `started ${startedAt}, took ${formatDuration(tookMs)}`],
+  ] as const;
+  const items = facts.map(
+    ([what, is]) => element('dt', {}, escapeText(what)) + element('dd', {}, escapeText(is)),
+  );
+  const body = wide(element('dl', { class: 'facts' }, ...items));
+  return { id: 'machine', title: 'Machine and versions', body };
 }
 
 export function gapSection({ gaps }: BenchResults): Section {
   return {
     id: 'gaps',
     title: 'What was not measured',
-    why: '',
     body:
       gaps.length === 0
         ? '<p class="why">Nothing was left out.</p>'
@@ -144,12 +139,7 @@ export function rawSection(results: BenchResults): Section {
     id: 'raw',
     title: 'Raw data',
     why: 'Everything above was computed from these samples.',
-    body: element(
-      'details',
-      { class: 'raw-data' },
-      element('summary', {}, 'The results as JSON'),
-      element('pre', {}, escapeText(samplesText(results))),
-    ),
+    body: folded('The results as JSON', element('pre', {}, escapeText(samplesText(results)))),
   };
 }
 
@@ -165,15 +155,4 @@ function samplesText(results: BenchResults): string {
   return `{\n${fields.join(',\n')}\n}`;
 }
 
-const note = (text: string): string => element('span', { class: 'note' }, escapeText(text));
-
 const wide = (body: string): string => element('div', { class: 'card wide' }, body);
-
-const facts = (rows: readonly (readonly [name: string, value: string])[]): string =>
-  element(
-    'dl',
-    { class: 'facts' },
-    ...rows.map(
-      ([name, value]) => element('dt', {}, escapeText(name)) + element('dd', {}, escapeText(value)),
-    ),
-  );
