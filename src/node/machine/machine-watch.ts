@@ -7,11 +7,11 @@
  * it does not answer, is followed by another one. A machine that stands goes on when it is told to.
  */
 import { asError } from '../../base/errors.ts';
+import type { Storage } from '../../hypervisor/disks/storage.ts';
 import { Heartbeat } from '../../hypervisor/heartbeat.ts';
 import { hypervisorLimits } from '../../hypervisor/limits.ts';
 import type { LiveMachine } from '../../hypervisor/machine-parts.ts';
 import type { QmpEvent } from '../../hypervisor/qemu/monitor.ts';
-import type { Storage } from '../../hypervisor/disks/storage.ts';
 import type { MachineReport } from '../../ports/machine.ts';
 import type { Logger } from '../logger.ts';
 

@@ -16,8 +16,8 @@ import {
   parseDeviceState,
   withJudgement,
 } from '../../hypervisor/device-state/device-state.ts';
-import { Heartbeat } from '../../hypervisor/heartbeat.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
+import { Heartbeat } from '../../hypervisor/heartbeat.ts';
 import { MachineParts, type MachinePlace } from '../../hypervisor/machine-parts.ts';
 import { differingBlocks, digestRam, type RamDigest } from '../../hypervisor/memory/ram.ts';
 import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
