@@ -22,7 +22,7 @@ import type { Surroundings } from './surroundings.ts';
 
 type Narrated = Extract<
   NodeEffect,
-  { type: 'became' | 'changed' | 'waiting' | 'noted' | 'answer' | 'leave' | 'fail' }
+  { type: 'became' | 'changed' | 'waiting' | 'noted' | 'concern' | 'answer' | 'leave' | 'fail' }
 >;
 
 export class SimNode {
@@ -230,6 +230,7 @@ export class SimNode {
       case 'changed':
       case 'waiting':
       case 'noted':
+      case 'concern':
       case 'answer':
       case 'leave':
       case 'fail':
@@ -258,6 +259,9 @@ export class SimNode {
         return;
       case 'waiting':
         if (effect.reason !== undefined) process.say(`waits: ${effect.reason}`);
+        return;
+      case 'concern':
+        process.say(`${effect.about}: ${effect.problem ?? 'nothing is wrong any more'}`);
         return;
       case 'noted':
         if ('reason' in effect.what) process.say(`${effect.what.type}: ${effect.what.reason}`);

@@ -74,6 +74,11 @@ export const limits = {
    */
   arbiterRetryMs: 100,
   arbiterRetryMsMax: 1_000,
+  /** Between two looks at an arbiter that is needed for nothing yet, and after one that failed. */
+  arbiterLookMs: 5_000,
+  arbiterLookAgainMs: 1_000,
+  /** A question that has waited for so long is worth a word. */
+  arbiterSilentMs: 1_000,
   /** Of the time that something has failed for, before the next attempt. */
   retryShare: 0.1,
   /**

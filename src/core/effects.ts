@@ -133,6 +133,8 @@ export type NodeEffect =
   /** `undefined`: nothing is waited for any more. */
   | { readonly type: 'waiting'; readonly reason: string | undefined }
   | { readonly type: 'noted'; readonly what: Note }
+  /** What is wrong from now on with the part that it is about; `undefined`: nothing any more. */
+  | { readonly type: 'concern'; readonly about: string; readonly problem: string | undefined }
   /** The node is done: the guest is off. */
   | { readonly type: 'leave' }
   /** The node cannot go on: a person has to look. */

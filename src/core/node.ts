@@ -22,13 +22,16 @@
 import { limits } from '../base/limits.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { Standing } from '../ports/link.ts';
+import { ArbiterWatch, type Onlooker } from './arbiter-watch.ts';
 import { type BackupEnd, BackupNode } from './backup-node.ts';
 import { Claim, type ClaimOutcome } from './claim.ts';
-import type { Answer, NodeEffect, NodeEvent, Wish } from './effects.ts';
+import type { NodeEffect, NodeEvent } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { nothing, type Place, PlaceSearch } from './place.ts';
 import { PrimaryNode } from './primary-node.ts';
+import { refusalOf } from './refusals.ts';
 import { type Rules, rules as soundRules } from './rules.ts';
+import { SpokenTerms } from './spoken-terms.ts';
 import type { ClaimWish } from './terms.ts';
 
 export interface NodeOptions {
@@ -66,27 +69,21 @@ type Role =
   | { readonly kind: 'pausing'; readonly until: Millis }
   | { readonly kind: 'left' };
 
-/** A term that is to be on the disk before anything is said in it. */
-interface Remembering {
-  readonly term: Term;
-  readonly then: (now: Millis) => void;
-  /** When a disk that refused is asked again. */
-  againAt: number;
-}
-
 export class NodeCore {
   readonly #options: NodeOptions;
   readonly #rules: Rules;
   #role: Role;
   #effects: NodeEffect[] = [];
-  #spoken: Term;
+  /** Of the present step. */
+  #now = 0 as Millis;
+  readonly #spoken: SpokenTerms;
   #knownTerm: Term = toTerm(0);
   #isFirst = true;
   #asks = 0;
   #claim:
     | { readonly claim: Claim; readonly done: (outcome: ClaimOutcome, now: Millis) => void }
     | undefined;
-  #remembering: Remembering | undefined;
+  readonly #arbiter: ArbiterWatch;
   /** The machine, or the copy, that was here is gone. */
   #isGone = true;
 
@@ -94,7 +91,10 @@ export class NodeCore {
   constructor(options: NodeOptions) {
     this.#options = options;
     this.#rules = options.rules ?? soundRules;
-    this.#spoken = options.spoken;
+    this.#spoken = new SpokenTerms(options.spoken, this.#emit);
+    this.#arbiter = new ArbiterWatch({
+      ...{ holder: options.holder, nextAsk: this.#nextAsk, emit: this.#emit },
+    });
     this.#role = { kind: 'pausing', until: 0 as Millis };
   }
 
@@ -125,7 +125,7 @@ export class NodeCore {
   /** What the peer is told by a hello; what is logged only the disk knows. */
   get standing(): Omit<Standing, 'logged'> {
     const role = this.#role;
-    const spoken = this.#spoken;
+    const spoken = this.#spoken.last;
     if (role.kind === 'primary') return { role: 'primary', isGranted: false, spoken };
     if (role.kind === 'backup') {
       return { role: 'backup', isGranted: role.backup.isGranted, spoken };
@@ -136,6 +136,7 @@ export class NodeCore {
 
   step(event: NodeEvent, now: Millis): NodeEffect[] {
     this.#effects = [];
+    this.#now = now;
     if (this.#role.kind !== 'left') this.#take(event, now);
     this.#goOnIfCleared(now);
     return this.#effects;
@@ -144,11 +145,16 @@ export class NodeCore {
   #take(event: NodeEvent, now: Millis): void {
     const role = this.#role;
     if (event.type === 'gone') this.#isGone = true;
-    if (event.type === 'timer') this.#rememberAgain(now);
+    if (event.type === 'timer') {
+      this.#spoken.timer(now);
+      this.#arbiter.timer(this.#onlooker, now);
+    }
     if (event.type === 'remembered' || event.type === 'notRemembered') {
-      this.#tookNote(event, now);
+      this.#spoken.take(event, now);
       return;
     }
+    const heard = this.#arbiter.take(event, now);
+    if (heard !== undefined && role.kind === 'primary') role.primary.heardOf(heard, now);
     const outcome = this.#claim?.claim.step(event);
     if (outcome !== undefined) this.#claimed(outcome, now);
     if (this.#role !== role) return;
@@ -188,7 +194,7 @@ export class NodeCore {
   #seek(): void {
     const { node, holder, startAnew, restartWaitMs } = this.#options;
     const search = new PlaceSearch({
-      ...{ node, holder, restartWaitMs, spoken: () => this.#spoken },
+      ...{ node, holder, restartWaitMs, spoken: () => this.#spoken.last },
       ...{ startAnew: startAnew && this.#isFirst, choose: this.#rules.choose },
       ...{ nextAsk: this.#nextAsk, emit: this.#emit },
     });
@@ -204,7 +210,7 @@ export class NodeCore {
       const { term } = place;
       this.#become({ kind: 'booting', term }, term);
       // Known after a loss of power, before the machine speaks in it.
-      this.#remember(term, () => this.#emit({ type: 'boot', term }));
+      this.#spoken.remember(term, () => this.#emit({ type: 'boot', term }));
       return;
     }
     const { link, hello } = place;
@@ -269,7 +275,7 @@ export class NodeCore {
 
   #claimedAsPrimary(primary: PrimaryNode, outcome: ClaimOutcome, now: Millis): void {
     if (outcome.type === 'termWon') {
-      this.#remember(outcome.term, (at) => primary.answered(outcome, at));
+      this.#spoken.remember(outcome.term, (at) => primary.answered(outcome, at));
     } else primary.answered(outcome, now);
   }
 
@@ -288,35 +294,6 @@ export class NodeCore {
     done?.(outcome, now);
   }
 
-  #remember(term: Term, then: (now: Millis) => void): void {
-    this.#remembering = { term, then, againAt: Number.POSITIVE_INFINITY };
-    this.#emit({ type: 'remember', term });
-  }
-
-  #rememberAgain(now: Millis): void {
-    const remembering = this.#remembering;
-    if (remembering === undefined || now < remembering.againAt) return;
-    remembering.againAt = Number.POSITIVE_INFINITY;
-    this.#emit({ type: 'remember', term: remembering.term });
-  }
-
-  #tookNote(
-    event: Extract<NodeEvent, { type: 'remembered' | 'notRemembered' }>,
-    now: Millis,
-  ): void {
-    const remembering = this.#remembering;
-    if (event.type === 'remembered') this.#spoken = event.term;
-    if (remembering?.term !== event.term) return;
-    if (event.type === 'notRemembered') {
-      remembering.againAt = now + limits.rememberRetryMs;
-      const { type, term, reason } = event;
-      this.#emit({ type: 'noted', what: { type, term, reason } });
-      return;
-    }
-    this.#remembering = undefined;
-    remembering.then(now);
-  }
-
   #backupEnded(outcome: BackupEnd, pauseMs: number): void {
     if (outcome === 'poweredOff') this.#clear('leave', 0);
     else this.#clear('seek', Math.max(limits.dialRetryMs, pauseMs));
@@ -326,7 +303,7 @@ export class NodeCore {
   #clear(then: 'seek' | 'leave', pauseMs: number): void {
     const { term } = this;
     this.#claim = undefined;
-    this.#remembering = undefined;
+    this.#spoken.forget();
     this.#become({ kind: 'clearing', then, pauseMs }, term);
   }
 
@@ -364,7 +341,16 @@ export class NodeCore {
     if (this.role !== before) this.#emit({ type: 'became', role: this.role, term });
   }
 
+  /** Who may look at the arbiter: nobody who is about to be told what it says. */
+  get #onlooker(): Onlooker | undefined {
+    const { role, term } = this;
+    return role === 'none' || this.#claim !== undefined ? undefined : { role, term };
+  }
+
   readonly #emit = (effect: NodeEffect): void => {
+    if (effect.type === 'readArbiter' || effect.type === 'compareAndSet') {
+      this.#arbiter.asked(this.#now);
+    }
     this.#effects.push(effect);
   };
 
@@ -372,11 +358,4 @@ export class NodeCore {
     this.#asks += 1;
     return this.#asks;
   };
-}
-
-function refusalOf({ wish }: Wish, node: string): Answer {
-  const type = 'refused';
-  if (wish === 'drill') return { type, code: 'takeover', problem: 'This node is not primary' };
-  if (wish === 'compare') return { type, code: 'cut', problem: 'This node is not primary' };
-  return { type, code: 'cut', problem: `Node '${node}' has no primary to ask for a snapshot` };
 }

@@ -15,13 +15,14 @@ import type { LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
 import type { ClaimOutcome } from './claim.ts';
 import { CutDesk } from './cut-desk.ts';
-import type { Answer, Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
+import type { Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { HurtMachine } from './hurt.ts';
 import { MachineWork } from './machine-work.ts';
 import { hasNothing } from './place.ts';
 import type { PrimaryCore } from './primary.ts';
 import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
+import { answerToDrill } from './refusals.ts';
 import type { Rules } from './rules.ts';
 import { ServedBackup } from './served-backup.ts';
 
@@ -79,6 +80,11 @@ export class PrimaryNode {
     const isFirst = outcome.type === 'termWon' && this.state === 'proving';
     if (isFirst) this.#options.emit({ type: 'speak' });
     this.#step(outcome, now);
+  }
+
+  /** Of a newer term, perhaps: the arbiter said so. */
+  heardOf(term: Term, now: Millis): void {
+    this.#step({ type: 'termHeard', term }, now);
   }
 
   #take(event: NodeEvent, now: Millis): void {
@@ -160,24 +166,21 @@ export class PrimaryNode {
 
   #join(link: LinkId, hello: PeerHello, now: Millis): void {
     const { rules, detector, onBackupLost, emit } = this.#options;
-    this.#step({ type: 'termHeard', term: hello.term }, now);
+    this.heardOf(hello.term, now);
     if (hasNothing(hello)) this.#step({ type: 'winnerGaveUp' }, now);
     if (this.#hurt.reason !== undefined) {
       emit({ type: 'closeLink', link, reason: this.#hurt.reason });
       return;
     }
     for (const effect of this.#core.step({ type: 'backupJoined', backup: hello.node }, now)) {
-      if (effect.type === 'refuseBackup') {
-        emit({ type: 'closeLink', link, reason: effect.reason });
-        continue;
-      }
+      if (effect.type === 'refuseBackup') emit({ type: 'closeLink', link, reason: effect.reason });
       if (effect.type === 'seed') {
         this.#backup = new ServedBackup(
           {
             ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
             ...{ flow: rules.flow(onBackupLost), cuts: this.#cuts },
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
-            onTermHeard: (term, at) => this.#step({ type: 'termHeard', term }, at),
+            onTermHeard: (term, at) => this.heardOf(term, at),
           },
           now,
         );
@@ -332,9 +335,4 @@ export class PrimaryNode {
     this.#cuts.lost(why);
     if (link !== undefined) this.#options.emit({ type: 'closeLink', link, reason });
   }
-}
-
-function answerToDrill(state: string): Answer {
-  const problem = `There is no backup to hand over to: ${state}`;
-  return state === 'protected' ? { type: 'begun' } : { type: 'refused', code: 'takeover', problem };
 }

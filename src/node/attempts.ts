@@ -1,6 +1,6 @@
 /**
  * Attempts at what a node needs from elsewhere: made less and less often while they fail, and told
- * as a concern for so long.
+ * as a concern for so long, when it is known what they are about.
  *
  * Intuition: most of what fails passes within a second, and a pair is unprotected meanwhile. What a
  * person has to mend takes minutes. So before the next attempt there is a tenth of the time that
@@ -11,9 +11,8 @@ import { limits } from '../base/limits.ts';
 import type { Concerns } from './concerns.ts';
 
 export interface AttemptsOptions {
-  /** As a concern calls it. */
-  readonly about: string;
-  readonly concerns: Concerns;
+  /** Where they are told of, and what a concern calls them. */
+  readonly tells?: { readonly about: string; readonly concerns: Concerns };
   /** Between two attempts. */
   readonly pauseMsMax: number;
   /** @default performance.now */
@@ -32,15 +31,15 @@ export class Attempts {
 
   /** One failed. Without a problem nothing is told: somebody else does. */
   failed(problem?: string): void {
-    const { about, concerns } = this.#options;
+    const { tells } = this.#options;
     this.#failingSince ??= this.#now();
-    if (problem !== undefined) concerns.tell(about, problem);
+    if (problem !== undefined) tells?.concerns.tell(tells.about, problem);
   }
 
   succeeded(): void {
-    const { about, concerns } = this.#options;
+    const { tells } = this.#options;
     this.#failingSince = undefined;
-    concerns.tell(about, undefined);
+    tells?.concerns.tell(tells.about, undefined);
   }
 
   /** How long the next attempt has to wait. */

@@ -40,7 +40,7 @@ export interface NodeDriverOptions {
   readonly layout: Layout;
   /** MAC addresses of the guest's cards. */
   readonly macs: readonly string[];
-  readonly peer: Pick<PeerAttempts, 'dial' | 'copyFailed' | 'copyGranted'>;
+  readonly peer: Pick<PeerAttempts, 'dial' | 'watch'>;
   readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
@@ -77,12 +77,7 @@ export class NodeDriver {
     this.#machine = new MachineDriver({
       ...{ source: machines, layout, macs, term, concerns, reporter, log },
       link: (id) => this.#links.get(id),
-      tell: (event) => {
-        // One that may take over is seeded anew at once.
-        const isComing = event.type === 'copyFailed' && !this.#core.standing.isGranted;
-        if (isComing) this.#options.peer.copyFailed(event.reason);
-        this.#step(event);
-      },
+      tell: (event) => this.#step(event),
       fail: (error) => this.#finish(asError(error)),
     });
   }
@@ -256,6 +251,7 @@ export class NodeDriver {
       case 'changed':
       case 'waiting':
       case 'noted':
+      case 'concern':
         this.#show(effect);
         return;
       case 'leave':
@@ -275,7 +271,7 @@ export class NodeDriver {
       default:
         void this.#machine.perform(effect);
         if (effect.type === 'makeCopy') this.#listen(effect.link);
-        if (effect.type === 'copyGranted') this.#options.peer.copyGranted();
+        this.#options.peer.watch(effect);
         return;
     }
   }

@@ -60,7 +60,8 @@ export type MachineEffect = Exclude<
   {
     type:
       | ('readArbiter' | 'compareAndSet' | 'dialPeer' | 'send' | 'closeLink' | 'lookAtDisks')
-      | ('remember' | 'answer' | 'became' | 'changed' | 'waiting' | 'noted' | 'leave' | 'fail');
+      | ('remember' | 'answer' | 'became' | 'changed' | 'waiting' | 'noted' | 'concern')
+      | ('leave' | 'fail');
   }
 >;
 

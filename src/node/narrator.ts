@@ -9,7 +9,10 @@ import type { Logger } from './logger.ts';
 import type { Reporter } from './report.ts';
 
 /** Effects that only show something. */
-export type ShownEffect = Extract<NodeEffect, { type: 'became' | 'changed' | 'waiting' | 'noted' }>;
+export type ShownEffect = Extract<
+  NodeEffect,
+  { type: 'became' | 'changed' | 'waiting' | 'noted' | 'concern' }
+>;
 
 export interface NarratorOptions {
   readonly term: () => Term;
@@ -33,7 +36,7 @@ export class Narrator {
   }
 
   tell(effect: ShownEffect): void {
-    const { log, reporter, state } = this.#options;
+    const { log, reporter, state, concerns } = this.#options;
     switch (effect.type) {
       case 'became':
         if (effect.role === 'primary') this.#reportState('primary', state());
@@ -50,6 +53,9 @@ export class Narrator {
         reporter.report({ type: 'state', state: 'waiting', detail: reason });
         return;
       }
+      case 'concern':
+        concerns.tell(effect.about, effect.problem);
+        return;
       case 'noted':
         this.#note(effect.what);
         return;

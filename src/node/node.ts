@@ -125,7 +125,7 @@ export class UnderstudyNode {
         restartWaitMs: this.#machines.restartWaitMs,
       },
       ...{ spoken, machines: this.#machines, layout, peer: this.#peer },
-      ...{ arbiter: new PacedArbiter(arbiter, concerns), concerns, reporter, log },
+      ...{ arbiter: new PacedArbiter(arbiter), concerns, reporter, log },
       macs: vm.nics.map(({ mac }) => mac),
     });
   }

@@ -1,21 +1,17 @@
 /**
- * An arbiter that is asked less and less often while it does not answer, and told of meanwhile.
- * Each question is asked once; who gets no answer asks again.
+ * An arbiter that is asked less and less often while it does not answer. Each question is asked
+ * once; who gets no answer asks again, and says so (src/core/arbiter-watch.ts).
  */
-import { asError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
 import { Attempts } from './attempts.ts';
-import type { Concerns } from './concerns.ts';
 
 export class PacedArbiter implements Arbiter {
   readonly #arbiter: Arbiter;
-  readonly #attempts: Attempts;
+  readonly #attempts = new Attempts({ pauseMsMax: limits.arbiterRetryMsMax });
 
-  constructor(arbiter: Arbiter, concerns: Concerns) {
+  constructor(arbiter: Arbiter) {
     this.#arbiter = arbiter;
-    const pauseMsMax = limits.arbiterRetryMsMax;
-    this.#attempts = new Attempts({ about: 'arbiter', concerns, pauseMsMax });
   }
 
   read(): Promise<ArbiterState | undefined> {
@@ -36,9 +32,7 @@ export class PacedArbiter implements Arbiter {
       this.#attempts.succeeded();
       return answer;
     } catch (thrown) {
-      this.#attempts.failed(
-        `it does not answer, and nobody wins a term: ${asError(thrown).message}`,
-      );
+      this.#attempts.failed();
       throw thrown;
     }
   }

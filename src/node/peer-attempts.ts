@@ -9,6 +9,7 @@
  *     minute.
  */
 import { limits } from '../base/limits.ts';
+import type { NodeEffect } from '../core/effects.ts';
 import type { Link } from '../ports/link.ts';
 import { HelloRefused } from '../wire/hello.ts';
 import { Attempts } from './attempts.ts';
@@ -25,6 +26,8 @@ export class PeerAttempts {
   readonly #dials: Attempts;
   readonly #copies: Attempts;
   #forget: NodeJS.Timeout | undefined;
+  /** The last copy could take over. */
+  #isGranted = false;
   #told: string | undefined;
   #tellings = 0;
   #minuteAt = Number.NEGATIVE_INFINITY;
@@ -32,10 +35,15 @@ export class PeerAttempts {
   constructor(options: PeerAttemptsOptions) {
     this.#options = options;
     const { concerns } = options;
-    const dials = { about: 'peer', concerns, pauseMsMax: limits.dialRetryMsMax };
-    this.#dials = new Attempts(dials);
-    const copies = { about: 'seeding', concerns, pauseMsMax: limits.copyRetryMsMax };
-    this.#copies = new Attempts(copies);
+    const { dialRetryMsMax, copyRetryMsMax } = limits;
+    this.#dials = new Attempts({
+      tells: { about: 'peer', concerns },
+      pauseMsMax: dialRetryMsMax,
+    });
+    this.#copies = new Attempts({
+      tells: { about: 'seeding', concerns },
+      pauseMsMax: copyRetryMsMax,
+    });
   }
 
   async dial(): Promise<Link> {
@@ -67,13 +75,25 @@ export class PeerAttempts {
     this.#options.concerns.tell('peer', problem);
   }
 
-  /** A copy here failed before it could take over; the next one costs as much. */
-  copyFailed(reason: string): void {
-    this.#copies.failed(`no copy comes up here, and the machine is not protected: ${reason}`);
-  }
-
-  copyGranted(): void {
-    this.#copies.succeeded();
+  /** What is done with copies: one that is never granted came to nothing, on whichever side. */
+  watch(effect: NodeEffect): void {
+    switch (effect.type) {
+      case 'makeCopy':
+        this.#isGranted = false;
+        return;
+      case 'copyGranted':
+        this.#isGranted = true;
+        this.#copies.succeeded();
+        return;
+      case 'discardCopy': {
+        if (this.#isGranted) return;
+        const problem = 'no copy comes up here, and the machine is not protected';
+        this.#copies.failed(`${problem}: ${effect.reason}`);
+        return;
+      }
+      default:
+        return;
+    }
   }
 
   #over(): void {

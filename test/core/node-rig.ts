@@ -123,13 +123,15 @@ export class NodeRig {
     return this.step({ type: 'timer' });
   }
 
+  /** All that comes of time that passes, but for looks at the arbiter by a node that has a role. */
   pass(ms: number): NodeEffect[] {
-    const from = this.done.length;
+    const done: NodeEffect[] = [];
     for (let left = ms; left > 0; left -= limits.coreTimerMs) {
       this.now += Math.min(left, limits.coreTimerMs);
-      this.tick();
+      const hasRole = this.core.role !== 'none';
+      done.push(...this.tick().filter(({ type }) => !hasRole || type !== 'readArbiter'));
     }
-    return this.done.slice(from);
+    return done;
   }
 
   /** The peer says something, in this term. */

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { limits } from '../../src/base/limits.ts';
+import { term as toTerm } from '../../src/base/units.ts';
 import { Attempts } from '../../src/node/attempts.ts';
 import { Concerns } from '../../src/node/concerns.ts';
 import { PeerAttempts } from '../../src/node/peer-attempts.ts';
@@ -18,7 +19,7 @@ it('an hour of failures is some hundred attempts, and the first second has ten',
   let now = 0;
   const concerns = noConcerns();
   const attempts = new Attempts({
-    ...{ about: 'arbiter', concerns, pauseMsMax: 10_000 },
+    ...{ tells: { about: 'arbiter', concerns }, pauseMsMax: 10_000 },
     now: () => now,
   });
   let made = 0;
@@ -77,10 +78,16 @@ it('a stranger who makes causes up is told of only so often', () => {
 it('copies that come to nothing hold the next dial back, and are told, until one is granted', () => {
   const concerns = noConcerns();
   const peer = new PeerAttempts({ concerns, dial: () => Promise.reject(new Error('not used')) });
-  peer.copyFailed('the disk is full');
+  const term = toTerm(1);
+  peer.watch({ type: 'makeCopy', link: 1, term });
+  peer.watch({ type: 'discardCopy', reason: 'the disk is full' });
   expect(problems(concerns)).toEqual([
     'seeding: no copy comes up here, and the machine is not protected: the disk is full',
   ]);
-  peer.copyGranted();
+  peer.watch({ type: 'makeCopy', link: 2, term });
+  peer.watch({ type: 'copyGranted' });
+  expect(problems(concerns)).toEqual([]);
+  // One that could take over is seeded anew at once.
+  peer.watch({ type: 'discardCopy', reason: 'it differs' });
   expect(problems(concerns)).toEqual([]);
 });

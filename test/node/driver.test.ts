@@ -92,7 +92,7 @@ function driving(
     },
     spoken: { save } as unknown as SpokenTerm,
     ...{ arbiter, machines, layout: layoutFor('7.2'), macs: ['52:54:00:00:00:01'] },
-    ...{ peer: { dial: reach, copyFailed: silent, copyGranted: silent } },
+    ...{ peer: { dial: reach, watch: silent } },
     ...{ reporter, log: quiet },
     concerns: new Concerns({ reporter, log: quiet }),
   });

@@ -95,7 +95,8 @@ test.runIf(process.getuid?.() === 0)(
     delivered = (segment) => input.delivered(segment.typedBytes);
     recorder.instance.nics[0]?.resume();
     await terminal.until('guest# ', bootMs);
-    const pages = '/run/pages';
+    const pages = '/run/pages/file';
+    await terminal.run('mkdir /run/pages; mount -t tmpfs -o size=64m tmpfs /run/pages');
     expect(
       await terminal.run(`head -c 48m /dev/zero | tr '\\0' x > ${pages}; wc -c < ${pages}`),
     ).toMatch(/50331648/);

@@ -11,7 +11,7 @@ import type { NodeStatus } from '../../src/node/control-server.ts';
 import { askNode, type WatchEvent } from '../../src/observe/control-client.ts';
 import { PairUnderTest } from './harness/pair.ts';
 import type { Terminal } from './harness/terminal.ts';
-import { bootMs, waitFor } from './harness/wait.ts';
+import { answerMs, bootMs, waitFor } from './harness/wait.ts';
 
 let pair: PairUnderTest;
 let primary: NodeProcess;
@@ -49,6 +49,13 @@ beforeEach(() => {
   onTestFailed(() => console.error(pair.logs()));
 });
 
+/** As a node tells it while something is wrong. */
+interface Concern {
+  readonly type: 'concern';
+  readonly about: string;
+  readonly problem: string;
+}
+
 const isDiscarded = (event: WatchEvent): event is WatchEvent => event.type === 'replicaDiscarded';
 
 /** Fills a file system to the last byte; returns how to make room again. */
@@ -76,11 +83,21 @@ function partOf(node: NodeProcess, name: RegExp): number {
   return last.pid;
 }
 
-const concernAbout = (node: NodeProcess, about: RegExp): Promise<string> =>
-  waitFor(`a concern of ${node.name} about ${about}`, async () => {
+/** Said from now on, however short it lasts, or already there. */
+async function concernAbout(node: NodeProcess, about: RegExp): Promise<string> {
+  const told = node.next(
+    (event): event is Concern & WatchEvent =>
+      event.type === 'concern' && event.problem !== undefined && about.test(event.about),
+    answerMs,
+  );
+  const there = waitFor(`a concern of ${node.name} about ${about}`, async () => {
     const { concerns }: NodeStatus = await node.status();
-    return concerns.find((concern) => about.test(concern.about))?.problem;
+    return concerns.find((concern) => about.test(concern.about));
   });
+  there.catch(() => undefined);
+  const { problem } = await Promise.race([told, there]);
+  return problem;
+}
 
 const noConcernAbout = (node: NodeProcess, about: RegExp): Promise<true> =>
   waitFor(`no concern of ${node.name} about ${about}`, async () => {
@@ -128,7 +145,16 @@ describe('a part of the primary', () => {
   });
 
   test('its QEMU hangs', async () => {
-    process.kill(partOf(primary, /recorder|successor/), 'SIGSTOP');
+    // A guest that is slowed down is told to go on again and again, and that undoes one stop.
+    const pid = partOf(primary, /recorder|successor/);
+    const stops = setInterval(() => {
+      try {
+        process.kill(pid, 'SIGSTOP');
+      } catch {
+        clearInterval(stops); // it has been ended
+      }
+    }, 20);
+    await pair.seen(backup, 'alone').finally(() => clearInterval(stops));
     await takenOver();
     await unharmed();
   });

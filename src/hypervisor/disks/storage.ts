@@ -102,6 +102,11 @@ export class Storage {
     return this.#monitor.execute('query-jobs', {}, { deadlineMs: hypervisorLimits.beatAnswerMs });
   }
 
+  /** Its socket is there for others. */
+  get canBeReached(): boolean {
+    return fs.existsSync(this.nbdSocket);
+  }
+
   /** SIGKILL, for one that does not answer. */
   async kill(): Promise<void> {
     await this.#process.kill('SIGKILL');

@@ -178,6 +178,8 @@ export class MachineWatch {
       this.#replaceLater(storage, this.#isRenewing ? 0 : hypervisorLimits.daemonRetryMs);
       this.#isRenewing = false;
     });
+    // Of a copy whose run directory was removed: its own disks need no more of it, a seed does.
+    if (!storage.canBeReached) this.renewStorage();
   }
 
   #replaceLater(storage: Storage, pauseMs: number): void {
