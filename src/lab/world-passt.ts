@@ -56,7 +56,8 @@ async function startPasst(socket: string, pidFile: string, http: number, echo: n
   const passt: Passt = spawn(
     'passt',
     [
-      ...['--foreground', '--stderr', '--quiet', '--socket', socket, '--pid', pidFile],
+      // To a pipe on stderr it logs unasked.
+      ...['--foreground', '--quiet', '--socket', socket, '--pid', pidFile],
       ...['--address', guestNet.address, '--netmask', guestNet.netmask],
       ...['--gateway', guestNet.gateway, '--mtu', '1500'],
       ...['--no-dhcp', '--no-dhcpv6', '--no-ndp', '--no-ra', '--udp-ports', 'none'],

@@ -78,6 +78,7 @@ beforeAll(async () => {
   script('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
   script('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
   script('old-qemu', 'echo "QEMU emulator version 6.2.0"');
+  script('new-qemu', 'echo "QEMU emulator version 11.0.0"');
   script('no-qemu', 'echo "Hello, I am no hypervisor"');
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   fs.writeFileSync(at('secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o600 });
@@ -404,13 +405,22 @@ const cases: readonly BadInput[] = [
     says: ["Cannot run '", 'because: ', 'try: run scripts/setup, or set qemu'],
   },
   {
-    row: 'QEMU that is too old, or no QEMU',
+    row: 'QEMU that is too old or too new, or no QEMU',
     code: 3,
     args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/old-qemu') })),
     says: ['is QEMU 6.2.0: at least 7.2 is needed', 'try: install a newer one'],
   },
   {
-    row: 'QEMU that is too old, or no QEMU',
+    row: 'QEMU that is too old or too new, or no QEMU',
+    code: 3,
+    args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/new-qemu') })),
+    says: [
+      'is QEMU 11.0.0: the event log of releases after 10.x is not known',
+      'try: use QEMU 7.2 to 10.x',
+    ],
+  },
+  {
+    row: 'QEMU that is too old or too new, or no QEMU',
     code: 3,
     args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/no-qemu') })),
     says: ['is not QEMU: --version says "Hello', 'try: set qemu in the VM file'],

@@ -9,9 +9,10 @@
  *    monotonic clock. Under icount the guest reads neither: its cycle counter and its virtual
  *    clock come from the instruction count and from clock values in the log.
  *
- * And one word in "cpu_common", `halted`, when an interrupt is pending on both sides: a vCPU that
- * is about to wake up was stopped just before it did (`cpu_handle_halt`, accel/tcg/cpu-exec.c) or
- * just after. It has executed the same instructions, and takes the same interrupt next.
+ * And `halted` in "cpu_common", when an interrupt is pending on both sides: a vCPU that is about to
+ * wake up was stopped just before it did (`cpu_handle_halt`, accel/tcg/cpu-exec.c) or just after.
+ * It has executed the same instructions, and takes the same interrupt next. Waking, it looks at the
+ * APIC, if it was asked to, and finds the interrupt there: then what is pending differs so, too.
  *
  * And where the serial port's FIFOs begin in their rings (serial-fifos.ts): only what is in them
  * counts.
@@ -73,12 +74,23 @@ function about({ name, instance }: DeviceSection, what: string): Difference {
   return { section: name, instance, offset: 0, bytesA: none, bytesB: none, what };
 }
 
+const interruptHard = 0x02;
+const interruptPoll = 0x10;
+
+/** The request of "look at the APIC" becomes that of an interrupt when the vCPU has looked. */
+const polled = (request: number): number =>
+  (request & interruptPoll) === 0 ? request : (request & ~interruptPoll) | interruptHard;
+
 /**
- * Section "cpu_common": u32 halted, 0 or 1, and u32 interrupt_request (`vmstate_cpu_common`,
- * cpu.c).
+ * What of section "cpu_common" may differ: u32 halted, 0 or 1, and u32 interrupt_request
+ * (`vmstate_cpu_common`, cpu.c), whose differences are in its last byte.
  */
-const isWaking = (data: Buffer): boolean =>
-  data.length >= 8 && data.readUInt32BE(0) <= 1 && data.readUInt32BE(4) !== 0;
+function wakingMayDiffer(a: Buffer, b: Buffer): readonly [number, number][] {
+  const isWaking = (data: Buffer): boolean =>
+    data.length >= 8 && data.readUInt32BE(0) <= 1 && data.readUInt32BE(4) !== 0;
+  if (!isWaking(a) || !isWaking(b)) return [];
+  return polled(a.readUInt32BE(4)) === polled(b.readUInt32BE(4)) ? [[0, 8]] : [[0, 4]];
+}
 
 function comparable(state: DeviceState, { name, from, to }: DeviceSection): Buffer {
   const data = state.bytes.subarray(from, to);
@@ -98,7 +110,7 @@ function compareSections(
   const dataB = comparable(b, sectionB);
   if (dataA.equals(dataB)) return [];
   const mayDiffer = [...(sectionA.instance === 0 ? (hostWords[sectionA.name] ?? []) : [])];
-  if (sectionA.name === 'cpu_common' && isWaking(dataA) && isWaking(dataB)) mayDiffer.push([0, 4]);
+  if (sectionA.name === 'cpu_common') mayDiffer.push(...wakingMayDiffer(dataA, dataB));
   const length = Math.max(dataA.length, dataB.length);
   const differences: Difference[] = [];
   let from = -1; // of the run under way

@@ -43,6 +43,11 @@ export interface CommandLineOptions {
   readonly logFile: string;
   /** Wait for `migrate-incoming` instead of starting from power-on (R7). */
   readonly incoming: boolean;
+  /**
+   * What the guest's clock shows at power-on, as 2026-01-31T12:00:00: for a replay from there, as
+   * QEMU 10 does not log it. @default now
+   */
+  readonly startsAt?: string;
 }
 
 /** Arguments of the `tick` filter (R3), as `object-add` takes them; also part of the start. */
@@ -79,7 +84,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ],
     ['-icount', `shift=auto,${log}`],
     // The guest's own clock: with the host's, every turn of the main loop logs four events more.
-    ['-rtc', 'base=utc,clock=vm'],
+    ['-rtc', `base=${options.startsAt ?? 'utc'},clock=vm`],
     ['-global', 'migration.send-configuration=off'],
     // Its reset waits for the vCPU, which waits for the replay lock: a guest's reboot would hang
     // QEMU.

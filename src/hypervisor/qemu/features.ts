@@ -7,10 +7,11 @@
  */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { asError, UnderstudyError } from '../../base/errors.ts';
-import { findProgram, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
+import type { OwnedProcess } from '../../host/processes.ts';
 import { parseDeviceState, replaySection } from '../device-state/device-state.ts';
-import { Monitor } from './monitor.ts';
+import { replayRecorded } from './log-feature.ts';
+import type { Monitor } from './monitor.ts';
+import { oneLine, type Probe, probeMachine, startProbe } from './probe.ts';
 
 /** The outcome of one check. */
 export interface FeatureCheck {
@@ -36,7 +37,6 @@ export interface QemuCheckOptions {
 
 /** Releases with which lockstep was measured. */
 const triedReleases = ['7.2', '10.0'];
-const startMs = 20_000;
 const exportName = 'probe';
 const diskBytes = 1024 * 1024;
 
@@ -44,7 +44,7 @@ const diskBytes = 1024 * 1024;
 const anotherBuild =
   'install the QEMU packages of your distribution, or build QEMU with this feature';
 
-interface Probe {
+interface Tried {
   readonly dir: string;
   readonly monitor: Monitor;
 }
@@ -54,7 +54,7 @@ interface Feature {
   readonly id: string;
   readonly title: string;
   readonly hint: string;
-  readonly use: (probe: Probe) => Promise<string>;
+  readonly use: (tried: Tried) => Promise<string>;
 }
 
 const features: readonly Feature[] = [
@@ -175,7 +175,7 @@ async function checkStorageDaemon(
 ): Promise<FeatureCheck> {
   const id = 'storage-daemon';
   const title = 'storage daemon';
-  const hint = `install ${command} (Debian: qemu-utils)`;
+  const hint = `install ${command} (Debian: qemu-utils, up to Debian 12 qemu-system-common)`;
   const image = path.join(dir, 'disk.raw');
   writeFileSync(image, '');
   truncateSync(image, diskBytes);
@@ -188,7 +188,8 @@ async function checkStorageDaemon(
     ['--export', `type=nbd,id=export,node-name=${exportName},name=${exportName},writable=on`],
   ].flat();
   try {
-    const monitor = await startProbe({ name: 'storage', command, args, dir, socket }, children);
+    const start = { name: 'storage', command, args, dir, socket };
+    const { monitor } = await startProbe(start, children);
     const { qemu } = await monitor.execute<{ qemu: QemuVersion }>('query-version');
     monitor.close();
     return { id, title, status: 'ok', detail: `${release(qemu)}, exports a disk over NBD` };
@@ -211,18 +212,15 @@ async function checkMachine(
   children: OwnedProcess[],
 ): Promise<FeatureCheck[]> {
   const socket = path.join(dir, 'qmp');
-  const args = [
-    ['-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'pc', '-m', '32M', '-S'],
-    ['-icount', `shift=auto,rr=record,rrfile=${path.join(dir, 'log')}`],
-    ['-qmp', `unix:${socket},server=on,wait=off`],
-  ].flat();
-  let monitor: Monitor;
+  const args = probeMachine('record', dir, socket);
+  let recorder: Probe;
   try {
-    monitor = await startProbe({ name: 'qemu', command, args, dir, socket }, children);
+    recorder = await startProbe({ name: 'qemu', command, args, dir, socket }, children);
   } catch (thrown) {
     const hint = `install ${command} with TCG and record/replay (Debian: qemu-system-x86)`;
     return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: oneLine(thrown), hint }];
   }
+  const { monitor } = recorder;
   const checks = [await checkVersion(monitor)];
   for (const { id, title, hint, use } of features) {
     try {
@@ -231,8 +229,19 @@ async function checkMachine(
       checks.push({ id, title, status: 'fail', detail: oneLine(thrown), hint });
     }
   }
+  checks.push(await checkLog(() => replayRecorded(recorder, { command, dir }, children)));
   monitor.close();
   return checks;
+}
+
+async function checkLog(use: () => Promise<string>): Promise<FeatureCheck> {
+  const base = { id: 'qemu-log', title: 'event log' };
+  try {
+    return { ...base, status: 'ok', detail: await use() };
+  } catch (thrown) {
+    const hint = 'use QEMU 7.2 to 10.x, whose log is known';
+    return { ...base, status: 'fail', detail: oneLine(thrown), hint };
+  }
 }
 
 async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
@@ -250,41 +259,4 @@ async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
   } catch (thrown) {
     return { ...base, status: 'fail', detail: oneLine(thrown), hint: anotherBuild };
   }
-}
-
-interface ProbeStart {
-  readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly dir: string;
-  readonly socket: string;
-}
-
-/** Starts a process and connects to its monitor; if it ends instead, throws with its stderr. */
-async function startProbe(start: ProbeStart, children: OwnedProcess[]): Promise<Monitor> {
-  const { name, command, args, dir, socket } = start;
-  if (findProgram(command) === undefined) throw new Error(`there is no program '${command}'`);
-  const child = spawnOwned({ name, command, args, runDir: dir });
-  children.push(child);
-  const gone = new AbortController();
-  void child.exited.then(() => gone.abort());
-  try {
-    return await Monitor.connect({ path: socket, deadlineMs: startMs, signal: gone.signal });
-  } catch (thrown) {
-    if (!gone.signal.aborted) throw thrown;
-    const { stderr, reason } = await child.exited;
-    throw new Error(stderr.trim() || `it ended with ${reason}`);
-  }
-}
-
-/** An error in one line: the message and what is behind it. */
-function oneLine(thrown: unknown): string {
-  const text =
-    thrown instanceof UnderstudyError
-      ? [thrown.message, thrown.cause instanceof Error ? thrown.cause.message : ''].join(': ')
-      : asError(thrown).message;
-  return text
-    .trim()
-    .replace(/\s*\n\s*/g, '; ')
-    .replace(/: $/, '');
 }

@@ -18,7 +18,7 @@ export interface HostCheckOptions {
 
 const mib = 1024 * 1024;
 /** `package.json` says the same. */
-const nodeMin = [20, 20] as const;
+const nodeMin = [20, 19] as const;
 /** Log that was not reclaimed yet, device states and sockets, of one node. */
 const logBytes = 64 * mib;
 const probeMs = 5_000;

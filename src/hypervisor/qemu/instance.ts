@@ -36,6 +36,8 @@ export interface InstanceOptions {
   readonly mode: 'record' | 'replay';
   readonly logFile: string;
   readonly incoming: boolean;
+  /** What the guest's clock shows at power-on. @default now */
+  readonly startsAt?: string;
 }
 
 /** As short as a frame may be. */

@@ -8,6 +8,15 @@ export interface QemuVersion {
   readonly logLayout: '7.2' | '10.0';
 }
 
+/** From 11.0 on the log has other payloads and another version word. */
+const lastKnownMajor = 10;
+
+/**
+ * Asks the program.
+ *
+ * @throws UnderstudyError `environment` when it cannot be run, is no QEMU, or is one whose event
+ * log is not known.
+ */
 export async function qemuVersion(program: string): Promise<QemuVersion> {
   const output = await new Promise<string>((resolve, reject) => {
     execFile(program, ['--version'], (error, stdout) => {
@@ -36,6 +45,13 @@ export async function qemuVersion(program: string): Promise<QemuVersion> {
       'environment',
       `'${program}' is QEMU ${text}: at least 7.2 is needed`,
       { hint: 'install a newer one, or set qemu in the VM file' },
+    );
+  }
+  if (major > lastKnownMajor) {
+    throw new UnderstudyError(
+      'environment',
+      `'${program}' is QEMU ${text}: the event log of releases after ${lastKnownMajor}.x is not known`,
+      { hint: `use QEMU 7.2 to ${lastKnownMajor}.x, or set qemu in the VM file to one` },
     );
   }
   // The one difference in the log between the two came with 8.1 (multi-touch input).

@@ -226,6 +226,8 @@ describe('comparing', () => {
 
   it.each([
     ['both about to wake, one of them just did', [1, 2], [0, 2], true],
+    ['one is to look at the APIC, the other did', [1, 0x10], [0, 0x02], true],
+    ['so, and something else is pending on one side', [1, 0x14], [0, 0x02], false],
     ['one sleeps, the other runs', [1, 0], [0, 0], false],
     ['another interrupt is pending', [1, 2], [0, 4], false],
     ['an interrupt is pending on one side only', [1, 2], [0, 0], false],

@@ -33,6 +33,7 @@ export class Lab {
   readonly layout: Layout;
   readonly #closers: (() => Promise<void>)[] = [];
   #nextName = 1;
+  readonly #startsAt = new Date().toISOString().slice(0, 19);
 
   private constructor(vm: VmConfig, layout: Layout) {
     this.dir = fs.mkdtempSync('/dev/shm/understudy-qemu-test-');
@@ -92,6 +93,7 @@ export class Lab {
         name: path.basename(dir),
         ramFile,
         nbdSocket: storage.nbdSocket,
+        startsAt: this.#startsAt,
       },
       layout: this.layout,
       diskIds: [diskId],
