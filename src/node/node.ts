@@ -3,8 +3,10 @@
  * stop or the guest powers off. It owns every process it starts and the run directory.
  */
 import { randomBytes } from 'node:crypto';
+import { IdentifiedArbiter } from '../arbiter/identified.ts';
 import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
-import { UnderstudyError } from '../base/errors.ts';
+import { nameOfArbiter, textOfArbiter } from '../arbiter/spec.ts';
+import { asError, UnderstudyError } from '../base/errors.ts';
 import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
 import { loadVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
@@ -13,9 +15,10 @@ import type { Link } from '../ports/link.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
-import type { Identity } from '../wire/hello.ts';
+import { HelloRefused, type Identity } from '../wire/hello.ts';
 import { type LinkListener, listen } from '../wire/listener.ts';
 import type { LinkSecurity } from '../wire/tls.ts';
+import { ArbiterFile } from './arbiter-memory.ts';
 import { Concerns } from './concerns.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
 import { NodeDriver, type NodeOutcome } from './driver.ts';
@@ -48,7 +51,10 @@ interface NodeParts {
   readonly layout: Layout;
   readonly security: LinkSecurity;
   readonly runDir: RunDir;
-  readonly arbiter: OpenedArbiter;
+  readonly opened: OpenedArbiter;
+  readonly arbiter: IdentifiedArbiter;
+  /** One life of this node. */
+  readonly holder: string;
   readonly spoken: SpokenTerm;
 }
 
@@ -56,10 +62,11 @@ export class UnderstudyNode {
   readonly reporter = new Reporter();
   readonly #concerns: Concerns;
   readonly #options: NodeOptions;
-  readonly #identity: Omit<Identity, 'term' | 'standing'>;
+  readonly #identity: Omit<Identity, 'term' | 'standing' | 'arbiter'>;
   readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
-  readonly #arbiter: OpenedArbiter;
+  readonly #opened: OpenedArbiter;
+  readonly #arbiter: IdentifiedArbiter;
   readonly #console = new ConsoleHub();
   readonly #machines: Machines;
   readonly #driver: NodeDriver;
@@ -71,13 +78,14 @@ export class UnderstudyNode {
 
   private constructor(options: NodeOptions, parts: NodeParts) {
     const { config, log, prepared, startAnew } = options;
-    const { vm, layout, runDir, arbiter, spoken, qemu, fingerprint, security } = parts;
+    const { vm, layout, runDir, arbiter, holder, spoken, qemu, fingerprint, security } = parts;
     const { reporter } = this;
     this.#concerns = new Concerns({ reporter, log });
     const node = config.self.name;
     this.#options = options;
     this.#security = security;
     this.#runDir = runDir;
+    this.#opened = parts.opened;
     this.#arbiter = arbiter;
     this.#identity = {
       ...{ node, pair: config.pair, qemu, logLayout: layout.qemu, vmFingerprint: fingerprint },
@@ -90,7 +98,7 @@ export class UnderstudyNode {
     this.#driver = new NodeDriver({
       core: {
         node,
-        holder: `${node}:${randomBytes(6).toString('hex')}`,
+        holder,
         spoken: spoken.term,
         startAnew,
         isPrepared: prepared !== undefined,
@@ -132,13 +140,19 @@ export class UnderstudyNode {
     runDir.clear();
     // A kept cut is held against a shadow of the memory.
     requireRoom(runDir.path, vm.memoryBytes * (config.snapshots === undefined ? 1 : 2));
-    const arbiter = await openArbiter(config.arbiter, {
-      pair: config.pair,
-      auth: config.arbiterAuth,
+    const { pair, self } = config;
+    const state = `${self.stateDir}/${pair}-${self.name}`;
+    const spoken = SpokenTerm.load(`${state}.json`);
+    const memory = ArbiterFile.load(`${state}.arbiter.json`);
+    const opened = await openArbiter(config.arbiter, { pair, auth: config.arbiterAuth });
+    const holder = `${self.name}:${randomBytes(6).toString('hex')}`;
+    const name = nameOfArbiter(config.arbiter);
+    const { known } = memory;
+    log.info({ arbiter: textOfArbiter(config.arbiter), known }, 'the arbiter');
+    const arbiter = new IdentifiedArbiter({
+      ...{ inner: opened, name, pairFile: config.file, memory, holder },
+      hasSpoken: spoken.term > 0 || options.startAnew,
     });
-    const spoken = SpokenTerm.load(
-      `${config.self.stateDir}/${config.pair}-${config.self.name}.json`,
-    );
     const fingerprint = await vmFingerprint(vm);
     options.prepared?.check({
       vmFingerprint: fingerprint,
@@ -152,7 +166,9 @@ export class UnderstudyNode {
       layout,
       security,
       runDir,
+      opened,
       arbiter,
+      holder,
       spoken,
     });
   }
@@ -185,13 +201,16 @@ export class UnderstudyNode {
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
       concerns: this.#concerns.present,
       term,
+      arbiter: textOfArbiter(config.arbiter),
       pid: process.pid,
     };
   }
 
   get #fullIdentity(): Identity {
     const { term, standing } = this.#driver;
-    return { ...this.#identity, term, standing };
+    const { identity } = this.#arbiter;
+    const arbiter = identity === undefined ? {} : { arbiter: identity };
+    return { ...this.#identity, ...arbiter, term, standing };
   }
 
   async #open(): Promise<void> {
@@ -202,8 +221,14 @@ export class UnderstudyNode {
       port,
       ...this.#security,
       identity: () => this.#fullIdentity,
-      onLink: (link) => this.#driver.linkOpened(link),
-      onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
+      onLink: (link) => {
+        void this.#met(link);
+        this.#driver.linkOpened(link);
+      },
+      onRefused: (error, remote) => {
+        log.warn({ remote, error: error.message }, 'refused a link');
+        this.#tellOfTwoArbiters(error);
+      },
     });
     this.#control = await ControlServer.start({
       path: this.#runDir.control,
@@ -249,10 +274,33 @@ export class UnderstudyNode {
     );
   }
 
-  #dialPeer(): Promise<Link> {
+  async #dialPeer(): Promise<Link> {
     const { host, port } = endpoint(this.#options.config.peer.listen);
     const identity = this.#fullIdentity;
-    return dial({ host, port, identity, ...this.#security, signal: this.#stopping.signal });
+    const dialled = { host, port, identity, ...this.#security, signal: this.#stopping.signal };
+    try {
+      const link = await dial(dialled);
+      void this.#met(link);
+      return link;
+    } catch (thrown) {
+      const difference = this.#tellOfTwoArbiters(thrown);
+      // Only by who answers at the peer's own address: anybody may dial.
+      if (difference !== undefined) this.#arbiter.differs(difference);
+      throw thrown;
+    }
+  }
+
+  async #met(link: Link): Promise<void> {
+    this.#concerns.tell('two arbiters', undefined);
+    await this.#arbiter.met(link.peer).catch((error: unknown) => {
+      this.#options.log.warn({ error: asError(error).message }, 'not remembered; trying again');
+    });
+  }
+
+  #tellOfTwoArbiters(error: unknown): string | undefined {
+    if (!(error instanceof HelloRefused) || error.refused !== 'arbiter') return undefined;
+    this.#concerns.tell('two arbiters', `${error.message}. ${error.hint}`);
+    return error.message;
   }
 
   async #close(): Promise<void> {
@@ -265,7 +313,7 @@ export class UnderstudyNode {
     if (left.length > 0) this.#options.log.warn({ left }, 'processes were left; ending them');
     await endStale(this.#runDir.pids);
     this.#runDir.remove();
-    await this.#arbiter.close();
+    await this.#opened.close();
   }
 }
 

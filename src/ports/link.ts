@@ -252,6 +252,8 @@ export interface Hello {
   readonly logLayout: '7.2' | '10.0';
   /** Digest of everything about the machine that must be equal on both sides. */
   readonly vmFingerprint: string;
+  /** Identity of the arbiter that it knows; left out: it has seen none yet. */
+  readonly arbiter?: string;
   /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
   readonly term: Term;
   /** Left out: it has nothing of the machine. */

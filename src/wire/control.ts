@@ -13,7 +13,7 @@ import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 6;
+export const protocolVersion = 7;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -47,6 +47,7 @@ const helloFields = {
   qemu: nameOf,
   logLayout: z.enum(['7.2', '10.0']),
   vmFingerprint: nameOf,
+  arbiter: nameOf.exactOptional(),
   term: termOf,
   standing: z
     .strictObject({
@@ -177,9 +178,8 @@ export function protocolOf(bytes: Uint8Array): number | undefined {
 
 /** The hello without its envelope. */
 export function helloOf(message: HelloMessage): Hello {
-  const { protocol, node, pair, qemu, logLayout, vmFingerprint, term, standing } = message;
-  const hello = { protocol, node, pair, qemu, logLayout, vmFingerprint, term };
-  return standing === undefined ? hello : { ...hello, standing };
+  const { type, challenge, ...hello } = message;
+  return hello;
 }
 
 export function isLinkControl(control: WireControl): control is LinkControl {

@@ -218,6 +218,17 @@ class Greeting {
   }
 }
 
+/** One side refused the other, which both know now. */
+export class HelloRefused extends UnderstudyError {
+  /** What did not fit: a field of the hello, or another word of `hints`. */
+  readonly refused: string;
+
+  constructor(message: string, { refused, hint }: { refused: string; hint: string }) {
+    super('link', message, { hint });
+    this.refused = refused;
+  }
+}
+
 /** We refuse the other side; it is told `code` and the message. */
 class Refusal extends Error {
   readonly code: string;
@@ -257,7 +268,8 @@ function readMessage<Type extends 'hello' | 'proof'>(bytes: Buffer, type: Type):
   }
   const control = unpackControl(frame.payload);
   if (control.type === 'helloRefused') {
-    throw new UnderstudyError('link', `The other node refused the link: ${control.message}`, {
+    throw new HelloRefused(`The other node refused the link: ${control.message}`, {
+      refused: control.code,
       hint: hints[control.code] ?? 'See the log of the other node.',
     });
   }
@@ -278,13 +290,15 @@ const hints: Readonly<Record<string, string>> = {
   qemu: 'Install the same version of QEMU on both hosts.',
   logLayout: 'Install the same version of QEMU on both hosts.',
   vmFingerprint: 'Start both nodes from the same machine description.',
+  arbiter: 'Name the same arbiter in the pair file of both nodes.',
 };
 
-const compared = ['pair', 'logLayout', 'qemu', 'vmFingerprint'] as const;
+const compared = ['pair', 'logLayout', 'qemu', 'vmFingerprint', 'arbiter'] as const;
 
 function refuseMismatch(mine: Identity, theirs: Hello): void {
   for (const field of compared) {
     if (mine[field] === theirs[field]) continue;
+    if (mine[field] === undefined || theirs[field] === undefined) continue; // not known yet
     throw new Refusal(
       field,
       `node '${theirs.node}' has ${field} '${theirs[field]}', node '${mine.node}' has ` +
@@ -310,9 +324,8 @@ function refusalFrame(refusal: Refusal, identity: Identity): Buffer {
 function toError(thrown: unknown): UnderstudyError {
   if (thrown instanceof UnderstudyError) return thrown;
   if (thrown instanceof Refusal) {
-    return new UnderstudyError('link', `Refused the link: ${thrown.message}`, {
-      hint: thrown.hint,
-    });
+    const { code, hint } = thrown;
+    return new HelloRefused(`Refused the link: ${thrown.message}`, { refused: code, hint });
   }
   return new UnderstudyError('link', 'Cannot read a hello', { cause: thrown });
 }

@@ -49,7 +49,7 @@ function pair(options: Pair): string {
     at(`pair${n}.yaml`),
     `pair: bad
 vm: vm${n}.yaml
-arbiter: '${options.arbiter ?? `file:terms${n}`}'
+arbiter: '${options.arbiter ?? `file:${at(`terms${n}`)}`}'
 ${options.more ?? ''}
 nodes:
   a: { listen: '${a}', ${options.a ?? `runDir: r${n}`} }
@@ -341,7 +341,17 @@ const cases: readonly BadInput[] = [
     row: 'arbiter directory cannot be had',
     code: 1,
     args: () => node(pair({ arbiter: 'file:kernel' })),
-    says: ['Cannot open the arbiter in', 'because: EEXIST', 'try: '],
+    says: ['Cannot read the arbiter in', 'because: ENOTDIR', 'try: '],
+  },
+  {
+    row: 'relative `file:` path of an arbiter for two hosts',
+    code: 2,
+    args: () => {
+      const listen = ['wss://10.0.0.1:7001', 'wss://10.0.0.2:7001'] as const;
+      const more = 'security: { secretFile: secret }';
+      return node(pair({ arbiter: 'file:terms', listen, more }));
+    },
+    says: ['arbiter: a relative path is another directory on each host', 'current value is "file:'],
   },
   {
     row: 'damaged term in the arbiter',
@@ -381,8 +391,25 @@ describe.concurrent('bad input: one clear message, and the exit code of the tabl
   });
 });
 
-it('arbiter that does not answer: the node waits and says so, until it is told to stop', async () => {
-  const file = pair({ arbiter: 'http://127.0.0.1:9' });
+it.each([
+  [
+    'arbiter that does not answer',
+    () => 'http://127.0.0.1:9',
+    (arbiter: string) => `The witness at ${arbiter} (pair 'bad') does not answer`,
+  ],
+  [
+    'arbiter directory that is not there',
+    () => `file:${at('unmounted')}`,
+    () => `The arbiter's directory '${at('unmounted')}' is not there`,
+  ],
+  [
+    'arbiter that was never set up',
+    () => `file:${at('home')}`,
+    () => `The arbiter in '${at('home')}' was never set up for this pair`,
+  ],
+])('%s: the node waits and says so, until it is told to stop', async (row, where, message) => {
+  const arbiter = where();
+  const file = pair({ arbiter });
   const child = spawn(process.execPath, [...program, ...node(file)], { cwd: root });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -393,11 +420,25 @@ it('arbiter that does not answer: the node waits and says so, until it is told t
   const status = ['status', '--pair', file, '--name', 'a'];
   const says = (await run(status)).stdout;
   expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter does not answer: /);
-  expect(says).toContain('http://127.0.0.1:9');
+  expect(says).toContain(message(arbiter));
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
   expect(log.split('the arbiter does not answer')).toHaveLength(2);
-  expect(errorsPage).toContain('| arbiter that does not answer |');
+  expect(errorsPage).toContain(`| ${row} |`);
+  expect(fs.existsSync(at('unmounted'))).toBe(false);
+});
+
+it('arbiter that is another one than the node knows', async () => {
+  const file = pair({ arbiter: 'file:other-terms', a: 'runDir: ri, stateDir: known' });
+  fs.mkdirSync(at('known'), { mode: 0o700 });
+  const identity = 'f'.repeat(32);
+  const line = { understudy: 'known-arbiter', version: 1, identity, tookPart: true };
+  fs.writeFileSync(at('known/bad-a.arbiter.json'), JSON.stringify(line));
+  expect((await run(['init', '--pair', file])).code).toBe(0);
+  const ended = await run(node(file));
+  expectDocumented({ row: 'arbiter that is another one than the node knows', code: 1 });
+  const says = [`The arbiter in '${at('other-terms')}' is another one`, identity, 'try: Name the'];
+  expectEnded(ended, { code: 1, says });
 });
 
 describe.skipIf(!isRoot)('as somebody with few rights', () => {
@@ -448,7 +489,8 @@ describe.skipIf(!isRoot)('on a file system that is full', () => {
   });
 
   it('arbiter on a full file system', async () => {
-    const ended = await run(node(pair({ arbiter: `file:${tmpfs('nr_inodes=2')}/terms` })));
+    const file = pair({ arbiter: `file:${tmpfs('nr_inodes=2')}/terms` });
+    const ended = await run(['init', '--pair', file]);
     expectDocumented({ row: 'arbiter on a full file system', code: 1 });
     expectEnded(ended, { code: 1, says: ['arbiter', 'because: ENOSPC', 'Free some disk space'] });
   });

@@ -126,7 +126,7 @@ class SearchRig {
   }
 }
 
-const faulty = (inner: Arbiter, ...faults: ArbiterFault[]) =>
+const faulty = (inner: MemoryArbiter, ...faults: ArbiterFault[]) =>
   new FaultyArbiter(inner, { nextFault: faultsInOrder(faults), wait: async () => undefined });
 
 /** Arbiters whose first questions all meet these errors. */

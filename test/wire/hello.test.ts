@@ -17,6 +17,7 @@ const identity = (overrides: Partial<Identity> = {}): Identity => ({
   qemu: '7.2.22',
   logLayout: '7.2',
   vmFingerprint: 'f00d',
+  arbiter: 'cafe',
   term: term(4),
   ...overrides,
 });
@@ -71,6 +72,7 @@ describe('the hello exchange', () => {
     ['qemu', { qemu: '10.0.2' }, "node 'b' has '10.0.2'"],
     ['logLayout', { logLayout: '10.0' }, "node 'b' has '10.0'"],
     ['vmFingerprint', { vmFingerprint: 'beef' }, "node 'b' has 'beef'"],
+    ['arbiter', { arbiter: 'beef' }, "node 'b' has 'beef'"],
   ] as const)('refuses another %s, with the reason on both sides', async (field, theirs, text) => {
     const errors = await refusals(identity(), identity({ node: 'b', ...theirs }));
     for (const error of errors) {
@@ -78,8 +80,19 @@ describe('the hello exchange', () => {
       expect(error.code).toBe('link');
       expect(error.message).toContain(text);
       expect(error.message).toContain(field);
+      expect(error).toMatchObject({ refused: field });
       expect(error.hint).toBeDefined();
     }
+  });
+
+  it('takes a node that knows no arbiter yet', async () => {
+    const [a, b] = memoryPipePair();
+    const { arbiter, ...unknowing } = identity({ node: 'b' });
+    const [linkA] = await Promise.all([
+      greet(a, { role: 'dialer', identity: identity(), now }),
+      greet(b, { role: 'listener', identity: unknowing, now }),
+    ]);
+    expect([arbiter, linkA.peer.arbiter]).toEqual(['cafe', undefined]);
   });
 
   it('refuses a node with its own name', async () => {

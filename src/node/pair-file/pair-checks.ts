@@ -3,6 +3,7 @@
  * the checks that concern several keys at once.
  */
 import type { z } from 'zod';
+import { isRelative } from '../../arbiter/spec.ts';
 import { isLoopback } from '../../base/loopback.ts';
 import { nearest } from '../../hypervisor/vm-file/nearest.ts';
 import { type ListenAddress, parseListenAddress } from './listen-address.ts';
@@ -21,6 +22,7 @@ interface CheckedNode {
 }
 
 interface CheckedPair {
+  readonly arbiter: string;
   readonly nodes: Readonly<Record<string, CheckedNode>>;
   readonly security?: { readonly secretFile: string } | undefined;
   readonly tls?: TlsKeys | undefined;
@@ -74,6 +76,7 @@ export function pairProblems(pair: CheckedPair): string[] {
   return [
     ...nodes.flatMap(({ name, node, address }) => linkProblems(name, node, address, pair)),
     ...togetherProblems(nodes),
+    ...arbiterProblems(pair.arbiter, nodes),
   ];
 }
 
@@ -110,6 +113,15 @@ interface PlacedNode {
   readonly name: string;
   readonly node: CheckedNode;
   readonly address: ListenAddress;
+}
+
+/** On two hosts a relative path is two directories, each of which would make a winner. */
+function arbiterProblems(arbiter: string, nodes: readonly PlacedNode[]): string[] {
+  if (!isRelative(arbiter) || nodes.every(({ address }) => isLoopback(address.host))) return [];
+  return [
+    `arbiter: a relative path is another directory on each host: write the absolute path of one ` +
+      `that both hosts mount, or use a witness: current value is "${arbiter}"`,
+  ];
 }
 
 function togetherProblems(nodes: readonly PlacedNode[]): string[] {

@@ -232,7 +232,7 @@ export class PairUnderTest {
   /** Terms that the arbiter has given so far. */
   terms(): string[] {
     const dir = path.join(this.stage.dir, 'arbiter');
-    return fs.readdirSync(dir).filter((name) => !name.startsWith('.'));
+    return fs.readdirSync(dir).filter((name) => name.startsWith('term-'));
   }
 
   /** Processes of a node's run directory that are not the node itself: QEMU, storage daemons. */
