@@ -27,6 +27,7 @@ export const patientMs = 10_000;
 
 /** What tests change in a pair file. */
 export interface PairFile {
+  arbiter: string;
   silenceMs?: number;
   seedBandwidth?: string;
   spoolBudget?: string;
