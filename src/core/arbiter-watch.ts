@@ -12,6 +12,7 @@
  *     is another pair's. Nobody takes over by it (membership.ts, 5).
  */
 import { limits } from '../base/limits.ts';
+import { oneLine } from '../base/text.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Emit, NodeEvent } from './effects.ts';
@@ -69,7 +70,7 @@ export class ArbiterWatch {
         this.#waitsSince = undefined;
         this.#lookAt = now + limits.arbiterLookAgainMs;
         if (event.ask === this.#look?.ask) this.#look = undefined;
-        this.#tell(`${event.reason}. ${waits}`);
+        this.#tell(`${oneLine(event.reason).replace(/\.$/, '')}. ${waits}`);
         return undefined;
       case 'arbiterSet':
         this.#answered(now);

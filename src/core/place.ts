@@ -14,6 +14,7 @@
  *  5. What is waited for is told when it changes, and at its end.
  */
 import { limits } from '../base/limits.ts';
+import { oneLine } from '../base/text.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Standing } from '../ports/link.ts';
@@ -205,7 +206,7 @@ export class PlaceSearch {
         return undefined;
       case 'arbiterUnreachable':
         if (!outcome.mayPass) {
-          return { type: 'fail', reason: `The arbiter does not answer: ${outcome.reason}` };
+          return { type: 'fail', reason: `The arbiter gives no term: ${outcome.reason}` };
         }
         this.#tell(silent(outcome.reason));
         this.#step = {
@@ -229,5 +230,4 @@ export class PlaceSearch {
 }
 
 /** In one line: it is shown as the state of the node. */
-const silent = (reason: string): string =>
-  `the arbiter does not answer: ${reason.replaceAll(/\s*\n\s*/g, '; ')}`;
+const silent = (reason: string): string => `the arbiter gives no term: ${oneLine(reason)}`;

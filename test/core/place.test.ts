@@ -12,7 +12,7 @@ import { type ArbiterFault, FaultyArbiter, faultsInOrder } from '../doubles/faul
 import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 import { answerOf } from '../doubles/terms.ts';
 
-const silent = 'the arbiter does not answer: ';
+const silent = 'the arbiter gives no term: ';
 
 interface World {
   readonly arbiter: Arbiter;
@@ -126,7 +126,7 @@ class SearchRig {
   }
 }
 
-const faulty = (inner: Arbiter, ...faults: ArbiterFault[]) =>
+const faulty = (inner: MemoryArbiter, ...faults: ArbiterFault[]) =>
   new FaultyArbiter(inner, { nextFault: faultsInOrder(faults), wait: async () => undefined });
 
 /** Arbiters whose first questions all meet these errors. */
@@ -304,7 +304,7 @@ describe('a node that looks for its place', () => {
     };
     const claiming = new SearchRig({ arbiter: full });
     expect(await claiming.place()).toEqual({
-      ...{ type: 'fail', reason: 'The arbiter does not answer: no space left' },
+      ...{ type: 'fail', reason: 'The arbiter gives no term: no space left' },
     });
   });
 
