@@ -12,6 +12,8 @@
  *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`):
  *     its peer must not take it for one that has no machine and will not get one.
  *  5. What is waited for is told when it changes, and at its end.
+ *  6. Disks that cannot be booted from end the node, unless its peer answers and the two refuse each
+ *     other: a backup-to-be has none yet, and what keeps it from being one may be mended there.
  */
 import { limits } from '../base/limits.ts';
 import { oneLine } from '../base/text.ts';
@@ -180,9 +182,13 @@ export class PlaceSearch {
     if (choice.type === 'join' && peer !== undefined) return { type: 'join', ...peer };
     if (peer !== undefined) emit({ type: 'closeLink', link: peer.link, reason: 'only looking' });
     if (choice.type === 'claim') {
-      if (disks.problem !== undefined) return { type: 'fail', reason: disks.problem };
-      this.#claim(choice.expected);
-      return undefined;
+      if (disks.problem === undefined) {
+        this.#claim(choice.expected);
+        return undefined;
+      }
+      if (!this.#isRefused) return { type: 'fail', reason: disks.problem };
+      const refused = 'the peer and this node refuse each other, and this one cannot boot';
+      this.#tell(`${refused}: ${oneLine(disks.problem)}`);
     }
     if (choice.type === 'wait') this.#tell(choice.reason);
     this.#pause(limits.dialRetryMs, now);
