@@ -21,6 +21,7 @@ import { writeVmFile } from '../hypervisor/vm-file/write.ts';
 import type { MachineReport } from '../ports/machine.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
 import type { Layout } from '../rrlog/layouts.ts';
+import type { Concerns } from './concerns.ts';
 import type { NodeDisks } from './driver.ts';
 import { SnapshotKeeper } from './keeping/keeper.ts';
 import type { NodeStore } from './keeping/node-store.ts';
@@ -51,6 +52,7 @@ export interface MachinesOptions {
   /** The first machine does not boot, but goes on from here. */
   readonly prepared: PreparedMachine | undefined;
   readonly console: ConsoleHub;
+  readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
 }
@@ -105,6 +107,7 @@ export class Machines implements MachineSource, NodeDisks {
       bandwidth: this.#bandwidth,
       term,
       report,
+      onDiskChanged: (what) => this.#diskChanged(what),
       onOutput: (channel, bytes) => outputs.push(channel, bytes),
       reporter: this.#options.reporter,
       log: this.#options.log,
@@ -165,6 +168,7 @@ export class Machines implements MachineSource, NodeDisks {
   /** As a backup of the winner this node needs little of that machine's RAM anew. */
   machineGone(parts: LiveMachine | undefined): void {
     this.#egress = undefined;
+    this.#options.concerns.tell('disk', undefined);
     if (parts !== undefined) {
       this.#remains.keep({ ramFile: parts.ramFile, interrupted: undefined });
     }
@@ -177,6 +181,12 @@ export class Machines implements MachineSource, NodeDisks {
 
   async close(): Promise<void> {
     await this.#egress?.close();
+  }
+
+  /** It stays wrong until the machine has another image: on the other node, after a drill. */
+  #diskChanged(what: string): void {
+    const hint = 'hand the machine over (`understudy drill`): this node is seeded anew then';
+    this.#options.concerns.tell('disk', `${what}; ${hint}`);
   }
 
   get #diskImages(): Readonly<Record<string, string>> {

@@ -91,6 +91,7 @@ export class UnderstudyNode {
     this.#machines = new Machines({
       ...{ config, vm, vmFingerprint: fingerprint, qemuVersion: qemu, layout, runDir },
       ...{ store: this.#store, prepared, console: this.#console, reporter, log },
+      concerns: this.#concerns,
     });
     this.#driver = new NodeDriver({
       core: {
