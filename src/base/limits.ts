@@ -175,6 +175,15 @@ export const limits = {
   seedBlocksMax: 1024 * 1024,
   /** One read of an image: its blocks are digested side by side. */
   seedReadBytes: 1024 * 1024,
+  /** How often a watched disk image is looked at, and in what time all of it. */
+  imageLookMs: 60_000,
+  imageAllMs: 86_400_000,
+  /** Of an image between two questions to its storage daemon, which take some 10 ms. */
+  imageLookBytes: 16 * 1024 * 1024,
+  /** Between two of those while nobody waits: 64 MiB a second leave a disk to its machine. */
+  imagePauseMs: 250,
+  /** A write that has put its bytes into the image has ended by then, on a busy disk, too. */
+  imageSettleMs: 5_000,
   /**
    * Work of a seed between two turns of the event loop: outputs wait for it, and 2 ms are felt by
    * nobody.
