@@ -247,6 +247,9 @@ export const limits = {
    *  the next, for one that is started by a person. */
   dialRetryMs: 100,
   dialRetryMsMax: 1_000,
+  /** Between two attempts to give a machine that runs its network; at first, then up to that. */
+  egressRetryMs: 100,
+  egressRetryMsMax: 5_000,
   /** Between two copies that come to nothing: each costs a seed, and a cut of the machine. */
   copyRetryMsMax: 10_000,
   /** Two nodes that refuse each other try at least so often. */
