@@ -100,7 +100,7 @@ async function concernAbout(node: NodeProcess, about: RegExp): Promise<string> {
     const { concerns }: NodeStatus = await node.status();
     return concerns.find((concern) => about.test(concern.about));
   });
-  there.catch(() => undefined);
+  for (const either of [told, there]) either.catch(() => undefined);
   const { problem } = await Promise.race([told, there]);
   return problem;
 }

@@ -30,12 +30,19 @@ export class DiskWatch {
     void this.#watch();
   }
 
-  /** Looks at all there is. Returns what somebody else changed, a line each. */
+  /**
+   * Looks at all there is. Returns what somebody else changed, a line each. An image that cannot
+   * be looked at is told of in the log, and is no reason to give up a copy that can take over.
+   */
   async lookAtAll(): Promise<string[]> {
     const found: string[] = [];
-    for (const watch of await this.#beginning) {
-      const part = { first: 0, count: watch.blocks, pauseMs: 0 };
-      found.push(...(await this.#lookAt(watch, part)));
+    try {
+      for (const watch of await this.#beginning) {
+        const part = { first: 0, count: watch.blocks, pauseMs: 0 };
+        found.push(...(await this.#lookAt(watch, part)));
+      }
+    } catch (thrown) {
+      this.#trouble(asError(thrown));
     }
     return found;
   }
