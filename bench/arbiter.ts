@@ -46,6 +46,7 @@ async function claimMs(arbiter: OpenedArbiter): Promise<number> {
 async function measure(name: string, spec: string, auth = {}): Promise<Figures> {
   const open = () => openArbiter(parseArbiterSpec(spec, scratch), { pair: 'bench', auth });
   const arbiter = await open();
+  await arbiter.setUp();
   for (let i = 0; i < 20; i += 1) await claimMs(arbiter); // warm up
   const times: number[] = [];
   for (let i = 0; i < claims; i += 1) times.push(await claimMs(arbiter));

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { openFileArbiter } from '../src/arbiter/file.ts';
+import { FileArbiter } from '../src/arbiter/file.ts';
 import { icount, logPosition, term } from '../src/base/units.ts';
 import type { ArbiterState } from '../src/ports/arbiter.ts';
 import type { AckFrame, Link, LogFrame } from '../src/ports/link.ts';
@@ -163,7 +163,8 @@ function codecMicros(): number {
 
 async function casTimes(count: number): Promise<number[]> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'understudy-bench-'));
-  const arbiter = await openFileArbiter({ directory });
+  const arbiter = new FileArbiter({ directory });
+  await arbiter.setUp();
   const times: number[] = [];
   let current: ArbiterState | undefined;
   for (let i = 1; i <= count; i += 1) {

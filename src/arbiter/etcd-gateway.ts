@@ -1,6 +1,7 @@
 /**
- * One endpoint of etcd through its JSON gateway (/v3): a linearizable read, a put on a condition,
- * and the token of a user. Keys and values travel in base64; fields that are zero are left out.
+ * One endpoint of etcd through its JSON gateway (/v3): a linearizable read of several keys at one
+ * instant, a put on a condition, and the token of a user. Keys and values travel in base64; fields
+ * that are zero are left out.
  */
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
@@ -27,19 +28,29 @@ export interface EtcdKeyValue {
   readonly value: string;
 }
 
-export interface EtcdRange {
+/** What the keys asked for hold, in their order. */
+export interface EtcdRead {
   readonly clusterId: string;
-  readonly keyValue: EtcdKeyValue | undefined;
+  readonly found: readonly (EtcdKeyValue | undefined)[];
 }
 
+export interface EtcdPut {
+  readonly key: string;
+  /** The value that it must have; `undefined`: it must not exist. */
+  readonly expected: string | undefined;
+  readonly value: string;
+  /** Another key that must exist. */
+  readonly beside?: string;
+}
+
+/** Of a put that did not succeed: what `key` and `beside` hold. */
 export type EtcdPutResult = { readonly clusterId: string } & (
   | { readonly succeeded: true }
-  | { readonly succeeded: false; readonly current: EtcdKeyValue | undefined }
+  | { readonly succeeded: false; readonly found: EtcdRead['found'] }
 );
 
 const headerSchema = z.object({ cluster_id: z.string() });
 const kvsSchema = z.array(z.object({ value: z.base64().default('') })).default([]);
-const rangeSchema = z.object({ header: headerSchema, kvs: kvsSchema });
 const txnSchema = z.object({
   header: headerSchema,
   succeeded: z.boolean().default(false),
@@ -67,37 +78,28 @@ export class EtcdGateway {
     this.#agent = createAgent(options.url, options.credentials.tls);
   }
 
-  async range(key: string, signal?: AbortSignal): Promise<EtcdRange> {
-    const answer = await this.#call('kv/range', { key: base64(key) }, rangeSchema, signal);
-    return { clusterId: answer.header.cluster_id, keyValue: keyValueOf(answer.kvs) };
+  async read(keys: readonly string[], signal?: AbortSignal): Promise<EtcdRead> {
+    const answer = await this.#call('kv/txn', { success: keys.map(range) }, txnSchema, signal);
+    return { clusterId: answer.header.cluster_id, found: foundIn(answer, keys) };
   }
 
-  /**
-   * Puts `value` if the key has the value `expected`, or does not exist when that is `undefined`.
-   */
-  async putIf(put: {
-    readonly key: string;
-    readonly expected: string | undefined;
-    readonly value: string;
-  }): Promise<EtcdPutResult> {
-    const key = base64(put.key);
-    const condition =
-      put.expected === undefined
-        ? { target: 'VERSION', version: '0' }
-        : { target: 'VALUE', value: base64(put.expected) };
-    const answer = await this.#call(
-      'kv/txn',
-      {
-        compare: [{ key, result: 'EQUAL', ...condition }],
-        success: [{ request_put: { key, value: base64(put.value) } }],
-        failure: [{ request_range: { key } }],
-      },
-      txnSchema,
-    );
+  /** Puts `value` if all is as it must be, else reads. */
+  async putIf({ key, expected, value, beside }: EtcdPut): Promise<EtcdPutResult> {
+    const compare = [
+      expected === undefined
+        ? { key: base64(key), result: 'EQUAL', target: 'VERSION', version: '0' }
+        : { key: base64(key), result: 'EQUAL', target: 'VALUE', value: base64(expected) },
+      ...(beside === undefined
+        ? []
+        : [{ key: base64(beside), result: 'GREATER', target: 'VERSION', version: '0' }]),
+    ];
+    const keys = beside === undefined ? [key] : [key, beside];
+    const success = [{ request_put: { key: base64(key), value: base64(value) } }];
+    const transaction = { compare, success, failure: keys.map(range) };
+    const answer = await this.#call('kv/txn', transaction, txnSchema);
     const clusterId = answer.header.cluster_id;
     if (answer.succeeded) return { clusterId, succeeded: true };
-    const kvs = answer.responses[0]?.response_range?.kvs ?? [];
-    return { clusterId, succeeded: false, current: keyValueOf(kvs) };
+    return { clusterId, succeeded: false, found: foundIn(answer, keys) };
   }
 
   close(): void {
@@ -183,14 +185,21 @@ function hintFor(status: number, said: string): string {
   if (said.includes('user name is empty')) return 'Give arbiterAuth a user and a password.';
   if (said.includes('authentication failed')) return 'Check user and password of arbiterAuth.';
   if (said.includes('permission denied'))
-    return 'Grant the user the right to read and write the key.';
+    return 'Grant the user the right to read and write both keys of the pair.';
   if (status === 404) return 'etcd 3.4 or later is needed, with its JSON gateway (/v3).';
   return 'Look at the log of etcd.';
 }
 
-function keyValueOf(kvs: z.infer<typeof kvsSchema>): EtcdKeyValue | undefined {
-  const [found] = kvs;
-  return found && { value: Buffer.from(found.value, 'base64').toString() };
+const range = (key: string) => ({ request_range: { key: base64(key) } });
+
+function foundIn(
+  { responses }: z.infer<typeof txnSchema>,
+  keys: readonly string[],
+): EtcdRead['found'] {
+  return keys.map((_, index) => {
+    const found = responses[index]?.response_range?.kvs[0];
+    return found && { value: Buffer.from(found.value, 'base64').toString() };
+  });
 }
 
 function base64(text: string): string {

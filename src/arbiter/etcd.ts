@@ -1,11 +1,13 @@
 /**
  * The `etcd:` arbiter: the state of a pair is the value of one key, changed by a transaction.
  *
- *   PREFIX/PAIR    {"understudy":"term","version":1,"term":42,"holder":"b:1f3c"}
+ *   PREFIX/PAIR            {"understudy":"term","version":1,"term":42,"holder":"b:1f3c"}
+ *   PREFIX/PAIR.identity   {"understudy":"arbiter","version":1,"identity":"9f86..."}
  *
  * Obligations, besides those of the port
  *  1. A claim is one transaction: the value equals the expected state (or the key does not exist),
- *     then put, else read. etcd decides and flushes it on a majority of its members.
+ *     and there is an identity, then put, else read. etcd decides and flushes it on a majority of
+ *     its members.
  *  2. Reads are linearizable (etcd's default), so a member that lost its cluster does not answer.
  *  3. A read asks all endpoints at once and takes the first answer: a frozen member costs nothing.
  *     A claim goes to the one that answered last, once. When that fails it may have been applied,
@@ -14,10 +16,17 @@
  *     another cluster than the first one is an error.
  */
 import { asError, UnderstudyError } from '../base/errors.ts';
-import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
+import type {
+  ArbiterSetUp,
+  ArbiterSight,
+  ArbiterState,
+  ArbiterWithIdentity,
+  CompareAndSetResult,
+} from '../ports/arbiter.ts';
 import type { Credentials } from './credentials.ts';
-import { EtcdGateway, type EtcdKeyValue, type EtcdRange } from './etcd-gateway.ts';
+import { EtcdGateway, type EtcdKeyValue, type EtcdPut, type EtcdRead } from './etcd-gateway.ts';
 import { quoted } from './http-call.ts';
+import { formatIdentity, NeverSetUp, newIdentity, parseIdentity } from './identity.ts';
 import { checkNext, formatState, parseState } from './state.ts';
 
 export interface EtcdArbiterOptions {
@@ -45,9 +54,10 @@ export async function openEtcdArbiter(options: EtcdArbiterOptions): Promise<Etcd
   return arbiter;
 }
 
-export class EtcdArbiter implements Arbiter {
+export class EtcdArbiter implements ArbiterWithIdentity {
   readonly #members: readonly EtcdGateway[];
   readonly #key: string;
+  readonly #identityKey: string;
   #clusterId: string | undefined;
   /** The one that answered last, and is not known to have failed since. */
   #nearest: EtcdGateway | undefined;
@@ -57,12 +67,14 @@ export class EtcdArbiter implements Arbiter {
     const common = { credentials, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
     this.#members = endpoints.map((url) => new EtcdGateway({ url, ...common }));
     this.#key = `${prefix}/${pair}`;
+    // No name of a pair has a dot in it.
+    this.#identityKey = `${this.#key}.identity`;
   }
 
   /** Asks every endpoint which cluster it belongs to. */
   async survey(): Promise<void> {
     const answers = await Promise.allSettled(
-      this.#members.map((member) => member.range(this.#key)),
+      this.#members.map((member) => member.read([this.#key])),
     );
     const clusters = new Map<string, string>();
     for (const [index, answer] of answers.entries()) {
@@ -77,7 +89,22 @@ export class EtcdArbiter implements Arbiter {
   }
 
   async read(): Promise<ArbiterState | undefined> {
-    return this.#stateIn((await this.#race()).keyValue);
+    return (await this.look()).state;
+  }
+
+  async look(): Promise<ArbiterSight> {
+    const [state, identity] = (await this.#race()).found;
+    return { identity: this.#identityIn(identity), state: this.#stateIn(state) };
+  }
+
+  async setUp(): Promise<ArbiterSetUp> {
+    const before = (await this.look()).identity;
+    if (before !== undefined) return { identity: before, isNew: false };
+    const identity = newIdentity();
+    const put = { key: this.#identityKey, expected: undefined, value: formatIdentity(identity) };
+    const found = await this.#put(put);
+    const other = found && this.#identityIn(found[0]);
+    return other === undefined ? { identity, isNew: true } : { identity: other, isNew: false };
   }
 
   async compareAndSet(
@@ -85,39 +112,48 @@ export class EtcdArbiter implements Arbiter {
     next: ArbiterState,
   ): Promise<CompareAndSetResult> {
     checkNext(expected, next);
-    if (this.#nearest === undefined) await this.#race();
-    const member = this.#nearest as EtcdGateway;
-    try {
-      const result = await member.putIf({
-        key: this.#key,
-        expected: expected === undefined ? undefined : formatState(expected),
-        value: formatState(next),
-      });
-      this.#checkCluster(member, result.clusterId);
-      if (result.succeeded) return { won: true };
-      return { won: false, current: this.#stateIn(result.current) };
-    } catch (thrown) {
-      this.#nearest = undefined;
-      throw thrown;
-    }
+    const found = await this.#put({
+      key: this.#key,
+      expected: expected === undefined ? undefined : formatState(expected),
+      value: formatState(next),
+      beside: this.#identityKey,
+    });
+    if (found === undefined) return { won: true };
+    const [state, identity] = found;
+    if (identity === undefined) throw new NeverSetUp(`The etcd key '${this.#key}'`);
+    return { won: false, current: this.#stateIn(state) };
   }
 
   async close(): Promise<void> {
     for (const member of this.#members) member.close();
   }
 
+  /** `undefined`: it was put; otherwise what is there. */
+  async #put(put: EtcdPut): Promise<EtcdRead['found'] | undefined> {
+    if (this.#nearest === undefined) await this.#race();
+    const member = this.#nearest as EtcdGateway;
+    try {
+      const result = await member.putIf(put);
+      this.#checkCluster(member, result.clusterId);
+      return result.succeeded ? undefined : result.found;
+    } catch (thrown) {
+      this.#nearest = undefined;
+      throw thrown;
+    }
+  }
+
   /** The first answer of any member; the questions to the others are given up then. */
-  async #race(): Promise<EtcdRange> {
+  async #race(): Promise<EtcdRead> {
     const others = new AbortController();
     try {
       const attempts = this.#members.map(async (member) => {
-        const range = await member.range(this.#key, others.signal);
-        this.#checkCluster(member, range.clusterId);
-        return { member, range };
+        const read = await member.read([this.#key, this.#identityKey], others.signal);
+        this.#checkCluster(member, read.clusterId);
+        return { member, read };
       });
-      const { member, range } = await Promise.any(attempts);
+      const { member, read } = await Promise.any(attempts);
       this.#nearest = member;
-      return range;
+      return read;
     } catch (thrown) {
       this.#nearest = undefined;
       throw noneAnswered(thrown);
@@ -145,7 +181,19 @@ export class EtcdArbiter implements Arbiter {
       'arbiter',
       `Cannot read the term in the etcd key '${this.#key}': expected one line of JSON with version ` +
         `1, a term and a holder, found ${JSON.stringify(quoted(found.value))}`,
-      { hint: 'Stop both nodes, and delete the key to start again from term 1.' },
+      { hint: 'Stop both nodes, and go on as when an arbiter is lost: docs/arbiters.md.' },
+    );
+  }
+
+  #identityIn(found: EtcdKeyValue | undefined): string | undefined {
+    if (found === undefined) return undefined;
+    const identity = parseIdentity(found.value);
+    if (identity !== undefined) return identity;
+    throw new UnderstudyError(
+      'arbiter',
+      `Cannot read the identity in the etcd key '${this.#identityKey}': expected one line of ` +
+        `JSON with version 1, found ${JSON.stringify(quoted(found.value))}`,
+      { hint: 'Look who wrote there.' },
     );
   }
 }

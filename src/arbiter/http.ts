@@ -8,7 +8,13 @@
 import { randomBytes } from 'node:crypto';
 import type { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import type { Arbiter, ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
+import type {
+  ArbiterSetUp,
+  ArbiterSight,
+  ArbiterState,
+  ArbiterWithIdentity,
+  CompareAndSetResult,
+} from '../ports/arbiter.ts';
 import type { TlsFiles } from './credentials.ts';
 import {
   callMayPass,
@@ -19,21 +25,24 @@ import {
   quoted,
   statusMayPass,
 } from './http-call.ts';
+import { NeverSetUp } from './identity.ts';
 import { arbiterLimits } from './limits.ts';
 import { checkNext } from './state.ts';
 import {
   answerMac,
   claimAnswerSchema,
   isMac,
+  lookAnswerSchema,
   macHeader,
   macsEqual,
+  neverSetUpStatus,
   nonceBytes,
   nonceHeader,
   parseBody,
   pathOfPair,
-  readAnswerSchema,
   refusalSchema,
   requestMac,
+  setUpAnswerSchema,
 } from './witness-protocol.ts';
 
 export interface HttpArbiterOptions {
@@ -46,7 +55,7 @@ export interface HttpArbiterOptions {
   readonly deadlineMs?: number;
 }
 
-export class HttpArbiter implements Arbiter {
+export class HttpArbiter implements ArbiterWithIdentity {
   readonly #options: HttpArbiterOptions;
   readonly #agent: HttpAgent;
 
@@ -56,8 +65,16 @@ export class HttpArbiter implements Arbiter {
   }
 
   async read(): Promise<ArbiterState | undefined> {
-    const { state } = await this.#ask('GET', Buffer.alloc(0), readAnswerSchema);
-    return state ?? undefined;
+    return (await this.look()).state;
+  }
+
+  async look(): Promise<ArbiterSight> {
+    const { identity, state } = await this.#ask('GET', Buffer.alloc(0), lookAnswerSchema);
+    return { identity: identity ?? undefined, state: state ?? undefined };
+  }
+
+  setUp(): Promise<ArbiterSetUp> {
+    return this.#ask('POST', Buffer.from(JSON.stringify({ setUp: true })), setUpAnswerSchema);
   }
 
   async compareAndSet(
@@ -115,6 +132,7 @@ export class HttpArbiter implements Arbiter {
 
   /** Not authenticated, and need not be: whatever it says, nothing is known of the term. */
   #refusal({ status, body }: HttpAnswer): UnderstudyError {
+    if (status === neverSetUpStatus) return new NeverSetUp(this.#name);
     const said = parseBody(refusalSchema, body)?.error ?? body.toString();
     const hint =
       status === 401
@@ -124,11 +142,12 @@ export class HttpArbiter implements Arbiter {
   }
 
   #failure(what: string, hint: string, mayPass = false): UnderstudyError {
+    return new UnderstudyError('arbiter', `${this.#name} ${what}`, { hint, mayPass });
+  }
+
+  get #name(): string {
     const { url, pair } = this.#options;
-    return new UnderstudyError('arbiter', `The witness at ${url} (pair '${pair}') ${what}`, {
-      hint,
-      mayPass,
-    });
+    return `The witness at ${url} (pair '${pair}')`;
   }
 }
 

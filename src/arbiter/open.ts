@@ -1,8 +1,9 @@
 /** Opens the arbiter that a pair file names. */
-import type { Arbiter } from '../ports/arbiter.ts';
+import { UnderstudyError } from '../base/errors.ts';
+import type { ArbiterWithIdentity } from '../ports/arbiter.ts';
 import { type ArbiterAuth, loadCredentials } from './credentials.ts';
 import { openEtcdArbiter } from './etcd.ts';
-import { openFileArbiter } from './file.ts';
+import { FileArbiter } from './file.ts';
 import { HttpArbiter } from './http.ts';
 import type { ArbiterSpec } from './spec.ts';
 
@@ -15,7 +16,7 @@ export interface OpenArbiterOptions {
 }
 
 /** An arbiter that holds connections or files until it is closed. The terms stay. */
-export interface OpenedArbiter extends Arbiter {
+export interface OpenedArbiter extends ArbiterWithIdentity {
   close(): Promise<void>;
 }
 
@@ -30,7 +31,7 @@ export async function openArbiter(
   const waiting = deadlineMs === undefined ? {} : { deadlineMs };
   switch (spec.kind) {
     case 'file':
-      return openFileArbiter({ directory: spec.directory });
+      return openFile(spec.directory);
     case 'witness': {
       const { secret, tls } = await loadCredentials(auth);
       return new HttpArbiter({
@@ -47,4 +48,18 @@ export async function openArbiter(
       return openEtcdArbiter({ endpoints, prefix, pair, credentials, ...waiting });
     }
   }
+}
+
+/** A directory costs nothing to look at: what is wrong with it for good is told now. */
+async function openFile(directory: string): Promise<FileArbiter> {
+  const arbiter = new FileArbiter({ directory });
+  try {
+    await arbiter.look();
+  } catch (thrown) {
+    if (!(thrown instanceof UnderstudyError && thrown.mayPass)) {
+      await arbiter.close();
+      throw thrown;
+    }
+  }
+  return arbiter;
 }

@@ -20,6 +20,7 @@ export type ArbiterSpec =
       readonly prefix: string;
     };
 
+const filePrefix = 'file:';
 const defaultEtcdPrefix = '/understudy';
 const etcdPrefix = /^(?:\/[A-Za-z0-9._-]{1,64}){1,8}$/;
 
@@ -28,8 +29,8 @@ const etcdPrefix = /^(?:\/[A-Za-z0-9._-]{1,64}){1,8}$/;
  * message says what is expected in this place, without naming the place.
  */
 export function parseArbiterSpec(text: string, baseDir: string): ArbiterSpec {
-  if (text.startsWith('file:')) {
-    const given = text.slice('file:'.length);
+  if (text.startsWith(filePrefix)) {
+    const given = text.slice(filePrefix.length);
     if (given === '') throw wrong('must be file:PATH, and the path is missing');
     return { kind: 'file', directory: path.resolve(baseDir, given) };
   }
@@ -44,6 +45,11 @@ export function parseArbiterSpec(text: string, baseDir: string): ArbiterSpec {
   );
 }
 
+/** Whether it is a path that means another place in another directory, or on another host. */
+export function isRelative(text: string): boolean {
+  return text.startsWith(filePrefix) && !path.isAbsolute(text.slice(filePrefix.length));
+}
+
 /** The URLs that a spec would have us talk to. */
 export function urlsOf(spec: ArbiterSpec): readonly string[] {
   switch (spec.kind) {
@@ -53,6 +59,30 @@ export function urlsOf(spec: ArbiterSpec): readonly string[] {
       return [spec.url];
     case 'etcd':
       return spec.endpoints;
+  }
+}
+
+/** Which one it is, for people, as in "The arbiter in '/srv/web/arbiter'". */
+export function nameOfArbiter(spec: ArbiterSpec): string {
+  switch (spec.kind) {
+    case 'file':
+      return `The arbiter in '${spec.directory}'`;
+    case 'witness':
+      return `The witness at ${spec.url}`;
+    case 'etcd':
+      return `The etcd at ${spec.endpoints.join(', ')} (keys in ${spec.prefix})`;
+  }
+}
+
+/** As in a pair file, with an absolute path. */
+export function textOfArbiter(spec: ArbiterSpec): string {
+  switch (spec.kind) {
+    case 'file':
+      return `${filePrefix}${spec.directory}`;
+    case 'witness':
+      return spec.url;
+    case 'etcd':
+      return `etcd:${spec.endpoints.join(',')}${spec.prefix}`;
   }
 }
 

@@ -1,10 +1,13 @@
 /**
  * What a witness and its clients say to each other: small HTTP requests with JSON bodies.
  *
- *   GET  /v1/pairs/NAME    200 {"state": {"term": 3, "holder": "b:1f3c"}}, or {"state": null}
- *                          an unproven term has "unproven": true
+ *   GET  /v1/pairs/NAME    200 {"identity": "9f86...", "state": {"term": 3, "holder": "b:1f3c"}};
+ *                          each may be null; an unproven term has "unproven": true
+ *   POST /v1/pairs/NAME    {"setUp": true}
+ *                          200 {"identity": "9f86...", "isNew": true}
  *   POST /v1/pairs/NAME    {"expected": STATE or null, "next": STATE}
  *                          200 {"won": true}, or {"won": false, "current": STATE or null}
+ *                          409 when the pair was never set up
  *   anything else          400 and above, {"error": "a sentence"}: nothing is known of the term
  *
  * With a shared secret, each request carries a fresh nonce and an HMAC, each answer an HMAC that
@@ -16,7 +19,9 @@
  *  3. A request that is replayed does no harm, so the witness remembers no nonces. Terms only rise:
  *     once a compare-and-set was judged, the state never again equals what it expected, and it is
  *     refused. One that was held back and comes late is a request on a slow network: it can only
- *     win the term for the holder who asked, who finds it when it reads again.
+ *     win the term for the holder who asked, who finds it when it reads again. A request to set a
+ *     pair up that is replayed finds it set up, or makes another identity than it did
+ *     (identity.ts).
  *
  * A client must use a secret for one witness only: the HMAC does not name the witness.
  */
@@ -24,11 +29,14 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
+import { identityPattern } from './identity.ts';
 import { arbiterLimits } from './limits.ts';
 import { pairName } from './state.ts';
 
 export const nonceHeader = 'understudy-nonce';
 export const macHeader = 'understudy-mac';
+/** Of the answer to a claim for a pair that has no identity. */
+export const neverSetUpStatus = 409;
 
 const pathPrefix = '/v1/pairs/';
 export const nonceBytes = 16;
@@ -103,7 +111,16 @@ export const claimSchema = z.strictObject({
   next: stateSchema,
 });
 
-export const readAnswerSchema = z.strictObject({ state: stateSchema.nullable() });
+export const setUpSchema = z.strictObject({ setUp: z.literal(true) });
+
+const identitySchema = z.string().regex(identityPattern);
+
+export const lookAnswerSchema = z.strictObject({
+  identity: identitySchema.nullable(),
+  state: stateSchema.nullable(),
+});
+
+export const setUpAnswerSchema = z.strictObject({ identity: identitySchema, isNew: z.boolean() });
 
 export const claimAnswerSchema = z.discriminatedUnion('won', [
   z.strictObject({ won: z.literal(true) }),

@@ -1,6 +1,6 @@
 /**
- * The witness: a third vote over HTTP. It keeps {term, holder} for each pair, and changes it by
- * compare-and-set only. What it says is in witness-protocol.ts, how it keeps it in
+ * The witness: a third vote over HTTP. It keeps {term, holder} for each pair that was set up, and
+ * changes it by compare-and-set only. What it says is in witness-protocol.ts, how it keeps it in
  * witness-store.ts.
  *
  * Contract
@@ -17,6 +17,7 @@ import type { AddressInfo } from 'node:net';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { isLoopback } from '../base/loopback.ts';
 import type { TlsFiles } from './credentials.ts';
+import { NeverSetUp } from './identity.ts';
 import { arbiterLimits } from './limits.ts';
 import { checkNext } from './state.ts';
 import {
@@ -26,10 +27,12 @@ import {
   isNonce,
   macHeader,
   macsEqual,
+  neverSetUpStatus,
   nonceHeader,
   pairOfPath,
   parseBody,
   requestMac,
+  setUpSchema,
 } from './witness-protocol.ts';
 import { WitnessStore } from './witness-store.ts';
 
@@ -165,15 +168,22 @@ export class Witness {
       answer(200, await this.#act(request, pair, body));
     } catch (thrown) {
       if (thrown instanceof Refusal) answer(thrown.status, { error: thrown.message });
-      else answer(this.#tell(thrown), { error: withCauses(asError(thrown)) });
+      else if (thrown instanceof NeverSetUp) {
+        answer(neverSetUpStatus, { error: thrown.message });
+      } else answer(this.#tell(thrown), { error: withCauses(asError(thrown)) });
     }
   }
 
   async #act(request: http.IncomingMessage, pair: string, body: Buffer): Promise<object> {
-    if (request.method === 'GET') return { state: (await this.#store.read(pair)) ?? null };
+    if (request.method === 'GET') {
+      const { identity, state } = await this.#store.look(pair);
+      return { identity: identity ?? null, state: state ?? null };
+    }
+    if (parseBody(setUpSchema, body) !== undefined) return await this.#store.setUp(pair);
     const claim = parseBody(claimSchema, body);
-    if (claim === undefined)
-      throw new Refusal(400, 'the body must be {"expected": .., "next": ..}');
+    if (claim === undefined) {
+      throw new Refusal(400, 'the body must be {"expected": .., "next": ..} or {"setUp": true}');
+    }
     const expected = claim.expected ?? undefined;
     try {
       checkNext(expected, claim.next);

@@ -1,9 +1,10 @@
 /**
  * The terms of a witness: for each pair a directory of its own, which a `file:` arbiter keeps.
  *
+ *   STATE/web/identity
  *   STATE/web/term-0000000000000001
  *   STATE/web/term-0000000000000002
- *   STATE/mail/term-0000000000000001
+ *   STATE/mail/identity
  *
  * So what is true of that arbiter is true of the witness: the kernel's link(2) is the
  * compare-and-set, a win is on the disk before anyone is told, the process may be killed at any
@@ -13,14 +14,20 @@ import { access, constants, readdir, rm, stat, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { makeDirectory } from '../host/durable-files.ts';
-import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
-import { type FileArbiter, openFileArbiter } from './file.ts';
+import type {
+  ArbiterSetUp,
+  ArbiterSight,
+  ArbiterState,
+  CompareAndSetResult,
+} from '../ports/arbiter.ts';
+import { FileArbiter } from './file.ts';
+import { NeverSetUp } from './identity.ts';
 import { arbiterLimits } from './limits.ts';
 import { pairName } from './state.ts';
 
 export class WitnessStore {
   readonly #directory: string;
-  readonly #pairs = new Map<string, Promise<FileArbiter>>();
+  readonly #pairs = new Map<string, FileArbiter>();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -37,7 +44,8 @@ export class WitnessStore {
     try {
       for (const entry of await readdir(directory, { withFileTypes: true })) {
         if (!entry.isDirectory() || !pairName.test(entry.name)) continue;
-        const arbiter = await store.#open(entry.name);
+        const arbiter = store.#arbiterOf(entry.name);
+        store.#pairs.set(entry.name, arbiter);
         await arbiter.read();
       }
     } catch (thrown) {
@@ -52,41 +60,49 @@ export class WitnessStore {
   }
 
   /** Asking for a pair does not make it. */
-  async read(pair: string): Promise<ArbiterState | undefined> {
-    const arbiter = await this.#pairs.get(pair);
-    return await arbiter?.read();
+  async look(pair: string): Promise<ArbiterSight> {
+    const arbiter = this.#pairs.get(pair);
+    return arbiter === undefined ? { identity: undefined, state: undefined } : await arbiter.look();
   }
 
-  async compareAndSet(
-    pair: string,
-    expected: ArbiterState | undefined,
-    next: ArbiterState,
-  ): Promise<CompareAndSetResult> {
+  async setUp(pair: string): Promise<ArbiterSetUp> {
     const known = this.#pairs.get(pair);
-    if (known === undefined && expected !== undefined) return { won: false, current: undefined };
-    if (known === undefined && this.#pairs.size >= arbiterLimits.witnessPairs) {
+    if (known !== undefined) return await known.setUp();
+    if (this.#pairs.size >= arbiterLimits.witnessPairs) {
       throw new UnderstudyError(
         'resources',
         `Cannot take pair '${pair}' as this witness keeps at most ${arbiterLimits.witnessPairs}`,
         { hint: 'Start another witness, or remove the directories of pairs that are no more.' },
       );
     }
-    const arbiter = await (known ?? this.#open(pair));
+    const arbiter = this.#arbiterOf(pair);
+    this.#pairs.set(pair, arbiter);
+    try {
+      return await arbiter.setUp();
+    } catch (thrown) {
+      this.#pairs.delete(pair);
+      await arbiter.close();
+      throw thrown;
+    }
+  }
+
+  /** Rejects with `NeverSetUp` for a pair without an identity. */
+  async compareAndSet(
+    pair: string,
+    expected: ArbiterState | undefined,
+    next: ArbiterState,
+  ): Promise<CompareAndSetResult> {
+    const arbiter = this.#pairs.get(pair);
+    if (arbiter === undefined) throw new NeverSetUp(`The pair '${pair}'`);
     return await arbiter.compareAndSet(expected, next);
   }
 
   async close(): Promise<void> {
-    for (const opening of this.#pairs.values()) {
-      await opening.then((arbiter) => arbiter.close()).catch(() => undefined);
-    }
+    for (const arbiter of this.#pairs.values()) await arbiter.close().catch(() => undefined);
   }
 
-  /** Entered before it is opened, so that two claims at once share it. */
-  #open(pair: string): Promise<FileArbiter> {
-    const opening = openFileArbiter({ directory: path.join(this.#directory, pair) });
-    this.#pairs.set(pair, opening);
-    opening.catch(() => this.#pairs.delete(pair));
-    return opening;
+  #arbiterOf(pair: string): FileArbiter {
+    return new FileArbiter({ directory: path.join(this.#directory, pair) });
   }
 }
 

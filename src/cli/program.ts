@@ -13,6 +13,7 @@ import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { throwUsageErrors } from './exit.ts';
 import { importCommand } from './import.ts';
+import { initCommand } from './init.ts';
 import { logCommand } from './log.ts';
 import { nodeCommand } from './node.ts';
 import { ownVersion } from './own-version.ts';
@@ -29,6 +30,7 @@ export function understudyProgram(): Command {
   const program = new Command('understudy')
     .description('Fault tolerance for QEMU virtual machines: a backup in lockstep takes over')
     .version(ownVersion(), '--version', 'print the version')
+    .addCommand(initCommand())
     .addCommand(nodeCommand())
     .addCommand(statusCommand())
     .addCommand(drillCommand())

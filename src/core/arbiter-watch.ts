@@ -12,6 +12,7 @@
  *     is another pair's. Nobody takes over by it (membership.ts, 5).
  */
 import { limits } from '../base/limits.ts';
+import { oneLine } from '../base/text.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Emit, NodeEvent } from './effects.ts';
@@ -53,7 +54,9 @@ export class ArbiterWatch {
   /** Time goes on; `by`: who may look now. */
   timer(by: Onlooker | undefined, now: Millis): void {
     const since = this.#waitsSince;
-    if (since !== undefined && now - since >= limits.arbiterSilentMs) {
+    // One that fails is asked again after a pause, which says less than what it failed with.
+    const isNews = this.#told === undefined;
+    if (isNews && since !== undefined && now - since >= limits.arbiterSilentMs) {
       this.#tell(`it has not answered for ${limits.arbiterSilentMs} ms. ${waits}`);
     }
     if (by === undefined || this.#look !== undefined || now < this.#lookAt) return;
@@ -69,7 +72,7 @@ export class ArbiterWatch {
         this.#waitsSince = undefined;
         this.#lookAt = now + limits.arbiterLookAgainMs;
         if (event.ask === this.#look?.ask) this.#look = undefined;
-        this.#tell(`${event.reason}. ${waits}`);
+        this.#tell(`${sentence(oneLine(event.reason))} ${waits}`);
         return undefined;
       case 'arbiterSet':
         this.#answered(now);
@@ -119,3 +122,6 @@ export class ArbiterWatch {
     this.#options.emit({ type: 'concern', about: 'arbiter', problem });
   }
 }
+
+/** With a point at its end, if it has nothing there. */
+const sentence = (text: string): string => (/[.?!]$/.test(text) ? text : `${text}.`);

@@ -12,8 +12,11 @@
  *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`):
  *     its peer must not take it for one that has no machine and will not get one.
  *  5. What is waited for is told when it changes, and at its end.
+ *  6. Disks that cannot be booted from end the node, unless its peer answers and the two refuse each
+ *     other: a backup-to-be has none yet, and what keeps it from being one may be mended there.
  */
 import { limits } from '../base/limits.ts';
+import { oneLine } from '../base/text.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
 import type { Standing } from '../ports/link.ts';
@@ -179,9 +182,13 @@ export class PlaceSearch {
     if (choice.type === 'join' && peer !== undefined) return { type: 'join', ...peer };
     if (peer !== undefined) emit({ type: 'closeLink', link: peer.link, reason: 'only looking' });
     if (choice.type === 'claim') {
-      if (disks.problem !== undefined) return { type: 'fail', reason: disks.problem };
-      this.#claim(choice.expected);
-      return undefined;
+      if (disks.problem === undefined) {
+        this.#claim(choice.expected);
+        return undefined;
+      }
+      if (!this.#isRefused) return { type: 'fail', reason: disks.problem };
+      const refused = 'the peer and this node refuse each other, and this one cannot boot';
+      this.#tell(`${refused}: ${oneLine(disks.problem)}`);
     }
     if (choice.type === 'wait') this.#tell(choice.reason);
     this.#pause(limits.dialRetryMs, now);
@@ -205,7 +212,7 @@ export class PlaceSearch {
         return undefined;
       case 'arbiterUnreachable':
         if (!outcome.mayPass) {
-          return { type: 'fail', reason: `The arbiter does not answer: ${outcome.reason}` };
+          return { type: 'fail', reason: `The arbiter gives no term: ${outcome.reason}` };
         }
         this.#tell(silent(outcome.reason));
         this.#step = {
@@ -229,5 +236,4 @@ export class PlaceSearch {
 }
 
 /** In one line: it is shown as the state of the node. */
-const silent = (reason: string): string =>
-  `the arbiter does not answer: ${reason.replaceAll(/\s*\n\s*/g, '; ')}`;
+const silent = (reason: string): string => `the arbiter gives no term: ${oneLine(reason)}`;

@@ -1,6 +1,6 @@
 /** What survives the power: directories made for their owner only, names and contents flushed. */
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const forOwner = { recursive: true, mode: 0o700 } as const;
@@ -27,6 +27,14 @@ function* namesOf(directory: string, first: string | undefined): Generator<strin
     yield at;
     if (at === top) return;
   }
+}
+
+/** Replaces a file as a whole, for its owner only: written beside, flushed, renamed, flushed. */
+export async function replaceFile(file: string, content: string): Promise<void> {
+  const beside = `${file}.new`;
+  await writeFile(beside, content, { mode: 0o600, flush: true });
+  await rename(beside, file);
+  await flushPath(path.dirname(file));
 }
 
 /** The content of a file, or what was made or renamed in a directory, survives the power. */

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import YAML from 'yaml';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
+import { setUpArbiterOf } from '../node/set-up-arbiter.ts';
 import { NodeProcess } from './node-process.ts';
 
 export interface StageOptions {
@@ -56,7 +57,6 @@ export class Stage {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-demo-'));
     const stage = new Stage(dir, options);
     fs.mkdirSync(stage.#logDir, { recursive: true });
-    fs.mkdirSync(path.join(dir, 'arbiter'));
     fs.writeFileSync(path.join(dir, 'vm.yaml'), YAML.stringify(vm));
     const listen = options.listen ?? (await freeAddresses(nodes.length));
     const entries = nodes.map((name, index) => {
@@ -72,14 +72,17 @@ export class Stage {
       ] as const;
     });
     await copySparse(path.join(guestDir, 'disk.raw'), path.join(dir, `data-${nodes[0]}.raw`));
+    const ownArbiter = `file:${path.join(dir, 'arbiter')}`;
     const pair = {
       pair: 'demo',
       vm: 'vm.yaml',
-      arbiter: 'file:arbiter',
+      arbiter: ownArbiter,
       nodes: Object.fromEntries(entries),
       ...options.pairKeys,
     };
     fs.writeFileSync(stage.pairFile, YAML.stringify(pair));
+    // Another one is not there yet.
+    if (pair.arbiter === ownArbiter) await setUpArbiterOf(stage.pairFile);
     return stage;
   }
 

@@ -26,6 +26,8 @@ export interface NodeStatus {
   /** What is wrong now. */
   readonly concerns: readonly Concern[];
   readonly term: number;
+  /** As in the pair file, with an absolute path. */
+  readonly arbiter: string;
   readonly pid: number;
 }
 

@@ -2,8 +2,7 @@
  * A node: one process that is primary or backup of a pair, as the arbiter decides, until told to
  * stop or the guest powers off. It owns every process it starts and the run directory.
  */
-import { randomBytes } from 'node:crypto';
-import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
+import { textOfArbiter } from '../arbiter/spec.ts';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { cardSpecs } from '../egress/cards.ts';
@@ -27,6 +26,7 @@ import type { Logger } from './logger.ts';
 import { ConsoleHub } from './machine/console-hub.ts';
 import { Machines } from './machines.ts';
 import { NodeLock } from './node-lock.ts';
+import { OwnArbiter } from './own-arbiter.ts';
 import { PacedArbiter } from './paced-arbiter.ts';
 import { prepareDurableDir } from './pair-file/durable-log-place.ts';
 import { loadLinkSecurity } from './pair-file/link-security.ts';
@@ -59,7 +59,7 @@ interface NodeParts {
   readonly security: LinkSecurity;
   readonly lock: NodeLock;
   readonly runDir: RunDir;
-  readonly arbiter: OpenedArbiter;
+  readonly arbiter: OwnArbiter;
   readonly spoken: SpokenTerm;
   readonly releaseImages: Release;
 }
@@ -69,12 +69,12 @@ export class UnderstudyNode {
   /** What is wrong with it, or around it, while it lasts. */
   readonly concerns: Concerns;
   readonly #options: NodeOptions;
-  readonly #identity: Omit<Identity, 'term' | 'standing'>;
+  readonly #identity: Omit<Identity, 'term' | 'standing' | 'arbiter'>;
   readonly #security: LinkSecurity;
   readonly #runDir: RunDir;
   readonly #releaseImages: Release;
   readonly #lock: NodeLock;
-  readonly #arbiter: OpenedArbiter;
+  readonly #arbiter: OwnArbiter;
   readonly #console = new ConsoleHub();
   readonly #peer: PeerAttempts;
   readonly #machines: Machines;
@@ -113,7 +113,7 @@ export class UnderstudyNode {
     this.#driver = new NodeDriver({
       core: {
         node,
-        holder: `${node}:${randomBytes(6).toString('hex')}`,
+        holder: arbiter.holder,
         spoken: spoken.term,
         startAnew,
         isPrepared: prepared !== undefined,
@@ -125,7 +125,7 @@ export class UnderstudyNode {
         restartWaitMs: this.#machines.restartWaitMs,
       },
       ...{ spoken, machines: this.#machines, layout, peer: this.#peer },
-      ...{ arbiter: new PacedArbiter(arbiter), concerns, reporter, log },
+      ...{ arbiter: new PacedArbiter(arbiter.identified), concerns, reporter, log },
       macs: vm.nics.map(({ mac }) => mac),
     });
   }
@@ -161,7 +161,7 @@ export class UnderstudyNode {
     try {
       const releaseImages = lockOwnImages(config, vm);
       undo.push(releaseImages);
-      const taken = await UnderstudyNode.#take(config, log, undo);
+      const taken = await UnderstudyNode.#take(options, undo);
       // A kept cut is held against a shadow of the memory.
       const memories = config.snapshots === undefined ? 1 : 2;
       requireRoom(taken.runDir.path, vm.memoryBytes * memories);
@@ -174,15 +174,16 @@ export class UnderstudyNode {
 
   /** What is there for this node alone, from here on; `undo` gets how to give each back. */
   static async #take(
-    { pair, self, ack, arbiter: spec, arbiterAuth }: PairConfig,
-    log: Logger,
+    { config, log, startAnew }: NodeOptions,
     undo: (() => unknown)[],
   ): Promise<Pick<NodeParts, 'lock' | 'runDir' | 'arbiter' | 'spoken'>> {
+    const { pair, self, ack } = config;
     const lock = NodeLock.take({ pair, node: self.name, stateDir: self.stateDir });
     undo.push(() => lock.release());
     if (ack === 'durable') await prepareDurableDir(self.durableLogDir);
     const spoken = SpokenTerm.load(`${self.stateDir}/${pair}-${self.name}.json`);
-    const arbiter = await openArbiter(spec, { pair, auth: arbiterAuth });
+    const hasSpoken = spoken.term > 0 || startAnew;
+    const arbiter = await OwnArbiter.open({ config, hasSpoken, log });
     undo.push(() => arbiter.close());
     const runDir = claimRunDir(self.runDir);
     undo.push(() => runDir.remove());
@@ -225,13 +226,14 @@ export class UnderstudyNode {
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
       concerns: this.concerns.present,
       term,
+      arbiter: textOfArbiter(config.arbiter),
       pid: process.pid,
     };
   }
 
   get #fullIdentity(): Identity {
     const { term, standing } = this.#driver;
-    return { ...this.#identity, term, standing };
+    return { ...this.#identity, ...this.#arbiter.said, term, standing };
   }
 
   async #open(): Promise<void> {
@@ -244,6 +246,7 @@ export class UnderstudyNode {
       identity: () => this.#fullIdentity,
       onLink: (link) => {
         this.#peer.met();
+        this.#arbiter.met(link);
         this.#driver.linkOpened(link);
       },
       onPeerRefused: (error) => this.#peer.refused(error),
@@ -308,7 +311,8 @@ export class UnderstudyNode {
   #dialPeer(): Promise<Link> {
     const { host, port } = endpoint(this.#options.config.peer.listen);
     const identity = this.#fullIdentity;
-    return dial({ host, port, identity, ...this.#security, signal: this.#stopping.signal });
+    const dialled = { host, port, identity, ...this.#security, signal: this.#stopping.signal };
+    return this.#arbiter.hearing(() => dial(dialled));
   }
 
   async #close(ms: number): Promise<void> {

@@ -15,7 +15,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
-import { flushPath, makeDirectorySync } from '../host/durable-files.ts';
+import { makeDirectorySync, replaceFile } from '../host/durable-files.ts';
 
 const fileSchema = z.strictObject({
   understudy: z.literal('spoken'),
@@ -71,11 +71,8 @@ export class SpokenTerm {
   }
 
   async #write(term: Term): Promise<void> {
-    const beside = `${this.#file}.new`;
-    const text = `${JSON.stringify({ understudy: 'spoken', version: 1, term })}\n`;
-    await fs.promises.writeFile(beside, text, { mode: 0o600, flush: true });
-    await fs.promises.rename(beside, this.#file);
-    await flushPath(path.dirname(this.#file));
+    const line = { understudy: 'spoken', version: 1, term };
+    await replaceFile(this.#file, `${JSON.stringify(line)}\n`);
     this.#term = term;
   }
 }

@@ -17,6 +17,11 @@
  *  7. Nothing depends on a clock.
  *  8. An error because nobody answers now has `mayPass`; one because of what was written in the
  *     pair file, or of what the arbiter holds, has not: to ask again would not help.
+ *  9. Beside the state there is an identity: a random name that `setUp` makes once and that stays
+ *     for as long as the terms do. What holds no identity gives no terms: a directory that was
+ *     wiped, a share that is not mounted or a server that lost everything is no arbiter. Terms that
+ *     are there without one stay when it is made.
+ * 10. `setUp` is for the operator; no node calls it. Done again, it changes nothing.
  */
 import type { Term } from '../base/units.ts';
 
@@ -47,4 +52,24 @@ export interface Arbiter {
     expected: ArbiterState | undefined,
     next: ArbiterState,
   ): Promise<CompareAndSetResult>;
+}
+
+/** What an arbiter holds, at one instant. */
+export interface ArbiterSight {
+  /** `undefined`: it was never set up for this pair. */
+  readonly identity: string | undefined;
+  readonly state: ArbiterState | undefined;
+}
+
+export interface ArbiterSetUp {
+  readonly identity: string;
+  /** False: it was set up before, and nothing was changed. */
+  readonly isNew: boolean;
+}
+
+/** An arbiter that says which one it is. */
+export interface ArbiterWithIdentity extends Arbiter {
+  /** Identity and state, in one question. */
+  look(): Promise<ArbiterSight>;
+  setUp(): Promise<ArbiterSetUp>;
 }

@@ -262,6 +262,8 @@ export interface Hello {
   readonly machine?: readonly MachinePart[];
   /** Which Understudy it runs. */
   readonly program?: string;
+  /** Identity of the arbiter that it knows; left out: it has seen none yet. */
+  readonly arbiter?: string;
   /** As a primary: the term it speaks in. Otherwise the last one it knows of. */
   readonly term: Term;
   /** Left out: it has nothing of the machine. */

@@ -53,6 +53,7 @@ const helloFields = {
     .readonly()
     .exactOptional(),
   program: nameOf.exactOptional(),
+  arbiter: nameOf.exactOptional(),
   term: termOf,
   standing: z
     .strictObject({

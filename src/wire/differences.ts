@@ -10,7 +10,7 @@ type Described = Omit<Hello, 'protocol'>;
 
 /** A word for the cause, and all that differs. */
 export interface Difference {
-  readonly code: 'pair' | 'self' | 'qemu' | 'logLayout' | 'vmFingerprint';
+  readonly code: 'pair' | 'self' | 'arbiter' | 'qemu' | 'logLayout' | 'vmFingerprint';
   readonly what: string;
 }
 
@@ -25,6 +25,13 @@ export function differenceOf(one: Described, other: Described): Difference | und
   const found: Difference[] = [];
   const both = (what: string, ofA: string, ofB: string): string =>
     `${what} is ${ofA} on node '${a.node}' and ${ofB} on node '${b.node}'`;
+  // First: a node that hears of it claims no term (src/arbiter/identified.ts, 3).
+  if (a.arbiter !== undefined && b.arbiter !== undefined && a.arbiter !== b.arbiter) {
+    found.push({
+      code: 'arbiter',
+      what: both('the identity of the arbiter', a.arbiter, b.arbiter),
+    });
+  }
   if (a.qemu !== b.qemu) found.push({ code: 'qemu', what: both('QEMU', a.qemu, b.qemu) });
   else if (a.logLayout !== b.logLayout) {
     const what = both("the layout of QEMU's log", a.logLayout, b.logLayout);

@@ -222,7 +222,7 @@ class Greeting {
 
 /** One side refused the other, which both know now. */
 export class HelloRefused extends UnderstudyError {
-  /** What did not fit: a word of `hints`. */
+  /** What did not fit: a field of the hello, or another word of `hints`. */
   readonly refused: string;
 
   constructor(
@@ -295,6 +295,7 @@ const hints: Readonly<Record<string, string>> = {
   qemu: 'Install the same version of QEMU on both hosts.',
   logLayout: 'Install the same version of QEMU on both hosts.',
   vmFingerprint: 'Give both nodes the same VM file, kernel and initial RAM disk.',
+  arbiter: 'Name the same arbiter in the pair file of both nodes.',
 };
 
 function otherVersion({ node, program, protocol }: Speaker, mine: Identity): string {

@@ -5,14 +5,14 @@ import { fork } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
-import type { Arbiter, ArbiterState } from '../../src/ports/arbiter.ts';
+import type { ArbiterState, ArbiterWithIdentity } from '../../src/ports/arbiter.ts';
 import { compiled } from '../compiled/program.ts';
 import { FaultyArbiter, faultsInOrder, seededFaults } from '../doubles/faulty-arbiter.ts';
 import { Terms } from '../doubles/terms.ts';
 
 export interface ArbiterUnderTest {
-  /** A further client of the same, fresh state. */
-  open(): Promise<Arbiter>;
+  /** A further client of the same, fresh arbiter, which was never set up. */
+  open(): Promise<ArbiterWithIdentity>;
   /**
    * What test/arbiter/racer-main.ts needs to open one in a process of its own: the arbiter as in a
    * pair file, and the proof in JSON. None for an arbiter that lives in one process: it runs no
@@ -44,10 +44,55 @@ export function describeArbiterContract(
       tested = undefined;
     });
 
-    const begin = async (): Promise<ArbiterUnderTest> => {
+    const beginNew = async (): Promise<ArbiterUnderTest> => {
       tested = await setUp();
       return tested;
     };
+    const begin = async (): Promise<ArbiterUnderTest> => {
+      const begun = await beginNew();
+      await (await begun.open()).setUp();
+      return begun;
+    };
+
+    it('has no identity before it is set up, and the same one for all from then on', async () => {
+      const { open } = await beginNew();
+      const [a, b] = [await open(), await open()];
+      // A directory is not even there.
+      const seen = await a
+        .look()
+        .catch(({ code, mayPass }: UnderstudyError) => ({ code, mayPass }));
+      const nothing = { identity: undefined, state: undefined };
+      expect([nothing, { code: 'arbiter', mayPass: true }]).toContainEqual(seen);
+      const { identity, isNew } = await a.setUp();
+      expect([identity, isNew]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), true]);
+      for (const client of [a, b, await open()]) {
+        expect(await client.setUp()).toEqual({ identity, isNew: false });
+        expect(await client.look()).toEqual({ identity, state: undefined });
+      }
+      await b.compareAndSet(undefined, state(1, 'b'));
+      expect(await a.look()).toEqual({ identity, state: state(1, 'b') });
+    });
+
+    it('gives no term before it is set up, and says that this may pass', async () => {
+      const { open } = await beginNew();
+      const arbiter = await open();
+      for (const expected of [undefined, state(1, 'a')]) {
+        const next = state((expected?.term ?? 0) + 1, 'b');
+        await expect(arbiter.compareAndSet(expected, next)).rejects.toMatchObject({
+          ...{ code: 'arbiter', mayPass: true, hint: expect.any(String) as string },
+        });
+      }
+      await arbiter.setUp();
+      expect(await arbiter.read()).toBeUndefined();
+    });
+
+    it('has one identity, however many set it up at once', async () => {
+      const { open } = await beginNew();
+      const clients = await Promise.all(Array.from({ length: 8 }, open));
+      const made = await Promise.all(clients.map((client) => client.setUp()));
+      expect(new Set(made.map(({ identity }) => identity)).size).toBe(1);
+      expect(made.filter(({ isNew }) => isNew)).toHaveLength(1);
+    });
 
     it('knows nothing at first, and gives term 1 to the first who asks', async () => {
       const { open } = await begin();
@@ -222,7 +267,7 @@ export function describeArbiterContract(
 
 /** Nodes that claim as real ones do, each over a bad network of its own. */
 async function expectOneWinnerATerm(
-  open: () => Promise<Arbiter>,
+  open: () => Promise<ArbiterWithIdentity>,
   { seed, terms }: { readonly seed: number; readonly terms: number },
 ): Promise<void> {
   const winners = new Map<number, string>();
@@ -254,7 +299,7 @@ async function expectOneWinnerATerm(
   }
 }
 
-async function insistOnRead(arbiter: Arbiter): Promise<ArbiterState | undefined> {
+async function insistOnRead(arbiter: ArbiterWithIdentity): Promise<ArbiterState | undefined> {
   for (;;) {
     try {
       return await arbiter.read();

@@ -54,6 +54,11 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
     arbiters.push(arbiter);
     return arbiter;
   };
+  const openNew = async (...where: Parameters<typeof open>): Promise<EtcdArbiter> => {
+    const arbiter = await open(...where);
+    await arbiter.setUp();
+    return arbiter;
+  };
   const ask = async (path: string, body: object, authorization?: string): Promise<object> => {
     const headers = authorization === undefined ? {} : { authorization };
     const options = { method: 'POST', body: JSON.stringify(body), headers };
@@ -80,9 +85,14 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
       }),
   }));
 
-  it('keeps a pair in one key, as one line', async () => {
+  it('keeps a pair in one key, as one line, and its identity beside it', async () => {
     const prefix = newPrefix();
+    const { identity } = await (await openNew(prefix)).setUp();
     await (await open(prefix)).compareAndSet(undefined, state(1, 'a:x'));
+    const beside = await ask('kv/range', { key: base64(`${prefix}/race.identity`) });
+    expect(beside).toMatchObject({
+      kvs: [{ value: base64(`{"understudy":"arbiter","version":1,"identity":"${identity}"}\n`) }],
+    });
     const found = await ask('kv/range', { key: base64(`${prefix}/race`) });
     expect(found).toMatchObject({
       kvs: [{ value: base64('{"understudy":"term","version":1,"term":1,"holder":"a:x"}\n') }],
@@ -99,8 +109,8 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
     ['nothing', '', 'found ""'],
   ])('a key that holds %s: refuses, and names the key', async (_, value, message) => {
     const prefix = newPrefix();
+    const arbiter = await openNew(prefix);
     await ask('kv/put', { key: base64(`${prefix}/race`), value: base64(value) });
-    const arbiter = await open(prefix);
     const claim = () => arbiter.compareAndSet(undefined, state(1, 'a'));
     for (const ask of [() => arbiter.read(), claim]) {
       const error = await ask().catch((thrown: unknown) => thrown);
@@ -108,6 +118,30 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
       expect(String(error)).toContain(`'${prefix}/race'`);
       expect(String(error)).toContain(message);
     }
+  });
+
+  it('an identity that is none: refuses, and names the key', async () => {
+    const prefix = newPrefix();
+    await ask('kv/put', { key: base64(`${prefix}/race.identity`), value: base64('hello') });
+    const arbiter = await open(prefix);
+    for (const look of [() => arbiter.look(), () => arbiter.setUp()]) {
+      await expect(look()).rejects.toThrow(`'${prefix}/race.identity'`);
+    }
+  });
+
+  it('a cluster that lost everything: no term is won there', async () => {
+    const prefix = newPrefix();
+    const arbiter = await openNew(prefix);
+    await arbiter.compareAndSet(undefined, state(1, 'a'));
+    for (const key of ['race', 'race.identity']) {
+      await ask('kv/deleterange', { key: base64(`${prefix}/${key}`) });
+    }
+    expect(await arbiter.look()).toEqual({ identity: undefined, state: undefined });
+    await expect(arbiter.compareAndSet(undefined, state(1, 'b'))).rejects.toMatchObject({
+      ...{ code: 'arbiter', mayPass: true },
+      message: `The etcd key '${prefix}/race' was never set up for this pair`,
+    });
+    expect(await arbiter.read()).toBeUndefined();
   });
 
   it('some endpoints are down or frozen: another one answers, and at once', async () => {
@@ -118,7 +152,9 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
       `http://127.0.0.1:${await freePort()}`,
       etcd.url,
     ];
-    const arbiter = await open(newPrefix(), endpoints, 6_000);
+    const prefix = newPrefix();
+    await openNew(prefix);
+    const arbiter = await open(prefix, endpoints, 6_000);
     const time = new OwnTime();
     expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     expect(await arbiter.read()).toEqual(state(1, 'a'));
@@ -128,8 +164,10 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
 
   it('the endpoint of a claim fails under it: the next read finds another one', async () => {
     const [first, second] = [await startLossyProxy(etcd.port), await startLossyProxy(etcd.port)];
+    const prefix = newPrefix();
+    await openNew(prefix);
     const arbiter = await open(
-      newPrefix(),
+      prefix,
       [`http://127.0.0.1:${first.port}`, `http://127.0.0.1:${second.port}`],
       6_000,
     );
@@ -211,14 +249,17 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
       await askSecured('user/add', { name: 'root', password: 'r' });
       await askSecured('user/add', { name: 'node', password: 'correct horse' });
       for (const name of ['root', 'pairs']) await askSecured('role/add', { name });
-      const key = base64('/pairs/web');
-      await askSecured('role/grant', { name: 'pairs', perm: { permType: 'READWRITE', key } });
+      for (const name of ['/pairs/web', '/pairs/web.identity']) {
+        const perm = { permType: 'READWRITE', key: base64(name) };
+        await askSecured('role/grant', { name: 'pairs', perm });
+      }
       await askSecured('user/grant', { user: 'root', role: 'root' });
       await askSecured('user/grant', { user: 'node', role: 'pairs' });
       await askSecured('enable', {});
 
       const auth = { user: 'node', password: passwordFile };
       const arbiter = await openAs(auth);
+      await arbiter.setUp();
       expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
       // Its tokens live in memory only.
       await secured.kill();
@@ -229,7 +270,7 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
         hint: 'Give arbiterAuth a user and a password.',
       });
       await expect((await openAs(auth, 'mail')).read()).rejects.toMatchObject({
-        hint: 'Grant the user the right to read and write the key.',
+        hint: 'Grant the user the right to read and write both keys of the pair.',
       });
       const wrong = await openAs({ user: 'root', password: passwordFile });
       await expect(wrong.read()).rejects.toMatchObject({
@@ -249,6 +290,7 @@ describe.skipIf(!hasEtcd())('with a real etcd', () => {
     try {
       await server.start();
       const arbiter = await openWith(ours);
+      await arbiter.setUp();
       expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
       await arbiter.close();
       for (const auth of [strange, { ...strange, ca: ours.ca }, { ca: ours.ca }, {}]) {

@@ -11,7 +11,7 @@ import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 import { describeArbiterContract, state } from './contract.ts';
 
 describeArbiterContract('memory', async () => {
-  const arbiter = new MemoryArbiter();
+  const arbiter = new MemoryArbiter({ isSetUp: false });
   return { open: async () => arbiter, cleanUp: async () => undefined };
 });
 
@@ -28,7 +28,7 @@ function faulty(...faults: ArbiterFault[]) {
 }
 
 describeArbiterContract('faulty, without faults and slow', async () => {
-  const inner = new MemoryArbiter();
+  const inner = new MemoryArbiter({ isSetUp: false });
   const nextFault = (operation: string): ArbiterFault => (operation === 'read' ? 'slow' : 'none');
   const wait = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {

@@ -44,7 +44,7 @@ async function setUp(proof: { readonly secret?: Buffer }) {
   return {
     racerArguments: [url, JSON.stringify(auth)] as const,
     open: async () => {
-      const arbiter = new HttpArbiter({ url, pair: racingPair, ...proof });
+      const arbiter = new HttpArbiter({ url, pair: racingPair, deadlineMs: hangMs, ...proof });
       opened.push(arbiter);
       return arbiter;
     },
@@ -87,6 +87,7 @@ describe.skipIf(!hasOpenssl())('a witness with TLS', () => {
     const directory = newDirectory();
     const witness = await startWitness({ host: '127.0.0.1', port: 0, directory, tls });
     const arbiter = await openWith(witness.url, ours);
+    await arbiter.setUp();
     expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     for (const auth of [strange, { ...strange, ca: ours.ca }, { ca: ours.ca }, {}]) {
       const refused = await openWith(witness.url, auth);
@@ -110,6 +111,7 @@ describe.skipIf(!hasOpenssl())('a witness with TLS', () => {
     const directory = newDirectory();
     const witness = await startWitness({ host: '127.0.0.1', port: 0, directory, tls, secret });
     const arbiter = await openWith(witness.url, { ca: ours.ca, secret: secretFile });
+    await arbiter.setUp();
     expect(await arbiter.compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     const stranger = await openWith(witness.url, { ca: ours.ca });
     await expect(stranger.read()).rejects.toThrow('asks for a secret');
@@ -156,6 +158,7 @@ describe('the client of a witness', () => {
       secret,
     });
     witnesses.push(started);
+    await client(started.url).setUp();
     return started;
   };
   const claim = (arbiter: HttpArbiter) => arbiter.compareAndSet(undefined, state(1, 'a'));
@@ -247,6 +250,7 @@ describe('the client of a witness', () => {
   it.each([
     ['no JSON', '<html>hello</html>', 'cannot be understood: <html>hello</html>'],
     ['another shape', '{"won":"yes"}', 'cannot be understood'],
+    ['an identity that is none', '{"identity":"x","state":null}', 'cannot be understood'],
     ['a term that is none', '{"won":false,"current":{"term":-1,"holder":"a"}}', 'cannot be'],
     ['too much', 'x'.repeat(100_000), 'an answer of more than 16384 bytes'],
     ['lines of control characters', '\x1b[31m\r\n\x00', 'cannot be understood: [31m'],

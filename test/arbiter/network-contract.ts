@@ -2,7 +2,7 @@
  * What every arbiter that is reached over a network must bear, with its real server in a process
  * of its own: answers lost, the server frozen, killed and started again.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { OpenedArbiter } from '../../src/arbiter/open.ts';
 import { term } from '../../src/base/units.ts';
 import { Terms } from '../doubles/terms.ts';
@@ -43,6 +43,7 @@ export function describeNetworkArbiterContract(
     beforeEach(async () => {
       tested = await setUp();
       await tested.server.start();
+      await insist(tested.server.port, (arbiter) => arbiter.setUp());
       proxy = await startLossyProxy(tested.server.port);
     });
     afterEach(async () => {
@@ -50,6 +51,16 @@ export function describeNetworkArbiterContract(
       await proxy.close();
       await tested.server.cleanUp();
     });
+
+    /** A server that was started may need a moment more, as etcd for the election of its leader. */
+    const insist = async <T>(port: number, ask: (arbiter: OpenedArbiter) => Promise<T>) => {
+      const arbiter = await tested.openAt(port, hangMs);
+      try {
+        return await vi.waitFor(() => ask(arbiter), { timeout: hangMs });
+      } finally {
+        await arbiter.close();
+      }
+    };
 
     const openAt = async (port: number, within = deadlineMs): Promise<OpenedArbiter> => {
       const arbiter = await tested.openAt(port, within);
@@ -121,6 +132,15 @@ export function describeNetworkArbiterContract(
         }),
       );
       expect(types.sort()).toEqual(['termLost', 'termWon']);
+    });
+
+    it('killed and started again: it has the identity that it had', async () => {
+      const { identity } = await insist(tested.server.port, (arbiter) => arbiter.look());
+      expect(identity).toBeDefined();
+      await tested.server.kill();
+      await tested.server.start();
+      const again = await insist(tested.server.port, (arbiter) => arbiter.setUp());
+      expect(again).toEqual({ identity, isNew: false });
     });
 
     it('killed and started again: every term that was told is there', async () => {

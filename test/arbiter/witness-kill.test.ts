@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { FileArbiter } from '../../src/arbiter/file.ts';
 import { HttpArbiter } from '../../src/arbiter/http.ts';
 import { term } from '../../src/base/units.ts';
 import { compiled } from '../compiled/program.ts';
@@ -17,7 +18,13 @@ afterAll(() => fs.rmSync(scratch, { recursive: true }));
 const main = compiled('src/cli/main.ts');
 const faultScript = compiled('test/arbiter/fault-at-step-main.ts');
 
+/** Its pairs are set up before the fault. */
 async function witnessWith(fault: string, directory: string) {
+  for (const pair of ['p', racingPair]) {
+    const arbiter = new FileArbiter({ directory: path.join(directory, pair) });
+    await arbiter.setUp();
+    await arbiter.close();
+  }
   const port = await freePort();
   const where = ['--listen', `127.0.0.1:${port}`, '--state', directory];
   const serverOf = (value: string): ChildServer =>
@@ -45,13 +52,11 @@ describe('a witness that is killed', () => {
   ])('%s: is right when it is back', async (step, happened) => {
     const directory = directoryOf(step);
     // Two terms that were told before.
-    fs.mkdirSync(path.join(directory, 'p'), { recursive: true, mode: 0o700 });
-    fs.chmodSync(directory, 0o700);
+    const { faulty, sound, url } = await witnessWith(`${step}:kill`, directory);
     for (const number of [1, 2]) {
       const line = `{"understudy":"term","version":1,"term":${number},"holder":"a:x"}\n`;
       fs.writeFileSync(path.join(directory, 'p', `term-${String(number).padStart(16, '0')}`), line);
     }
-    const { faulty, sound, url } = await witnessWith(`${step}:kill`, directory);
     const arbiter = new HttpArbiter({ url, pair: 'p' });
     const terms = new Terms(arbiter, 'b', 'y');
     try {

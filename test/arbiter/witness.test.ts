@@ -37,7 +37,7 @@ describe('a witness', () => {
     witness = await startWitness({ ...where, onProblem, ...options });
   };
   const client = (pair: string, proof: { readonly secret?: Buffer } = {}): HttpArbiter => {
-    const arbiter = new HttpArbiter({ url: witness.url, pair, ...proof });
+    const arbiter = new HttpArbiter({ url: witness.url, pair, deadlineMs: hangMs, ...proof });
     arbiters.push(arbiter);
     return arbiter;
   };
@@ -50,6 +50,7 @@ describe('a witness', () => {
   it('keeps several pairs apart, each in files for its owner only', async () => {
     await start();
     const [web, mail] = [client('web'), client('mail')];
+    for (const pair of [web, mail]) await pair.setUp();
     await web.compareAndSet(undefined, state(1, 'a'));
     expect(await mail.read()).toBeUndefined();
     await mail.compareAndSet(undefined, state(1, 'b'));
@@ -57,32 +58,41 @@ describe('a witness', () => {
     expect([await web.read(), await mail.read()]).toEqual([state(1, 'a'), state(2, 'c')]);
     expect(fs.readdirSync(directory, { recursive: true }).sort()).toEqual([
       'mail',
+      'mail/identity',
       'mail/term-0000000000000001',
       'mail/term-0000000000000002',
       'web',
+      'web/identity',
       'web/term-0000000000000001',
     ]);
-    const modes = ['web', 'web/term-0000000000000001'].map(
+    const modes = ['web', 'web/identity', 'web/term-0000000000000001'].map(
       (name) => fs.statSync(path.join(directory, name)).mode & 0o777,
     );
-    expect(modes).toEqual([0o700, 0o600]);
+    expect(modes).toEqual([0o700, 0o600, 0o600]);
   });
 
   it('knows its pairs again after a start', async () => {
     await start();
+    const { identity } = await client('web').setUp();
     await client('web').compareAndSet(undefined, state(1, 'a'));
     await witness.close();
     await start();
     expect(witness.pairs).toBe(1);
-    expect(await client('web').read()).toEqual(state(1, 'a'));
+    expect(await client('web').look()).toEqual({ identity, state: state(1, 'a') });
   });
 
   it('makes nothing for a pair that is only asked about', async () => {
     await start();
     expect(await client('web').read()).toBeUndefined();
-    const lost = await client('web').compareAndSet(state(3, 'a'), state(4, 'b'));
-    expect(lost).toEqual({ won: false, current: undefined });
+    for (const expected of [undefined, state(3, 'a')]) {
+      const claim = client('web').compareAndSet(expected, state((expected?.term ?? 0) + 1, 'b'));
+      await expect(claim).rejects.toMatchObject({
+        ...{ code: 'arbiter', mayPass: true },
+        message: expect.stringContaining("(pair 'web') was never set up") as string,
+      });
+    }
     expect(fs.readdirSync(directory)).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
   it('takes so many pairs and no more', async () => {
@@ -90,9 +100,10 @@ describe('a witness', () => {
       fs.mkdirSync(path.join(directory, `p${i}`), { mode: 0o700 });
     }
     await start();
-    await expect(client('one-more').compareAndSet(undefined, state(1, 'a'))).rejects.toThrow(
+    await expect(client('one-more').setUp()).rejects.toThrow(
       "refused (507): Cannot take pair 'one-more' as this witness keeps at most 256",
     );
+    await client('p7').setUp();
     expect(await client('p7').compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     expect(problems).toHaveLength(1);
   });
@@ -110,6 +121,7 @@ describe('a witness', () => {
     ['a page in a browser', '/v1/pairs/web', { headers: { origin: 'http://evil' } }, 403],
     ['a body that is too long', '/v1/pairs/web', post('x'.repeat(5000)), 413],
     ['no JSON', '/v1/pairs/web', post('{'), 400],
+    ['to set up in another way', '/v1/pairs/web', post('{"setUp":"9f86"}'), 400],
     ['an unknown field', '/v1/pairs/web', post('{"expected":null,"next":{},"x":1}'), 400],
     [
       'a term that does not follow',
@@ -157,6 +169,7 @@ describe('a witness', () => {
 
   it('with a secret: a claim that is sent again changes nothing', async () => {
     await start({ secret });
+    await client('web', { secret }).setUp();
     const body = JSON.stringify({ expected: null, next: state(1, 'a') });
     const nonce = randomBytes(16).toString('hex');
     const request = { method: 'POST', path: '/v1/pairs/web', nonce, body: Buffer.from(body) };
@@ -169,8 +182,28 @@ describe('a witness', () => {
     expect(await client('web', { secret }).read()).toEqual(state(2, 'b'));
   });
 
+  it('that was wiped: a request to set up that is sent again brings no identity back', async () => {
+    await start({ secret });
+    const body = JSON.stringify({ setUp: true });
+    const nonce = randomBytes(16).toString('hex');
+    const request = { method: 'POST', path: '/v1/pairs/web', nonce, body: Buffer.from(body) };
+    const headers = { 'understudy-nonce': nonce, 'understudy-mac': requestMac(secret, request) };
+    const replay = async () =>
+      (await (await ask('/v1/pairs/web', { method: 'POST', body, headers })).json()) as object;
+    const made = await replay();
+    expect(await replay()).toEqual({ ...made, isNew: false });
+    await witness.close();
+    fs.rmSync(path.join(directory, 'web'), { recursive: true });
+    await start({ secret });
+    expect(await client('web', { secret }).look()).toMatchObject({ identity: undefined });
+    const again = await replay();
+    expect(again).toMatchObject({ isNew: true });
+    expect(again).not.toMatchObject(made);
+  });
+
   it('is not held up by those who connect and say nothing, or leave in the middle', async () => {
     await start();
+    await client('web').setUp();
     const { port } = new URL(witness.url);
     const idlers = Array.from({ length: 20 }, (_, i) => {
       const socket = net.connect(Number(port), '127.0.0.1');
@@ -181,14 +214,15 @@ describe('a witness', () => {
       }
       return socket;
     });
-    expect(await client('web').compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     const gone = idlers.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    expect(await client('web').compareAndSet(undefined, state(1, 'a'))).toEqual({ won: true });
     await Promise.all(gone); // within the limits of the witness
     expect(problems).toEqual([]);
   });
 
   it('answers what was asked before it was told to end', async () => {
     await start();
+    for (let i = 0; i < 10; i += 1) await client(`p${i}`).setUp();
     const claims = Promise.allSettled(
       Array.from({ length: 10 }, (_, i) => client(`p${i}`).compareAndSet(undefined, state(1, 'a'))),
     );

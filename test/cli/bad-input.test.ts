@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { formatIdentity, newIdentity } from '../../src/arbiter/identity.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
 import { processStartTime } from '../../src/host/pid-files.ts';
@@ -34,6 +35,8 @@ interface Pair {
   readonly vm?: string;
   readonly arbiter?: string;
   readonly a?: string;
+  /** Of node a. */
+  readonly stateDir?: string;
   readonly listen?: readonly [string, string];
   readonly more?: string;
 }
@@ -50,10 +53,10 @@ function pair(options: Pair): string {
     at(`pair${n}.yaml`),
     `pair: bad
 vm: vm${n}.yaml
-arbiter: '${options.arbiter ?? `file:terms${n}`}'
+arbiter: '${options.arbiter ?? `file:${at(`terms${n}`)}`}'
 ${options.more ?? ''}
 nodes:
-  a: { listen: '${a}', stateDir: s${n}, ${options.a ?? `runDir: r${n}`} }
+  a: { listen: '${a}', stateDir: ${options.stateDir ?? `s${n}`}, ${options.a ?? `runDir: r${n}`} }
   b: { listen: '${b}', runDir: rb }
 `,
   );
@@ -64,13 +67,24 @@ const run = (args: readonly string[], as: readonly string[] = []) =>
   runVerb(args, { timeout: hangMs, env: { NO_COLOR: '1', UNDERSTUDY_LOG: 'silent' }, as });
 
 const node = (file: string, name = 'a'): string[] => ['node', '--pair', file, '--name', name];
-/** Node a with more in its VM file, and more said of it in the pair file. */
-const booting = (more: string, a: string): string[] =>
-  node(pair({ vm: vm(`${kernel}${more}\n`), a }));
+/**
+ * Node a with more in its VM file, and more said of it in the pair file. It gets a term of an
+ * arbiter, and listens for a while, on a port of its own.
+ */
+function booting(more: string, a: string): string[] {
+  const port = bootPorts.shift();
+  const terms = at(`terms-of-${port}`);
+  fs.mkdirSync(terms);
+  fs.writeFileSync(path.join(terms, 'identity'), formatIdentity(newIdentity()));
+  const listen = [`ws://127.0.0.1:${port}`, 'ws://127.0.0.1:9'] as const;
+  return node(pair({ vm: vm(`${kernel}${more}\n`), a, listen, arbiter: `file:${terms}` }));
+}
 
 let occupied: net.Server;
 let occupiedPort = 0;
 let freePort = 0;
+/** One for each node that boots. */
+let bootPorts: number[] = [];
 
 beforeAll(async () => {
   const version = 'QEMU emulator version 7.2.22 (Debian)';
@@ -92,13 +106,14 @@ beforeAll(async () => {
   fs.writeFileSync(at('torn/term-0000000000000001'), '{"understudy":"te');
   if (hasOpenssl()) makeCertificates(dir);
   occupied = net.createServer();
-  const free = net.createServer();
-  for (const server of [occupied, free]) {
+  const free = Array.from({ length: 4 }, () => net.createServer());
+  for (const server of [occupied, ...free]) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   }
-  occupiedPort = (occupied.address() as AddressInfo).port;
-  freePort = (free.address() as AddressInfo).port;
-  await new Promise((resolve) => free.close(resolve));
+  const portOf = (server: net.Server): number => (server.address() as AddressInfo).port;
+  occupiedPort = portOf(occupied);
+  [freePort = 0, ...bootPorts] = free.map(portOf);
+  for (const server of free) await new Promise((resolve) => server.close(resolve));
 });
 
 afterAll(() => {
@@ -435,7 +450,17 @@ const cases: readonly BadInput[] = [
     row: 'arbiter directory cannot be had',
     code: 1,
     args: () => node(pair({ arbiter: 'file:kernel' })),
-    says: ['Cannot open the arbiter in', 'because: EEXIST', 'try: '],
+    says: ['Cannot read the arbiter in', 'because: ENOTDIR', 'try: '],
+  },
+  {
+    row: 'relative `file:` path of an arbiter for two hosts',
+    code: 2,
+    args: () => {
+      const listen = ['wss://10.0.0.1:7001', 'wss://10.0.0.2:7001'] as const;
+      const more = 'security: { secretFile: secret }';
+      return node(pair({ arbiter: 'file:terms', listen, more }));
+    },
+    says: ['arbiter: a relative path is another directory on each host', 'current value is "file:'],
   },
   {
     row: 'damaged term in the arbiter',
@@ -476,23 +501,54 @@ describe.concurrent('bad input: one clear message, and the exit code of the tabl
   });
 });
 
-it('arbiter that does not answer: the node waits and says so, until it is told to stop', async () => {
-  const file = pair({ arbiter: 'http://127.0.0.1:9' });
+it.each([
+  [
+    'arbiter that does not answer',
+    () => 'http://127.0.0.1:9',
+    (arbiter: string) => `The witness at ${arbiter} (pair 'bad') does not answer`,
+  ],
+  [
+    'arbiter directory that is not there',
+    () => `file:${at('unmounted')}`,
+    () => `The arbiter's directory '${at('unmounted')}' is not there`,
+  ],
+  [
+    'arbiter that was never set up',
+    () => `file:${at('home')}`,
+    () => `The arbiter in '${at('home')}' was never set up for this pair`,
+  ],
+])('%s: the node waits and says so, until it is told to stop', async (row, where, message) => {
+  const arbiter = where();
+  const file = pair({ arbiter });
   const child = spawn(process.execPath, [...program, ...node(file)], { cwd: root });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => {
     log += chunk.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  await vi.waitUntil(() => log.includes('the arbiter does not answer'), { timeout: hangMs });
+  await vi.waitUntil(() => log.includes('the arbiter gives no term'), { timeout: hangMs });
   const status = ['status', '--pair', file, '--name', 'a'];
   const says = (await run(status)).stdout;
-  expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter does not answer: /);
-  expect(says).toContain('http://127.0.0.1:9');
+  expect(says).toMatch(/^bad\/a: starting, waiting, term 0: the arbiter gives no term: /);
+  expect(says).toContain(message(arbiter));
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
-  expect(log.split('the arbiter does not answer')).toHaveLength(2);
-  expect(errorsPage).toContain('| arbiter that does not answer |');
+  expect(log.split('the arbiter gives no term')).toHaveLength(2);
+  expect(errorsPage).toContain(`| ${row} |`);
+  expect(fs.existsSync(at('unmounted'))).toBe(false);
+});
+
+it('arbiter that is another one than the node knows', async () => {
+  const file = pair({ arbiter: 'file:other-terms', a: 'runDir: rk', stateDir: 'known' });
+  fs.mkdirSync(at('known'), { mode: 0o700 });
+  const identity = 'f'.repeat(32);
+  const line = { understudy: 'known-arbiter', version: 1, identity, tookPart: true };
+  fs.writeFileSync(at('known/bad-a.arbiter.json'), JSON.stringify(line));
+  expect((await run(['init', '--pair', file])).code).toBe(0);
+  const ended = await run(node(file));
+  expectDocumented({ row: 'arbiter that is another one than the node knows', code: 1 });
+  const says = [`The arbiter in '${at('other-terms')}' is another one`, identity, 'try: Name the'];
+  expectEnded(ended, { code: 1, says });
 });
 
 describe.skipIf(!isRoot)('as somebody with few rights', () => {
@@ -543,7 +599,8 @@ describe.skipIf(!isRoot)('on a file system that is full', () => {
   });
 
   it('arbiter on a full file system', async () => {
-    const ended = await run(node(pair({ arbiter: `file:${tmpfs('nr_inodes=2')}/terms` })));
+    const file = pair({ arbiter: `file:${tmpfs('nr_inodes=2')}/terms` });
+    const ended = await run(['init', '--pair', file]);
     expectDocumented({ row: 'arbiter on a full file system', code: 1 });
     expectEnded(ended, { code: 1, says: ['arbiter', 'because: ENOSPC', 'Free some disk space'] });
   });

@@ -27,6 +27,7 @@ const understudy = (...args: string[]) =>
 const nodeA = ['--pair', pairFile, '--name', 'a'];
 
 const verbs = [
+  'init',
   'node',
   'status',
   'drill',
@@ -152,6 +153,25 @@ describe('understudy', () => {
   it('node that is not in the pair: exit code 2', async () => {
     const { code, stderr } = await runHere(['status', '--pair', pairFile, '--name', 'c']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('the pair has a and b')]);
+  });
+
+  it('init: makes the arbiter once, and says so; again it changes nothing', async () => {
+    const file = path.join(dir, 'init.yaml');
+    const text = readFileSync(pairFile, 'utf8').replace('file:terms', 'file:new/terms');
+    writeFileSync(file, text);
+    const first = await understudy('init', '--pair', file);
+    const where = path.join(dir, 'new/terms');
+    const made =
+      /^The arbiter in '(.+)' is set up for pair 'cli': its identity is ([0-9a-f]{32})\n$/;
+    const [, directory, identity] = made.exec(first.stdout) ?? [];
+    expect([first.code, first.stderr, directory]).toEqual([0, '', where]);
+    const again = await runHere(['init', '--pair', file]);
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toContain(`was set up for pair 'cli' before: its identity is ${identity}`);
+    expect(again.stdout).toContain('nothing is changed');
+    const { stdout } = await runHere(['init', '--pair', file, '--json']);
+    const arbiter = `file:${where}`;
+    expect(JSON.parse(stdout)).toEqual({ pair: 'cli', arbiter, identity, isNew: false });
   });
 
   it('status of a node that does not run: exit code 1, and how to start it', async () => {

@@ -71,6 +71,19 @@ describe('a backup that may take over', () => {
     expect(rig.core.state).toBe('protecting');
   });
 
+  it('keeps to why it failed while the next question waits (2)', () => {
+    const rig = NodeRig.protecting();
+    rig.holds.add('readArbiter');
+    lookAt(rig);
+    const { ask } = rig.all('readArbiter').at(-1) ?? { ask: 0 };
+    const reason = 'it is empty\n  try: is it mounted?';
+    rig.step({ type: 'arbiterFailed', ask, reason, mayPass: true });
+    rig.pass(limits.arbiterLookAgainMs + 2 * limits.arbiterSilentMs);
+    expect(told(rig)).toEqual([
+      expect.stringMatching(/^it is empty; try: is it mounted\? Until it answers/),
+    ]);
+  });
+
   it('says so when a question waits, before it has failed (2)', () => {
     const rig = NodeRig.protecting();
     rig.holds.add('readArbiter');

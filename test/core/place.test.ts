@@ -12,12 +12,13 @@ import { type ArbiterFault, FaultyArbiter, faultsInOrder } from '../doubles/faul
 import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
 import { answerOf } from '../doubles/terms.ts';
 
-const silent = 'the arbiter does not answer: ';
+const silent = 'the arbiter gives no term: ';
 
 interface World {
   readonly arbiter: Arbiter;
   /** The peer as it answers when it is dialled; `undefined`: it does not. */
   readonly peer?: () => PeerHello | undefined;
+  readonly isRefused?: () => boolean;
   readonly disks?: (at: Term) => DisksSeen;
   readonly options?: Partial<PlaceOptions>;
   /** Called before each pause. */
@@ -93,7 +94,8 @@ class SearchRig {
       case 'dialPeer': {
         this.dials += 1;
         const hello = this.#world.peer?.();
-        return [hello === undefined ? { type: 'dialled' } : { type: 'dialled', link: 5, hello }];
+        if (hello !== undefined) return [{ type: 'dialled', link: 5, hello }];
+        return [{ type: 'dialled', isRefused: this.#world.isRefused?.() === true }];
       }
       case 'lookAtDisks': {
         this.looked.push(effect.term);
@@ -126,7 +128,7 @@ class SearchRig {
   }
 }
 
-const faulty = (inner: Arbiter, ...faults: ArbiterFault[]) =>
+const faulty = (inner: MemoryArbiter, ...faults: ArbiterFault[]) =>
   new FaultyArbiter(inner, { nextFault: faultsInOrder(faults), wait: async () => undefined });
 
 /** Arbiters whose first questions all meet these errors. */
@@ -304,8 +306,22 @@ describe('a node that looks for its place', () => {
     };
     const claiming = new SearchRig({ arbiter: full });
     expect(await claiming.place()).toEqual({
-      ...{ type: 'fail', reason: 'The arbiter does not answer: no space left' },
+      ...{ type: 'fail', reason: 'The arbiter gives no term: no space left' },
     });
+  });
+
+  it('waits with disks that cannot be booted from while the peer and it refuse each other', async () => {
+    let isRefused = true;
+    const disks = () => ({ canRestart: false, logged: term(0), problem: 'no image\n  try: one' });
+    const arbiter = new MemoryArbiter();
+    const rig = new SearchRig({ arbiter, disks, isRefused: () => isRefused });
+    expect(await rig.place(5)).toBeUndefined();
+    expect(rig.told).toEqual([
+      'the peer and this node refuse each other, and this one cannot boot: no image; try: one',
+    ]);
+    expect(await arbiter.read()).toBeUndefined();
+    isRefused = false;
+    expect(await rig.place()).toMatchObject({ type: 'fail', reason: 'no image\n  try: one' });
   });
 
   it('images that must not be booted from: the arbiter is not asked for a term', async () => {

@@ -14,7 +14,13 @@
  * No clock and no randomness of its own: `nextFault` decides, `wait` passes the time.
  */
 import { UnderstudyError } from '../../src/base/errors.ts';
-import type { Arbiter, ArbiterState, CompareAndSetResult } from '../../src/ports/arbiter.ts';
+import type {
+  ArbiterSetUp,
+  ArbiterSight,
+  ArbiterState,
+  ArbiterWithIdentity,
+  CompareAndSetResult,
+} from '../../src/ports/arbiter.ts';
 
 export const arbiterFaults = [
   'none',
@@ -28,26 +34,36 @@ export const arbiterFaults = [
 
 export type ArbiterFault = (typeof arbiterFaults)[number];
 
+type Operation = 'read' | 'look' | 'setUp' | 'compareAndSet';
+
 export interface FaultyArbiterOptions {
   /** What befalls the next operation. */
-  readonly nextFault: (operation: 'read' | 'compareAndSet') => ArbiterFault;
+  readonly nextFault: (operation: Operation) => ArbiterFault;
   /** Passes the time of a slow operation, simulated or real. */
   readonly wait: () => Promise<void>;
 }
 
-export class FaultyArbiter implements Arbiter {
-  readonly #inner: Arbiter;
+export class FaultyArbiter implements ArbiterWithIdentity {
+  readonly #inner: ArbiterWithIdentity;
   readonly #options: FaultyArbiterOptions;
   /** A duplicate that is still on its way. */
   #late: (() => Promise<unknown>) | undefined;
 
-  constructor(inner: Arbiter, options: FaultyArbiterOptions) {
+  constructor(inner: ArbiterWithIdentity, options: FaultyArbiterOptions) {
     this.#inner = inner;
     this.#options = options;
   }
 
   read(): Promise<ArbiterState | undefined> {
     return this.#suffer('read', () => this.#inner.read());
+  }
+
+  look(): Promise<ArbiterSight> {
+    return this.#suffer('look', () => this.#inner.look());
+  }
+
+  setUp(): Promise<ArbiterSetUp> {
+    return this.#suffer('setUp', () => this.#inner.setUp());
   }
 
   compareAndSet(
@@ -57,10 +73,7 @@ export class FaultyArbiter implements Arbiter {
     return this.#suffer('compareAndSet', () => this.#inner.compareAndSet(expected, next));
   }
 
-  async #suffer<Answer>(
-    operation: 'read' | 'compareAndSet',
-    ask: () => Promise<Answer>,
-  ): Promise<Answer> {
+  async #suffer<Answer>(operation: Operation, ask: () => Promise<Answer>): Promise<Answer> {
     const late = this.#late;
     this.#late = undefined;
     await late?.();

@@ -19,6 +19,7 @@ const status: NodeStatus = {
   state: 'protected',
   term: 3,
   concerns: [],
+  arbiter: 'file:/terms',
   pid: 42,
 };
 

@@ -206,7 +206,7 @@ it('stopped while it waits for its arbiter: it ends without a place, and answers
   const outcome = driver.run();
   await vi.waitUntil(() => driver.waitsFor !== undefined, { timeout: hangMs });
   expect(driver.waitsFor).toBe(
-    'the arbiter does not answer: The arbiter is unreachable (a fault on purpose)',
+    'the arbiter gives no term: The arbiter is unreachable (a fault on purpose)',
   );
   driver.stop();
   expect(await outcome).toBe('stopped');

@@ -2,7 +2,7 @@
 // is a script that tells its version.
 import fs from 'node:fs';
 import path from 'node:path';
-import { openFileArbiter } from '../../src/arbiter/file.ts';
+import { FileArbiter } from '../../src/arbiter/file.ts';
 import { term } from '../../src/base/units.ts';
 import { loadVmConfig, vmIdentity } from '../../src/hypervisor/config.ts';
 import type { Identity } from '../../src/wire/hello.ts';
@@ -18,7 +18,8 @@ export async function writeMachineless(dir: string): Promise<void> {
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   const vm = `name: vm\nmemory: 32M\nqemu: ${at('qemu')}\nboot: { kernel: kernel }\n`;
   fs.writeFileSync(at('vm.yaml'), vm);
-  const arbiter = await openFileArbiter({ directory: at('terms') });
+  const arbiter = new FileArbiter({ directory: at('terms') });
+  await arbiter.setUp();
   await arbiter.compareAndSet(undefined, { term: term(1), holder: 'b:1' });
   await arbiter.close();
 }

@@ -41,7 +41,8 @@ afterEach(async () => {
   await ended;
   await peer?.close();
   peer = undefined;
-  fs.rmSync(path.join(dir, 'terms'), { recursive: true });
+  // The next one is another pair, with an arbiter of its own.
+  for (const name of ['terms', '.understudy']) fs.rmSync(path.join(dir, name), { recursive: true });
 });
 
 /** Node b, as a primary that answers `request`, or not. Resolves when the node is its backup. */

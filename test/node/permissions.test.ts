@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openFileArbiter } from '../../src/arbiter/file.ts';
+import { FileArbiter } from '../../src/arbiter/file.ts';
 import { term } from '../../src/base/units.ts';
 import { makeFifo } from '../../src/host/libc.ts';
 import { writePidFile } from '../../src/host/pid-files.ts';
@@ -45,6 +45,7 @@ describe('with a umask of 0, for the owner only is', () => {
         state: '',
         term: 0,
         concerns: [],
+        arbiter: 'file:/terms',
         pid: 1,
       }),
       verify: () => Promise.resolve({ equal: true, differences: [] }),
@@ -92,14 +93,14 @@ describe('with a umask of 0, for the owner only is', () => {
   });
 
   it('the terms of the arbiter', async () => {
-    const arbiter = await openFileArbiter({ directory: at('terms') });
+    const arbiter = new FileArbiter({ directory: at('terms') });
+    await arbiter.setUp();
     await arbiter.compareAndSet(undefined, { term: term(1), holder: 'a' });
     await arbiter.close();
-    const [name] = fs.readdirSync(at('terms'));
-    expect([modeOf(at('terms')), modeOf(path.join(at('terms'), name as string))]).toEqual([
-      '700',
-      '600',
-    ]);
+    const kept = fs.readdirSync(at('terms'));
+    expect(kept).toHaveLength(2);
+    const modes = kept.map((name) => modeOf(path.join(at('terms'), name)));
+    expect([modeOf(at('terms')), ...modes]).toEqual(['700', '600', '600']);
   });
 
   it('a new secret', () => {

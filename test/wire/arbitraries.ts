@@ -157,6 +157,7 @@ export const anyControl: fc.Arbitrary<Control | LinkControl> = fc.oneof(
       qemu: name,
       logLayout: fc.constantFrom('7.2' as const, '10.0' as const),
       vmFingerprint: name,
+      arbiter: name,
       term: termOf,
       challenge: digits,
     },

@@ -17,6 +17,7 @@ const identity = (overrides: Partial<Identity> = {}): Identity => ({
   qemu: '7.2.22',
   logLayout: '7.2',
   vmFingerprint: 'f00d',
+  arbiter: 'cafe',
   term: term(4),
   ...overrides,
 });
@@ -91,6 +92,17 @@ describe('the hello exchange', () => {
       },
       "the memory is not there on node 'a' and 512 MiB on node 'b'; disk 0 is not there on",
     ],
+    [
+      'arbiter',
+      { arbiter: 'beef' },
+      "identity of the arbiter is cafe on node 'a' and beef on node 'b'",
+    ],
+    // What a node claims nothing for comes first, whatever else does not fit.
+    [
+      'arbiter',
+      { arbiter: 'beef', qemu: '10.0.2' },
+      "beef on node 'b'; QEMU is 7.2.22 on node 'a'",
+    ],
   ] as const)('refuses another %s, with the reason on both sides', async (field, theirs, text) => {
     const errors = await refusals(identity(), identity({ node: 'b', ...theirs }));
     for (const error of errors) {
@@ -101,6 +113,16 @@ describe('the hello exchange', () => {
       expect((error as HelloRefused).refused).toBe(field);
       expect(error.hint).toBeDefined();
     }
+  });
+
+  it('takes a node that knows no arbiter yet', async () => {
+    const [a, b] = memoryPipePair();
+    const { arbiter, ...unknowing } = identity({ node: 'b' });
+    const [linkA] = await Promise.all([
+      greet(a, { role: 'dialer', identity: identity(), now }),
+      greet(b, { role: 'listener', identity: unknowing, now }),
+    ]);
+    expect([arbiter, linkA.peer.arbiter]).toEqual(['cafe', undefined]);
   });
 
   it('refuses a node with its own name', async () => {

@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
+import { FileArbiter } from '../../arbiter/file.ts';
 import { pairName } from '../../arbiter/state.ts';
 import { UnderstudyError } from '../../base/errors.ts';
 import { freeAddresses } from '../../lab/stage.ts';
@@ -22,7 +23,7 @@ export function checkPairName(name: string): void {
 }
 
 /**
- * Writes the pair file for the VM file and the disks in `dir`, and makes an arbiter of its own.
+ * Writes the pair file for the VM file and the disks in `dir`, and sets up an arbiter of its own.
  * Both nodes are on this host, on free ports of loopback. Returns the file's path.
  */
 export async function writePairFile(
@@ -38,10 +39,11 @@ export async function writePairFile(
   const [listenA, listenB] = await freeAddresses(2);
   const images = (imageOf: (id: string) => string) =>
     Object.fromEntries(pair.disks.map((id) => [id, imageOf(id)]));
+  const directory = path.join(dir, 'arbiter');
   const content = {
     pair: pair.name,
     vm: preparedPaths(dir).vmFile,
-    arbiter: `file:${path.join(dir, 'arbiter')}`,
+    arbiter: `file:${directory}`,
     nodes: {
       [firstNode]: {
         listen: listenA,
@@ -55,7 +57,9 @@ export async function writePairFile(
       },
     },
   };
-  await fs.promises.mkdir(path.join(dir, 'arbiter'), { mode: 0o700 });
+  const arbiter = new FileArbiter({ directory });
+  await arbiter.setUp();
+  await arbiter.close();
   const file = path.join(dir, 'pair.yaml');
   await fs.promises.writeFile(file, YAML.stringify(content), { flag: 'wx', mode: 0o600 });
   return file;

@@ -4,6 +4,7 @@
  */
 import os from 'node:os';
 import type { z } from 'zod';
+import { isRelative } from '../../arbiter/spec.ts';
 import { isLoopback } from '../../base/loopback.ts';
 import { fileIdentity } from '../../host/file-identity.ts';
 import { nearest } from '../../hypervisor/vm-file/nearest.ts';
@@ -24,6 +25,7 @@ interface CheckedNode {
 }
 
 interface CheckedPair {
+  readonly arbiter: string;
   readonly nodes: Readonly<Record<string, CheckedNode>>;
   readonly security?: { readonly secretFile: string } | undefined;
   readonly tls?: TlsKeys | undefined;
@@ -77,6 +79,7 @@ export function pairProblems(pair: CheckedPair, baseDir: string): string[] {
   return [
     ...nodes.flatMap(({ name, node, address }) => linkProblems(name, node, address, pair)),
     ...togetherProblems(nodes, baseDir),
+    ...arbiterProblems(pair.arbiter, nodes),
   ];
 }
 
@@ -113,6 +116,15 @@ interface PlacedNode {
   readonly name: string;
   readonly node: CheckedNode;
   readonly address: ListenAddress;
+}
+
+/** On two hosts a relative path is two directories, each of which would make a winner. */
+function arbiterProblems(arbiter: string, nodes: readonly PlacedNode[]): string[] {
+  if (!isRelative(arbiter) || nodes.every(({ address }) => isLoopback(address.host))) return [];
+  return [
+    `arbiter: a relative path is another directory on each host: write the absolute path of one ` +
+      `that both hosts mount, or use a witness: current value is "${arbiter}"`,
+  ];
 }
 
 function togetherProblems(nodes: readonly PlacedNode[], baseDir: string): string[] {

@@ -129,6 +129,8 @@ export interface NodeConfig extends NamedImages {
 }
 
 export interface PairConfig {
+  /** Where it was read from. */
+  readonly file: string;
   readonly pair: string;
   readonly vmFile: string;
   readonly arbiter: ArbiterSpec;
@@ -194,6 +196,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     };
   };
   return {
+    file: path.resolve(file),
     pair: data.pair,
     vmFile: path.resolve(baseDir, data.vm),
     arbiter: parseArbiterSpec(data.arbiter, baseDir),

@@ -40,6 +40,7 @@ describe('while a node has the store open', () => {
         state: '',
         term: 1,
         concerns: [],
+        arbiter: 'file:/terms',
         pid: 1,
       }),
       verify: () => Promise.reject(new Error('unused')),

@@ -39,6 +39,7 @@ describe('a pair file', () => {
   it('gives each node its own view, with paths beside the file', () => {
     const a = load(good);
     expect(a).toEqual({
+      file,
       pair: 'web',
       vmFile: path.join(dir, 'vm.yaml'),
       arbiter: { kind: 'file', directory: path.join(dir, 'terms') },
@@ -208,7 +209,7 @@ nodes:
   const listening = (a: string, b: string, more = ''): string => `
 pair: web
 vm: vm.yaml
-arbiter: file:terms
+arbiter: file:/srv/terms
 ${more}
 nodes:
   a: { listen: '${a}' }
@@ -226,6 +227,22 @@ nodes:
   ])('nodes may listen on %s and %s', (a, b, more) => {
     const { self, peer } = load(listening(a, b, more));
     expect([self.listen, peer.listen]).toEqual([a, b]);
+  });
+
+  it('two hosts do not share a relative path of an arbiter: refused', () => {
+    const relative = (a: string, b: string) =>
+      listening(a, b, secret).replace('file:/srv/terms', 'file:terms');
+    const here = 'wss://127.0.0.1:7001';
+    for (const [a, b] of [
+      ['wss://10.0.0.1:1', 'wss://10.0.0.2:1'],
+      [here, 'wss://10.0.0.2:1'],
+    ] as const) {
+      const { message } = refusal(relative(a, b));
+      expect(message).toContain('arbiter: a relative path is another directory on each host');
+      expect(message).toContain('current value is "file:terms"');
+    }
+    const { arbiter } = load(relative(here, 'wss://127.0.0.1:7002'));
+    expect(arbiter).toEqual({ kind: 'file', directory: path.join(dir, 'terms') });
   });
 
   it.each([

@@ -27,6 +27,7 @@ export const patientMs = 10_000;
 
 /** What tests change in a pair file. */
 export interface PairFile {
+  arbiter: string;
   silenceMs?: number;
   seedBandwidth?: string;
   spoolBudget?: string;
@@ -232,7 +233,7 @@ export class PairUnderTest {
   /** Terms that the arbiter has given so far. */
   terms(): string[] {
     const dir = path.join(this.stage.dir, 'arbiter');
-    return fs.readdirSync(dir).filter((name) => !name.startsWith('.'));
+    return fs.readdirSync(dir).filter((name) => name.startsWith('term-'));
   }
 
   /** Processes of a node's run directory that are not the node itself: QEMU, storage daemons. */

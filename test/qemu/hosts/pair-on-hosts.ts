@@ -7,6 +7,7 @@ import { loadVmConfig } from '../../../src/hypervisor/config.ts';
 import type { NodeProcess } from '../../../src/lab/node-process.ts';
 import { Stage } from '../../../src/lab/stage.ts';
 import { createSecretFile } from '../../../src/node/pair-file/secret-file.ts';
+import { compiled } from '../../compiled/program.ts';
 import { PairUnderTest } from '../harness/pair.ts';
 import { bootMs, waitFor } from '../harness/wait.ts';
 import { GuestCapture } from './guest-capture.ts';
@@ -62,6 +63,7 @@ export class PairOnHosts extends PairUnderTest {
         stateDir: file('witness'),
         secretFile: file(WITNESS_SECRET),
       });
+      await setUp(world, stage.pairFile);
       const { nics } = await loadVmConfig(file('vm.yaml'));
       const capture = await GuestCapture.open(world, nics[0]?.mac ?? '', hostNames.map(uplinkOf));
       return new PairOnHosts(world, { stage, witness, capture });
@@ -126,6 +128,18 @@ export class PairOnHosts extends PairUnderTest {
     if (primary === undefined || backup === undefined) return undefined;
     return { primary, backup } as Roles;
   }
+}
+
+/** Where the witness can be reached. */
+async function setUp(world: HostsWorld, pairFile: string): Promise<void> {
+  const args = [compiled('src/cli/main.ts'), 'init', '--pair', pairFile];
+  const child = world.spawn(process.execPath, args);
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`the pair was not set up: ${said}`);
 }
 
 function openStage({ egressSpecs }: HostsWorld, pairKeys: Record<string, unknown>): Promise<Stage> {
