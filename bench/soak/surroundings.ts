@@ -55,11 +55,16 @@ async function soak(args: SoakArguments, dir: string): Promise<SoakResult> {
   let pair: SoakPair | undefined;
   let hogs: Hogs | undefined;
   let running: Soak | undefined;
+  const booting = new Set<string>();
   try {
     pair = await SoakPair.open({
       ...{ world, dir, isStarved },
       onLook: (node, status) => {
         timeline.look(node, status);
+        const isBooting = status?.state === 'booting';
+        if (isBooting && !booting.has(node) && running !== undefined) running.boots += 1;
+        if (isBooting) booting.add(node);
+        else booting.delete(node);
         running?.watch?.look(node, status);
       },
       onEvent: (node, event) => {

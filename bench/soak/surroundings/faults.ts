@@ -39,7 +39,7 @@ export interface FaultKind {
   readonly why?: string;
   /** What a concern or a line of the log about it is about, or says. */
   readonly about: RegExp;
-  /** A node that is in another state than it should be, or that does not answer, shows it, too. */
+  /** A node that is in another state than it was shows it, too. */
   readonly showsInState: boolean;
   /** It needs file systems of its own, which only root can mount. */
   readonly needsMount?: true;

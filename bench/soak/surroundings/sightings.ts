@@ -26,14 +26,13 @@ const stateChange = /^(primary|backup) state$/;
 /** What the soak makes a node say, so that it has something to say. */
 const ownNoise = /^SIGHUP/;
 
-/** How a node's status shows the fault; `undefined`: it does not. No status: no answer came. */
+/** How a node's status shows the fault; `undefined`: it does not. */
 export function shownByStatus(
   kind: FaultKind,
   node: string,
   before: Before,
-  status: Pick<NodeStatus, 'role' | 'state' | 'term' | 'reason' | 'concerns'> | undefined,
+  status: Pick<NodeStatus, 'role' | 'state' | 'term' | 'reason' | 'concerns'>,
 ): string | undefined {
-  if (status === undefined) return kind.showsInState ? `${node} does not answer` : undefined;
   const concern = status.concerns.find(({ about, problem }) =>
     kind.about.test(`${about}: ${problem}`),
   );

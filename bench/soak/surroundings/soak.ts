@@ -49,6 +49,8 @@ export class Soak {
   /** Of the present fault. */
   watch: FaultWatch | undefined;
   takeovers = 0;
+  /** As nodes reported them; the first one is no finding. */
+  boots = 0;
   #beganMs = 0;
   #stats: LoadStats | undefined;
   #bootId: string | undefined;
@@ -144,7 +146,7 @@ export class Soak {
   async #trial(planned: Planned): Promise<Trial> {
     const { pair, timeline, progress } = this.#options;
     const kind = kindOf(planned.name);
-    const takeoversBefore = this.takeovers;
+    const { takeovers: takeoversBefore, boots: bootsBefore } = this;
     const findings: string[] = [];
     const watch = new FaultWatch(kind, pair);
     this.watch = watch;
@@ -156,7 +158,8 @@ export class Soak {
     timeline.tell(recoveryMs === undefined ? 'NOT protected again' : `protected: ${recoveryMs} ms`);
     const isLost = recoveryMs === undefined && !this.#isRun();
     const isEqual = await this.#compare(findings);
-    const hasBooted = await this.#lookAtGuest(findings);
+    const isAnotherBoot = await this.#lookAtGuest(findings);
+    const hasBooted = isAnotherBoot || this.boots > bootsBefore;
     let inLog: string | undefined;
     await this.#until(logWaitMs, () => {
       inLog = watch.inLog();

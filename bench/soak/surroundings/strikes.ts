@@ -4,8 +4,8 @@
  */
 import fs from 'node:fs';
 import { processStartTime } from '../../../src/host/pid-files.ts';
-import { connectControl } from '../../../src/observe/control-client.ts';
 import type { FaultName } from './faults.ts';
+import { freeGrowth, paste, writeGrowth } from './guest.ts';
 import { Hogs } from './hogs.ts';
 import type { NodeUnderFaults } from './node-under-faults.ts';
 import type { SoakPair } from './pair.ts';
@@ -19,6 +19,7 @@ interface Struck {
   readonly pair: SoakPair;
   /** Whose surroundings fail; of a fault of both, the primary. */
   readonly node: NodeUnderFaults;
+  readonly primary: NodeUnderFaults;
   readonly role: 'primary' | 'backup';
   /** From 0 to 999. */
   readonly size: number;
@@ -29,14 +30,20 @@ export async function strike({ name, place, size }: Planned, pair: SoakPair): Pr
   const { roles } = pair;
   if (roles === undefined) throw new Error('a fault is for a machine that is protected');
   const role = place === 'backup' ? 'backup' : 'primary';
-  return strikes[name]({ pair, node: roles[role], role, size });
+  return strikes[name]({ pair, node: roles[role], primary: roles.primary, role, size });
 }
 
 const strikes: Readonly<Record<FaultName, (struck: Struck) => Heal | Promise<Heal>>> = {
-  'disk full': ({ pair, node }) => {
+  'disk full': async ({ pair, node, primary }) => {
+    const { control } = primary.process;
     const disk = pair.imageDisks.get(node.name);
+    await freeGrowth(control);
     disk?.fill();
-    return () => disk?.makeRoom();
+    const leave = await writeGrowth(control);
+    return () => {
+      leave();
+      disk?.makeRoom();
+    };
   },
   'storage daemon killed': ({ node }) => killed(pidOf(node, 'storage')),
   'storage daemon stopped': ({ node }) => stopped(pidOf(node, 'storage')),
@@ -88,14 +95,8 @@ const strikes: Readonly<Record<FaultName, (struck: Struck) => Heal | Promise<Hea
     const hogs = Hogs.computing();
     return () => hogs.end();
   },
-  'console flooded': async ({ node }) => {
-    const socket = await connectControl(node.process.control);
-    socket.on('error', () => undefined); // its node may end before it does
-    socket.resume();
-    socket.write('{"command":"console"}\n');
-    socket.write(`busybox timeout ${floodSeconds} busybox yes > /dev/ttyS0\n`);
-    return () => void socket.destroy();
-  },
+  'console flooded': ({ primary }) =>
+    paste(primary.process.control, `busybox timeout ${floodSeconds} busybox yes > /dev/ttyS0\n`),
 };
 
 /** The last page of the log's file has room for some lines: it is full after a second. */

@@ -106,6 +106,11 @@ export function soakPromises(result: SoakResult): Promised[] {
       text: `${outside.failedRequests} of ${formatCount(outside.requestsOk)} failed`,
     },
     {
+      name: 'open connections carry on',
+      kept: outside.echoBroken === null,
+      text: outside.echoBroken === null ? 'none broke' : `one broke: ${outside.echoBroken}`,
+    },
+    {
       name: 'the guest sees no error',
       kept: result.diskErrors === 0,
       text: `${result.diskErrors} errors of its disk`,

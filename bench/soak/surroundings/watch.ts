@@ -12,7 +12,7 @@ import { type Before, parseLine, shownByLine, shownByStatus } from './sightings.
 /** They come several times a second, and tell nothing of a fault. */
 const figures: readonly string[] = ['lag', 'log', 'hold', 'memory', 'status'];
 /** Lines are stamped when they are made; a node that is busy looks at its clock a little later. */
-const lateLineMs = 1_000;
+const lateLineMs = 300;
 
 /** One fault, from when it strikes. */
 export class FaultWatch {
@@ -40,7 +40,8 @@ export class FaultWatch {
 
   look(node: string, status: NodeStatus | undefined): void {
     const before = this.#before.get(node);
-    if (Number.isFinite(this.#until) || before === undefined) return;
+    // A node that does not answer says nothing: the other one has to.
+    if (Number.isFinite(this.#until) || before === undefined || status === undefined) return;
     this.inStatus ??= shownByStatus(this.#kind, node, before, status);
   }
 
