@@ -41,15 +41,16 @@ import { Timeline } from './surroundings/watch.ts';
 
 const progress = new Progress(process.stderr);
 
+/** File systems are mounted, and processes are stopped: the first Ctrl-C undoes all that. */
+const end = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
+
 function sayJson(object: object): void {
   process.stdout.write(`${JSON.stringify(object)}\n`);
 }
 
 async function soak(args: SoakArguments, dir: string): Promise<SoakResult> {
   const { seed, minutes, everyMs, isStarved } = args;
-  const end = new AbortController();
-  const onSignal = (): void => end.abort();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal);
   const timeline = new Timeline(path.join(dir, 'timeline.log'));
   const world = await openWorld();
   let pair: SoakPair | undefined;
@@ -84,7 +85,6 @@ async function soak(args: SoakArguments, dir: string): Promise<SoakResult> {
     if (isStarved) hogs = Hogs.lasting(dir);
     return await running.run();
   } finally {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
     hogs?.end();
     await pair?.close();
     await world.close();
@@ -136,11 +136,15 @@ try {
   await main();
 } catch (thrown) {
   progress.end();
-  const known = thrown instanceof UnderstudyError;
-  process.stderr.write(`${known ? thrown.describe() : (asError(thrown).stack ?? '')}\n`);
-  process.exitCode = !known
-    ? exitCodes.failed
-    : thrown.code === 'config'
-      ? exitCodes.usage
-      : exitCodes.environment;
+  const isKnown = thrown instanceof UnderstudyError;
+  const text = isKnown ? thrown.describe() : asError(thrown).stack;
+  process.stderr.write(`${end.signal.aborted ? 'the soak was told to end' : text}\n`);
+  process.exitCode = isKnown ? exitCodeOf(thrown) : exitCodes.failed;
+}
+
+function exitCodeOf({ code }: UnderstudyError): number {
+  if (code === 'config') return exitCodes.usage;
+  return ['environment', 'rights', 'resources'].includes(code)
+    ? exitCodes.environment
+    : exitCodes.failed;
 }

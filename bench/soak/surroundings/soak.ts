@@ -26,7 +26,7 @@ export interface SoakOptions {
   readonly timeline: Timeline;
   readonly progress: Progress;
   readonly onTrial: (trial: Trial) => void;
-  /** Somebody wants it to end: what was found so far is the result. */
+  /** Somebody wants it to end, without a result. */
   readonly signal: AbortSignal;
 }
 
@@ -68,7 +68,7 @@ export class Soak {
     this.#findings.push(text);
   }
 
-  /** Throws only when it could not even begin. */
+  /** Throws only when it could not even begin, or was told to end. */
   async run(): Promise<SoakResult> {
     const { world, pair, soakMs, progress, timeline, seed } = this.#options;
     await this.#protect();
@@ -88,6 +88,7 @@ export class Soak {
       await useDisk(pair, soakMs / 1000 + hopelessMs / 1000);
       await this.#trialsUntil(this.#beganMs + soakMs);
     } catch (thrown) {
+      this.#options.signal.throwIfAborted();
       this.find(`the soak stops here: ${asError(thrown).message}`);
     }
     const record = await load.stop();
@@ -127,9 +128,9 @@ export class Soak {
   async #trialsUntil(endMs: number): Promise<void> {
     const { pair, everyMs, signal, plan } = this.#options;
     await this.#lookAtGuest();
-    for (let next = this.#beganMs; !signal.aborted; ) {
-      await this.#pauseUntil(next);
-      if (performance.now() >= endMs || signal.aborted) return;
+    for (let next = this.#beganMs; next < endMs; ) {
+      await sleep(Math.max(0, next - performance.now()), undefined, { signal });
+      if (performance.now() >= endMs) return;
       next = performance.now() + everyMs;
       if (!(await this.#until(hopelessMs, () => pair.roles !== undefined))) {
         throw new Error('the machine is not protected');
@@ -180,9 +181,9 @@ export class Soak {
     watch: FaultWatch,
     heal: Heal,
   ): Promise<number | undefined> {
-    const { pair, timeline } = this.#options;
+    const { pair, timeline, signal } = this.#options;
     try {
-      await sleep(lastsMs);
+      await sleep(lastsMs, undefined, { signal });
     } finally {
       // A fault that lasts is to be seen while it does.
       if (lastsMs > 0) watch.end();
@@ -249,16 +250,11 @@ export class Soak {
     }
   }
 
-  async #pauseUntil(atMs: number): Promise<void> {
-    const { signal } = this.#options;
-    const ms = Math.max(0, atMs - performance.now());
-    await sleep(ms, undefined, { signal }).catch(() => undefined);
-  }
-
   /** Whether it holds in time. */
   async #until(deadlineMs: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
     const deadline = performance.now() + deadlineMs;
     while (!(await holds())) {
+      this.#options.signal.throwIfAborted();
       if (performance.now() > deadline) return false;
       await sleep(pollMs);
     }
