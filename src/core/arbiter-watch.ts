@@ -69,7 +69,7 @@ export class ArbiterWatch {
         this.#waitsSince = undefined;
         this.#lookAt = now + limits.arbiterLookAgainMs;
         if (event.ask === this.#look?.ask) this.#look = undefined;
-        this.#tell(`${event.reason}. ${waits}`);
+        this.#tell(`${oneLine(event.reason)}. ${waits}`);
         return undefined;
       case 'arbiterSet':
         this.#answered(now);
@@ -119,3 +119,7 @@ export class ArbiterWatch {
     this.#options.emit({ type: 'concern', about: 'arbiter', problem });
   }
 }
+
+/** A reason may have its causes and a hint below it, and end as a sentence; a concern is a line. */
+const oneLine = (reason: string): string =>
+  reason.replaceAll(/[.:]?\s*\n\s*/g, '; ').replace(/\.$/, '');

@@ -71,6 +71,20 @@ describe('a backup that may take over', () => {
     expect(rig.core.state).toBe('protecting');
   });
 
+  it('says in one line why it does not answer (2)', () => {
+    const rig = NodeRig.protecting();
+    rig.holds.add('readArbiter');
+    lookAt(rig);
+    const { ask } = rig.all('readArbiter').at(-1) ?? { ask: 0 };
+    const reason = 'It is away\n  because: it was killed\n  try: Start it again.';
+    rig.step({ type: 'arbiterFailed', ask, reason, mayPass: true });
+    expect(told(rig)).toEqual([
+      expect.stringMatching(
+        /^It is away; because: it was killed; try: Start it again. Until [^\n]*$/,
+      ),
+    ]);
+  });
+
   it('says so when a question waits, before it has failed (2)', () => {
     const rig = NodeRig.protecting();
     rig.holds.add('readArbiter');
