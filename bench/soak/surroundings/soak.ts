@@ -52,6 +52,8 @@ export class Soak {
   /** As nodes reported them; the first one is no finding. */
   boots = 0;
   #beganMs = 0;
+  #bootsKnown = 0;
+  #unprotectedMs = 0;
   #stats: LoadStats | undefined;
   #bootId: string | undefined;
   #diskErrors = 0;
@@ -98,8 +100,11 @@ export class Soak {
       load: record,
       seen: { seenText: this.#seenText },
     });
-    const findings = this.#findings;
-    return { seed, trials: this.#trials, outside, diskErrors: this.#diskErrors, findings };
+    return {
+      ...{ seed, outside, trials: this.#trials, takeovers: this.takeovers },
+      ...{ unprotectedMs: this.#unprotectedMs, diskErrors: this.#diskErrors },
+      findings: this.#findings,
+    };
   }
 
   async #protect(): Promise<void> {
@@ -128,13 +133,17 @@ export class Soak {
   async #trialsUntil(endMs: number): Promise<void> {
     const { pair, everyMs, signal, plan } = this.#options;
     await this.#lookAtGuest();
+    this.#bootsKnown = this.boots;
     for (let next = this.#beganMs; next < endMs; ) {
       await sleep(Math.max(0, next - performance.now()), undefined, { signal });
       if (performance.now() >= endMs) return;
-      next = performance.now() + everyMs;
+      const dueMs = performance.now();
+      next = dueMs + everyMs;
       if (!(await this.#until(hopelessMs, () => pair.roles !== undefined))) {
+        this.#unprotectedMs = hopelessMs;
         throw new Error('the machine is not protected');
       }
+      this.#unprotectedMs = Math.max(this.#unprotectedMs, performance.now() - dueMs);
       const { value } = plan.next();
       const trial = await this.#trial(value as Planned);
       this.#trials.push(trial);
@@ -147,7 +156,7 @@ export class Soak {
   async #trial(planned: Planned): Promise<Trial> {
     const { pair, timeline, progress } = this.#options;
     const kind = kindOf(planned.name);
-    const { takeovers: takeoversBefore, boots: bootsBefore } = this;
+    const takeoversBefore = this.takeovers;
     const findings: string[] = [];
     const watch = new FaultWatch(kind, pair);
     this.watch = watch;
@@ -160,7 +169,8 @@ export class Soak {
     const isLost = recoveryMs === undefined && !this.#isRun();
     const isEqual = await this.#compare(findings);
     const isAnotherBoot = await this.#lookAtGuest(findings);
-    const hasBooted = isAnotherBoot || this.boots > bootsBefore;
+    const hasBooted = isAnotherBoot || this.boots > this.#bootsKnown;
+    this.#bootsKnown = this.boots;
     let inLog: string | undefined;
     await this.#until(logWaitMs, () => {
       inLog = watch.inLog();

@@ -166,7 +166,7 @@ describe('figures', () => {
     ...change,
   });
   const result = (trials: Trial[], change: Partial<SoakResult> = {}): SoakResult => ({
-    ...{ seed: 4, trials, outside, diskErrors: 0, findings: [] },
+    ...{ seed: 4, trials, outside, takeovers: 3, unprotectedMs: 2, diskErrors: 0, findings: [] },
     ...change,
   });
   const hogs: Planned = { name: 'hogs', place: 'both', size: 0 };
@@ -192,6 +192,7 @@ describe('figures', () => {
   test.each<[string, Partial<Trial>, Partial<SoakResult>]>([
     ['protected again in time', { recoveryMs: 30_001 }, {}],
     ['protected again in time', { recoveryMs: undefined }, {}],
+    ['protected again in time', {}, { unprotectedMs: 30_001 }],
     ['no machine is lost', { hasBooted: true }, {}],
     ['no machine is lost', { isLost: true }, {}],
     ['no word is lost or doubled', {}, { outside: { ...outside, lostLedgerLines: 1 } }],
@@ -217,7 +218,7 @@ describe('figures', () => {
     const table = summaryTable(
       result([trial({ findings }), trial({ planned: hogs })], { findings: ['node b has ended'] }),
     );
-    expect(table).toContain('seed 4: 2 faults, 2 takeovers');
+    expect(table).toContain('seed 4: 2 faults, 3 takeovers');
     expect(table).toMatch(/QEMU killed +1 +1\.20 s +1 +1 and 1/);
     expect(table).toContain(' - QEMU killed, primary: the cut differs: timer');
     expect(table).toContain(' - node b has ended');
