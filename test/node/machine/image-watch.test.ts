@@ -6,9 +6,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Storage } from '../../../src/hypervisor/disks/storage.ts';
+import type { Logger } from '../../../src/node/logger.ts';
 import { DiskWatch } from '../../../src/node/machine/disk-watch.ts';
 import { ImageWatch } from '../../../src/node/machine/image-watch.ts';
-import type { Logger } from '../../../src/node/logger.ts';
 
 const silent = { warn: () => undefined } as unknown as Logger;
 const kib = 1024;
