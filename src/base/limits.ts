@@ -175,6 +175,15 @@ export const limits = {
   seedBlocksMax: 1024 * 1024,
   /** One read of an image: its blocks are digested side by side. */
   seedReadBytes: 1024 * 1024,
+  /** How often a watched disk image is looked at, and in what time all of it. */
+  imageLookMs: 60_000,
+  imageAllMs: 86_400_000,
+  /** Of an image between two questions to its storage daemon, which take some 10 ms. */
+  imageLookBytes: 16 * 1024 * 1024,
+  /** Between two of those while nobody waits: 64 MiB a second leave a disk to its machine. */
+  imagePauseMs: 250,
+  /** A write that has put its bytes into the image has ended by then, on a busy disk, too. */
+  imageSettleMs: 5_000,
   /**
    * Work of a seed between two turns of the event loop: outputs wait for it, and 2 ms are felt by
    * nobody.
@@ -238,6 +247,9 @@ export const limits = {
    *  the next, for one that is started by a person. */
   dialRetryMs: 100,
   dialRetryMsMax: 1_000,
+  /** Between two attempts to give a machine that runs its network; at first, then up to that. */
+  egressRetryMs: 100,
+  egressRetryMsMax: 5_000,
   /** Between two copies that come to nothing: each costs a seed, and a cut of the machine. */
   copyRetryMsMax: 10_000,
   /** Two nodes that refuse each other try at least so often. */

@@ -12,8 +12,8 @@
  *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`):
  *     its peer must not take it for one that has no machine and will not get one.
  *  5. What is waited for is told when it changes, and at its end.
- *  6. Disks that cannot be booted from end the node, unless its peer answers and the two refuse each
- *     other: a backup-to-be has none yet, and what keeps it from being one may be mended there.
+ *  6. Disks that cannot be booted from end the node, unless its peer answers and the two refuse
+ *     each other: a backup-to-be has none yet, and what keeps it out may be mended there.
  */
 import { limits } from '../base/limits.ts';
 import { oneLine } from '../base/text.ts';

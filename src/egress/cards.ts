@@ -43,26 +43,35 @@ export function cardSpecs(egress: string | readonly string[], cards: number): re
 }
 
 export class CardEgresses {
-  readonly #egresses: readonly Egress[];
+  readonly #make: () => readonly Egress[];
+  #egresses: readonly Egress[];
+  #listener: ((card: number, frame: Buffer) => void) | undefined;
+  #isClosed = false;
 
-  constructor(egresses: readonly Egress[]) {
-    this.#egresses = egresses;
+  /** `make` gives one for each card, none of them opened before. */
+  constructor(make: () => readonly Egress[]) {
+    this.#make = make;
+    this.#egresses = make();
   }
 
   static fromSpecs(specs: readonly string[]): CardEgresses {
-    return new CardEgresses(specs.map((spec) => egressFromSpec(spec)));
+    return new CardEgresses(() => specs.map((spec) => egressFromSpec(spec)));
   }
 
   async prepare(): Promise<void> {
     await Promise.all(this.#egresses.map((egress) => egress.prepare()));
   }
 
-  /** Rejects when one cannot be opened; nothing is open then. */
+  /** Rejects when one cannot be opened; nothing is open then, and it may be tried again. */
   async open(): Promise<void> {
     const opened = await Promise.allSettled(this.#egresses.map((egress) => egress.open()));
     const failed = opened.find((result) => result.status === 'rejected');
     if (failed === undefined) return;
-    await this.close();
+    await this.#closeAll();
+    if (!this.#isClosed) {
+      this.#egresses = this.#make();
+      this.#listen();
+    }
     throw failed.reason;
   }
 
@@ -73,9 +82,8 @@ export class CardEgresses {
 
   /** Sets the one listener; set it before `open`. */
   onFrame(listener: (card: number, frame: Buffer) => void): void {
-    for (const [card, egress] of this.#egresses.entries()) {
-      egress.onFrame((frame) => listener(card, frame));
-    }
+    this.#listener = listener;
+    this.#listen();
   }
 
   /** The address of each card, by card: each is announced where its card is. */
@@ -87,6 +95,17 @@ export class CardEgresses {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#closeAll();
+  }
+
+  #listen(): void {
+    for (const [card, egress] of this.#egresses.entries()) {
+      egress.onFrame((frame) => this.#listener?.(card, frame));
+    }
+  }
+
+  async #closeAll(): Promise<void> {
     await Promise.all(this.#egresses.map((egress) => egress.close()));
   }
 }

@@ -2,6 +2,7 @@
  * The machine or the copy of a node, as its core wants them: does what it says, and reports what
  * became of it.
  */
+import { asError } from '../base/errors.ts';
 import type { Term } from '../base/units.ts';
 import type { LinkId, NodeEffect, NodeEvent } from '../core/effects.ts';
 import type { LiveMachine } from '../hypervisor/machine-parts.ts';
@@ -14,6 +15,7 @@ import type { CopiedMachine, CopiedMachineOptions } from './machine/copied.ts';
 import { LogShipper } from './machine/log-shipper.ts';
 import type { RecordedMachine, RecordedSegment } from './machine/recorded.ts';
 import type { Outputs } from './outputs.ts';
+import { plugIn } from './plug-in.ts';
 import type { Reporter } from './report.ts';
 
 /** A machine, which may not be there yet, and what it says. */
@@ -68,6 +70,8 @@ export type MachineEffect = Exclude<
 export class MachineDriver {
   readonly #options: MachineDriverOptions;
   #here: Made | undefined;
+  /** What is here was not booted. */
+  #hasTakenOver = false;
   #copy: CopiedMachine | undefined;
   #seeding: Seeding | undefined;
   #shipper: LogShipper | undefined;
@@ -203,10 +207,16 @@ export class MachineDriver {
     }
   }
 
+  /** A machine that took over runs without a network rather than not at all. */
   #speak(): void {
-    const { source, macs, fail } = this.#options;
+    const { source, macs, fail, concerns } = this.#options;
     source.speaks();
-    this.#here?.outputs.open(macs).catch(fail);
+    const here = this.#here;
+    const isOver = (): boolean => this.#here !== here;
+    here?.outputs.open(macs).catch((problem: unknown) => {
+      if (!this.#hasTakenOver) fail(asError(problem));
+      else void plugIn({ outputs: here.outputs, macs, problem, concerns, isOver });
+    });
   }
 
   #make(): Made {
@@ -220,6 +230,7 @@ export class MachineDriver {
     const { source, tell } = this.#options;
     const made = this.#make();
     this.#here = made;
+    this.#hasTakenOver = false;
     this.#options.concerns.tell('copy', undefined);
     this.#booting = source.boot(made.machine, term).then(
       (parts) => {
@@ -315,6 +326,7 @@ export class MachineDriver {
     if (taken === undefined) throw new Error('a takeover without a machine');
     this.#copy = undefined;
     this.#here = made;
+    this.#hasTakenOver = true;
     reporter.report({
       type: 'takeover',
       claimMs: this.#wonAt - this.#lostAt,

@@ -112,6 +112,7 @@ export class Machines implements MachineSource, NodeDisks {
       bandwidth: this.#bandwidth,
       term,
       report,
+      onDiskChanged: (what) => this.#diskChanged(what),
       onOutput: (channel, bytes) => outputs.push(channel, bytes),
       reporter: this.#options.reporter,
       log: this.#options.log,
@@ -172,6 +173,7 @@ export class Machines implements MachineSource, NodeDisks {
   /** As a backup of the winner this node needs little of that machine's RAM anew. */
   machineGone(parts: LiveMachine | undefined): void {
     this.#egress = undefined;
+    this.#options.concerns.tell('disk', undefined);
     if (parts !== undefined) {
       this.#remains.keep({ ramFile: parts.ramFile, interrupted: undefined });
     }
@@ -184,6 +186,12 @@ export class Machines implements MachineSource, NodeDisks {
 
   async close(): Promise<void> {
     await this.#egress?.close();
+  }
+
+  /** It stays wrong until the machine has another image: on the other node, after a drill. */
+  #diskChanged(what: string): void {
+    const hint = 'hand the machine over (`understudy drill`): this node is seeded anew then';
+    this.#options.concerns.tell('disk', `${what}; ${hint}`);
   }
 
   get #diskImages(): Readonly<Record<string, string>> {

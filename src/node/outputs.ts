@@ -33,13 +33,20 @@ export class Outputs {
     this.#queue.push({ channel, bytes, arrivedAt: performance.now() });
   }
 
-  /** The machine may be heard: announces it, then lets out what was let out already. */
+  /**
+   * The machine may be heard: announces it, then lets out what was let out already. Rejects when
+   * its cards have no cable: what they send is lost then, the console works, and it may be tried
+   * again.
+   */
   async open(macs: readonly string[]): Promise<void> {
     const { egress } = this.#options;
-    await egress.open();
-    egress.announce(macs);
-    this.#isOpen = true;
-    if (this.#through > 0) this.release(this.#through);
+    try {
+      await egress.open();
+      egress.announce(macs);
+    } finally {
+      this.#isOpen = true;
+      if (this.#through > 0) this.release(this.#through);
+    }
   }
 
   /** All up to and including this number leave. */

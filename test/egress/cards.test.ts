@@ -41,7 +41,7 @@ class Wire implements Egress {
 describe('the egresses of several cards', () => {
   it('keep each card on its own wire, both ways', async () => {
     const wires = [new Wire(), new Wire()] as const;
-    const cards = new CardEgresses(wires);
+    const cards = new CardEgresses(() => wires);
     const heard: string[] = [];
     cards.onFrame((card, frame) => heard.push(`${card}: ${frame.toString()}`));
     await cards.prepare();
@@ -59,7 +59,7 @@ describe('the egresses of several cards', () => {
   it('announce each address where its card is, and nowhere else', () => {
     // Goal: a switch must not learn the way to a card on the network of another.
     const wires = [new Wire(), new Wire()] as const;
-    new CardEgresses(wires).announce(['52:54:00:00:00:01', '52:54:00:00:00:02']);
+    new CardEgresses(() => wires).announce(['52:54:00:00:00:01', '52:54:00:00:00:02']);
     expect(wires.map(({ done }) => done)).toEqual([
       ['announce 52:54:00:00:00:01'],
       ['announce 52:54:00:00:00:02'],
@@ -68,7 +68,7 @@ describe('the egresses of several cards', () => {
 
   it('one cannot be opened: none stays open', async () => {
     const wires = [new Wire(), new Wire(true)] as const;
-    await expect(new CardEgresses(wires).open()).rejects.toThrow('no right to open');
+    await expect(new CardEgresses(() => wires).open()).rejects.toThrow('no right to open');
     expect(wires[0].done).toEqual(['open', 'close']);
   });
 });
@@ -91,5 +91,20 @@ describe('the specs of the cards', () => {
   ])('%j for %i cards is refused', (egress, cards, message) => {
     expect(() => cardSpecs(egress, cards)).toThrow(message);
     expect(() => cardSpecs(egress, cards)).toThrow(expect.objectContaining({ code: 'config' }));
+  });
+
+  it('may be tried again when one cannot be opened, with wires that were never opened', async () => {
+    // Goal: a machine that took over without a network gets it when somebody has repaired it.
+    const made: Wire[] = [];
+    const cards = new CardEgresses(() => {
+      made.push(new Wire(made.length === 0));
+      return made.slice(-1);
+    });
+    const heard: string[] = [];
+    cards.onFrame((card, frame) => heard.push(`${card}: ${frame.toString()}`));
+    await expect(cards.open()).rejects.toThrow('no right to open');
+    await cards.open();
+    made[1]?.listener(Buffer.from('at last'));
+    expect([made.length, made[1]?.done, heard]).toEqual([2, ['open'], ['0: at last']]);
   });
 });

@@ -107,3 +107,12 @@ test('the machine is gone: its egress is closed', async () => {
   await made.close();
   expect(said).toEqual(['close']);
 });
+
+test('without a network the console works, and what the cards say is lost', async () => {
+  const { made, said, push } = outputs(Promise.reject(new Error('no such bridge')));
+  push(card(0), 'frame');
+  push(screen, 'text');
+  made.release(2);
+  await expect(made.open(macs)).rejects.toThrow('no such bridge');
+  expect(said).toEqual(['open', 'console: text', 'card 0: frame']);
+});

@@ -50,6 +50,7 @@ async function open(): Promise<MachineRig> {
       ...{ vm: lab.vm, diskImages: of.diskImages, bandwidth, reporter, log: quiet, report },
       term: () => one,
       onOutput: () => undefined,
+      onDiskChanged: () => undefined,
     });
   const machine = recorded((report) => {
     reports.push(report);

@@ -73,6 +73,12 @@ function fill(dir: string): () => void {
   return () => fs.rmSync(hog);
 }
 
+/** The guest writes where it never wrote before: what it has written needs no more room. */
+async function grow(): Promise<void> {
+  const guest = await pair.console(primary);
+  guest.paste('dd if=/dev/urandom of=/data/more bs=64k count=64 conv=fsync; rm /data/more\n');
+}
+
 /** A living process of a node, by the end of its name. */
 function partOf(node: NodeProcess, name: RegExp): number {
   const found = livingOwned(`${pair.stage.runDir(node.name)}/pids`).filter((owned) =>
@@ -94,7 +100,7 @@ async function concernAbout(node: NodeProcess, about: RegExp): Promise<string> {
     const { concerns }: NodeStatus = await node.status();
     return concerns.find((concern) => about.test(concern.about));
   });
-  there.catch(() => undefined);
+  for (const either of [told, there]) either.catch(() => undefined);
   const { problem } = await Promise.race([told, there]);
   return problem;
 }
@@ -222,6 +228,7 @@ describe.runIf(canMount)('the file system of the image is full', () => {
   test('the backup goes on, and is protected when there is room', async () => {
     const makeRoom = fill(smallDisk);
     const full = primary;
+    await grow();
     await pair.seen(backup, 'alone');
     expect(await concernAbout(full, /room for disk/)).toMatch(/nearly full/);
     makeRoom();
@@ -235,6 +242,7 @@ describe.runIf(canMount)('the file system of the image is full', () => {
     await backup.stop();
     await pair.seen(primary, 'alone');
     const makeRoom = fill(smallDisk);
+    await grow();
     expect(await concernAbout(primary, /machine/)).toMatch(/No space left on device/);
     makeRoom();
     await noConcernAbout(primary, /machine/);

@@ -11,6 +11,7 @@ import type { Logger } from '../logger.ts';
 import type { Reporter } from '../report.ts';
 import { seedStreams } from '../seeding/bulk.ts';
 import { BlobCollector } from './blob-collector.ts';
+import { DiskWatch } from './disk-watch.ts';
 import type { Replica } from './replica.ts';
 
 export interface CopiedCutsOptions {
@@ -27,6 +28,8 @@ export interface CopiedCutsOptions {
 export class CopiedCuts {
   readonly #options: CopiedCutsOptions;
   #keeper: SnapshotKeeper | undefined;
+  /** Of the copy's disks, once it is worth keeping. */
+  #disks: DiskWatch | undefined;
   /** The primary's device state, which comes behind the cut. */
   #state: BlobCollector | undefined;
 
@@ -36,7 +39,12 @@ export class CopiedCuts {
 
   /** From its grant on the copy is worth keeping. */
   follow({ storage }: Replica, offer: SeedOffer): void {
-    const { keepSnapshots, term, ramFile, diskImages } = this.#options;
+    const { keepSnapshots, term, ramFile, diskImages, report, log } = this.#options;
+    this.#disks = new DiskWatch({
+      ...{ storage, log },
+      images: offer.disks.map(({ id }) => ({ id, path: diskImages[id] ?? '' })),
+      onChanged: (reason) => report({ type: 'copyFailed', reason }),
+    });
     if (keepSnapshots === undefined) return;
     const diskBytes = Object.fromEntries(offer.disks.map(({ id, bytes }) => [id, bytes]));
     const images = Object.entries(diskImages).filter(([id]) => diskBytes[id] !== undefined);
@@ -63,6 +71,7 @@ export class CopiedCuts {
 
   /** Waits for what is being stored, and lets go of everything. */
   async close(): Promise<void> {
+    await this.#disks?.close();
     await this.#keeper?.close();
   }
 
@@ -75,11 +84,14 @@ export class CopiedCuts {
     const keeping = this.#keeping(cut);
     let deviceState: Buffer | undefined;
     try {
-      const { differences, clockTaken } = await replica.compare({
+      const { differences: found, clockTaken } = await replica.compare({
         ...{ icount, ram: digest.ram, primaryState: state.complete, judgement },
         whileStill: keeping?.whileStill,
       });
       if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
+      // Who asks for a compare waits for all of it; a cut that is kept is one of many.
+      const changed = cut.keep === undefined ? ((await this.#disks?.lookAtAll()) ?? []) : [];
+      const differences = [...found, ...changed];
       const equal = differences.length === 0;
       if (equal) deviceState = await state.complete;
       else log.error({ differences }, 'the copy differs from the primary');

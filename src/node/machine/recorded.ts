@@ -30,6 +30,7 @@ import type { Bandwidth } from '../seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { MachineWatch } from './machine-watch.ts';
 import type { Channel } from './output-queue.ts';
 import { withoutEnd } from './without-end.ts';
@@ -48,6 +49,8 @@ export interface RecordedMachineOptions {
   /** The term that this node speaks in now. */
   readonly term: () => Term;
   readonly report: (report: MachineReport) => void;
+  /** Another program changed a disk image of this node: one line that says where. */
+  readonly onDiskChanged: (what: string) => void;
   /** Bytes of an output, before it is reported. */
   readonly onOutput: (channel: Channel, bytes: Buffer) => void;
   readonly reporter: Reporter;
@@ -70,6 +73,7 @@ export class RecordedMachine implements ProtectedMachine {
   #watch: MachineWatch | undefined;
   /** For the log that comes. */
   #hasRoom = true;
+  #disks: DiskWatch | undefined;
   /** What was reported before anybody listened. */
   #early: MachineReport[] | undefined = [];
   readonly #cuts = new Map<string, MadeCut>();
@@ -99,6 +103,7 @@ export class RecordedMachine implements ProtectedMachine {
   /** The machine is there: whoever listens hears all that it has done so far, and from now on. */
   begin(parts: LiveMachine, egress: CardEgresses, console: ConsoleHub): void {
     this.#parts = parts;
+    this.#disks = this.#watchDisks(parts);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const report of early) this.#report(report);
@@ -107,6 +112,9 @@ export class RecordedMachine implements ProtectedMachine {
       ...{ parts, report: (report) => this.#report(report), log: this.#options.log },
       onStorage: (storage) => {
         this.#parts = { ...parts, storage };
+        // What was written meanwhile nobody has seen: all images are looked at anew.
+        void this.#disks?.close();
+        this.#disks = this.#watchDisks(this.#parts);
       },
     });
     this.#watch.room(this.#hasRoom);
@@ -221,10 +229,19 @@ export class RecordedMachine implements ProtectedMachine {
     if (this.#parts === undefined) return;
     const { recorder, storage } = this.#parts;
     this.#input?.close();
+    const watched = this.#disks?.close();
     recorder.throttle.suspend();
     recorder.close();
     await recorder.instance.destroy();
+    await watched;
     await storage.stop();
+  }
+
+  /** A machine that runs on a disk that somebody changed cannot be mended, but told of. */
+  #watchDisks({ storage }: LiveMachine): DiskWatch {
+    const { vm, diskImages, log, onDiskChanged } = this.#options;
+    const images = vm.disks.map(({ id }) => ({ id, path: diskImages[id] ?? '' }));
+    return new DiskWatch({ storage, images, onChanged: onDiskChanged, log });
   }
 
   #report(report: MachineReport): void {

@@ -8,10 +8,10 @@
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError } from '../../src/base/errors.ts';
-import { parseEndpoint } from '../../src/lab/endpoint.ts';
-import { fetchText } from '../../src/lab/request.ts';
+import { asError } from '../base/errors.ts';
+import { parseEndpoint } from './endpoint.ts';
 import type { PageAnswer, PageQuestion } from './page-reader.ts';
+import { fetchText } from './request.ts';
 
 /** Who is refused asks again at once: a guest that boots has better things to do. */
 const refusedMs = 50;

@@ -4,8 +4,8 @@
  * processors.
  */
 import { createInterface } from 'node:readline';
-import type { World, WorldChild } from '../../src/lab/world.ts';
-import { compiled } from '../compiled/program.ts';
+import type { World, WorldChild } from './world.ts';
+import { spawnProgram } from './world-program.ts';
 
 export interface PageQuestion {
   readonly id: number;
@@ -45,8 +45,8 @@ export class PageReader {
 
   #start(): WorldChild {
     const { host, port } = this.#world.http;
-    const program = compiled('test/qemu/page-reader-main.ts');
-    const child = this.#world.spawn(process.execPath, [program, `${host}:${port}`]);
+    const address = `${host}:${port}`;
+    const child = spawnProgram(this.#world, import.meta.url, 'page-reader-main', [address]);
     this.#child = child;
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
