@@ -37,7 +37,7 @@ import {
   type Trial,
   trialLine,
 } from './surroundings/summary.ts';
-import { Timeline } from './surroundings/watch.ts';
+import { BootWatch, Timeline } from './surroundings/watch.ts';
 
 const progress = new Progress(process.stderr);
 
@@ -56,16 +56,13 @@ async function soak(args: SoakArguments, dir: string): Promise<SoakResult> {
   let pair: SoakPair | undefined;
   let hogs: Hogs | undefined;
   let running: Soak | undefined;
-  const booting = new Set<string>();
+  const boots = new BootWatch();
   try {
     pair = await SoakPair.open({
       ...{ world, dir, isStarved },
       onLook: (node, status) => {
         timeline.look(node, status);
-        const isBooting = status?.state === 'booting';
-        if (isBooting && !booting.has(node) && running !== undefined) running.boots += 1;
-        if (isBooting) booting.add(node);
-        else booting.delete(node);
+        if (boots.look(node, status) && running !== undefined) running.boots += 1;
         running?.watch?.look(node, status);
       },
       onEvent: (node, event) => {

@@ -74,6 +74,20 @@ export class FaultWatch {
 
 const sizeOf = (file: string): number => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
+/** Finds out by a node's status that it has booted: it became primary, and was no backup before. */
+export class BootWatch {
+  readonly #before = new Map<string, Pick<NodeStatus, 'role' | 'pid'>>();
+
+  /** Returns whether the node has booted since the last look. */
+  look(node: string, status: Pick<NodeStatus, 'role' | 'pid'> | undefined): boolean {
+    if (status === undefined) return false; // what it is will be seen later
+    const before = this.#before.get(node);
+    this.#before.set(node, status);
+    const isNew = before?.pid !== status.pid || before.role === 'starting';
+    return status.role === 'primary' && isNew;
+  }
+}
+
 /** Everything that happened, for whoever looks for the cause of a finding. */
 export class Timeline {
   readonly #file: string;

@@ -17,6 +17,7 @@ import {
   summaryTable,
   type Trial,
 } from '../../../bench/soak/surroundings/summary.ts';
+import { BootWatch } from '../../../bench/soak/surroundings/watch.ts';
 import type { OutsideReport } from '../../../src/lab/judge.ts';
 
 const names = faultKinds.map(({ name }) => name);
@@ -149,6 +150,22 @@ describe('what is seen', () => {
     expect(shownByLine(kindOf('node killed'), 'b', changed)).toContain('takingOver');
     expect(shownByLine(kindOf('arbiter killed'), 'b', changed)).toBeUndefined();
   });
+});
+
+test('a node that becomes primary has booted, unless it was a backup', () => {
+  const watch = new BootWatch();
+  const look = (role: 'starting' | 'backup' | 'primary' | 'gone', pid: number): boolean =>
+    watch.look('a', role === 'gone' ? undefined : { role, pid });
+  expect([look('starting', 5), look('primary', 5), look('primary', 5)]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect([look('gone', 5), look('primary', 5)]).toEqual([false, false]); // it was stopped
+  expect([look('starting', 5), look('backup', 5), look('primary', 5)]).toEqual([
+    ...[false, false, false],
+  ]);
+  expect([look('gone', 5), look('primary', 6)]).toEqual([false, true]); // another process
 });
 
 describe('figures', () => {
