@@ -80,7 +80,7 @@ function fill(dir: string): () => void {
 async function grow(name: string): Promise<void> {
   const guest = await pair.console(primary);
   const more = `dd if=/dev/urandom of=/data/${name}$i bs=64k count=16 conv=fsync 2>/dev/null`;
-  await guest.run(`(for i in 1 2 3 4 5 6 7 8; do sleep 2; ${more}; done) &`);
+  await guest.run(`(for i in 1 2 3 4 5 6 7 8; do sleep 2; ${more}; done) & true`);
 }
 
 /** A living process of a node, by the end of its name. */
