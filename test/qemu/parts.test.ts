@@ -73,10 +73,14 @@ function fill(dir: string): () => void {
   return () => fs.rmSync(hog);
 }
 
-/** The guest writes where it never wrote before: what it has written needs no more room. */
-async function grow(): Promise<void> {
+/**
+ * From now on the guest writes where it never wrote before, for a while: what it has written once
+ * needs no more room. Told before there is none: what is typed then may come to nobody.
+ */
+async function grow(name: string): Promise<void> {
   const guest = await pair.console(primary);
-  guest.paste('dd if=/dev/urandom of=/data/more bs=64k count=64 conv=fsync; rm /data/more\n');
+  const more = `dd if=/dev/urandom of=/data/${name}$i bs=64k count=16 conv=fsync 2>/dev/null`;
+  await guest.run(`(for i in 1 2 3 4 5 6 7 8; do sleep 2; ${more}; done) &`);
 }
 
 /** A living process of a node, by the end of its name. */
@@ -226,9 +230,9 @@ describe.runIf(canMount)('the file system of the image is full', () => {
   });
 
   test('the backup goes on, and is protected when there is room', async () => {
+    await grow('first');
     const makeRoom = fill(smallDisk);
     const full = primary;
-    await grow();
     await pair.seen(backup, 'alone');
     expect(await concernAbout(full, /room for disk/)).toMatch(/nearly full/);
     makeRoom();
@@ -241,8 +245,8 @@ describe.runIf(canMount)('the file system of the image is full', () => {
   test('a primary that is alone stands, says so, and goes on when there is room', async () => {
     await backup.stop();
     await pair.seen(primary, 'alone');
+    await grow('second');
     const makeRoom = fill(smallDisk);
-    await grow();
     expect(await concernAbout(primary, /machine/)).toMatch(/No space left on device/);
     makeRoom();
     await noConcernAbout(primary, /machine/);
