@@ -10,6 +10,7 @@ import { PageReader } from '../../../src/lab/page-reader.ts';
 import { freeAddresses, Stage } from '../../../src/lab/stage.ts';
 import type { World } from '../../../src/lab/world.ts';
 import type { NodeStatus } from '../../../src/node/control-server.ts';
+import { setUpArbiterOf } from '../../../src/node/set-up-arbiter.ts';
 import type { WatchEvent } from '../../../src/observe/control-client.ts';
 import { NodeUnderFaults } from './node-under-faults.ts';
 import { canMount, SmallDisk } from './small-disk.ts';
@@ -98,6 +99,7 @@ export class SoakPair {
           ...['env', `NODE_OPTIONS=${stepped}`, `SOAK_CLOCK_FILE=${path.join(dir, node)}.clock`],
         ],
       });
+      await setUpArbiterOf(stage.pairFile); // as an operator does: no node would
       if (canMount) for (const name of nodeNames) disks.set(name, ownDisk(stage, dir, name));
       return new SoakPair({ stage, witness, disks }, options);
     } catch (error) {
