@@ -3,6 +3,8 @@
 export interface ProcStat {
   /** R, S, D, Z, ... */
   readonly state: string;
+  /** Process id. */
+  readonly parent: number;
   /**
    * Clock ticks since boot, as text; with the pid it names one process for as long as the machine
    * runs.
@@ -23,8 +25,9 @@ export function parseProcStat(text: string): ProcStat | undefined {
   const field = (number: number): string | undefined => fields[number - 3];
   const [state, startTime] = [field(3), field(22)];
   if (state === undefined || startTime === undefined) return undefined;
+  const parent = Number(field(4));
   const cpuTicks = Number(field(14)) + Number(field(15));
-  return { state, startTime, cpuTicks, processor: Number(field(39)) };
+  return { state, parent, startTime, cpuTicks, processor: Number(field(39)) };
 }
 
 /** Whether it has ended, and only waits for its parent to hear of it. */

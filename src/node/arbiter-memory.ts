@@ -3,16 +3,15 @@
  * is not believed.
  *
  * Layout of the file: one line of JSON,
- * `{"understudy":"known-arbiter","version":1,"identity":"9f86...","tookPart":true}`. It is replaced
- * as a whole. One that is not there means that none was seen yet; one that cannot be understood is
- * an error.
+ * `{"understudy":"known-arbiter","version":1,"identity":"9f86...","tookPart":true}`
+ * (state-file.ts). One that is not there means that none was seen yet; one that cannot be
+ * understood is an error.
  */
-import fs from 'node:fs';
 import { z } from 'zod';
 import type { ArbiterMemory, KnownArbiter } from '../arbiter/identified.ts';
 import { identityPattern } from '../arbiter/identity.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { replaceFile } from '../host/durable-files.ts';
+import { StateFile } from './state-file.ts';
 
 const fileSchema = z.strictObject({
   understudy: z.literal('known-arbiter'),
@@ -22,43 +21,36 @@ const fileSchema = z.strictObject({
 });
 
 export class ArbiterFile implements ArbiterMemory {
-  readonly place: string;
-  #known: KnownArbiter | undefined;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #file: StateFile<KnownArbiter>;
 
-  private constructor(place: string, known: KnownArbiter | undefined) {
-    this.place = place;
-    this.#known = known;
+  private constructor(file: string) {
+    this.#file = new StateFile({
+      path: file,
+      kind: 'known-arbiter',
+      parse: (found) => {
+        const { identity, tookPart } = fileSchema.parse(found);
+        return { identity, tookPart };
+      },
+      hint: 'remove it if the arbiter in the pair file is the one that the pair always had',
+    });
   }
 
   /** Throws `config` when the file is damaged. */
   static load(file: string): ArbiterFile {
-    if (!fs.existsSync(file)) return new ArbiterFile(file, undefined);
-    try {
-      const { identity, tookPart } = fileSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
-      return new ArbiterFile(file, { identity, tookPart });
-    } catch (thrown) {
-      throw new UnderstudyError('config', `Cannot understand '${file}'`, {
-        cause: asError(thrown),
-        hint: 'remove it if the arbiter in the pair file is the one that the pair always had',
-      });
-    }
+    return new ArbiterFile(file);
+  }
+
+  get place(): string {
+    return this.#file.path;
   }
 
   get known(): KnownArbiter | undefined {
-    return this.#known;
+    return this.#file.kept;
   }
 
-  save(known: KnownArbiter): Promise<void> {
-    const saving = this.#saving.then(() => this.#write(known));
-    this.#saving = saving.catch(() => undefined);
-    return saving;
-  }
-
-  async #write(known: KnownArbiter): Promise<void> {
-    const line = { understudy: 'known-arbiter', version: 1, ...known };
+  async save(known: KnownArbiter): Promise<void> {
     try {
-      await replaceFile(this.place, `${JSON.stringify(line)}\n`);
+      await this.#file.save(known);
     } catch (thrown) {
       throw new UnderstudyError('arbiter', `Cannot remember the arbiter in '${this.place}'`, {
         cause: asError(thrown),
@@ -66,6 +58,5 @@ export class ArbiterFile implements ArbiterMemory {
         mayPass: true,
       });
     }
-    this.#known = known;
   }
 }

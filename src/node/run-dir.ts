@@ -68,7 +68,7 @@ export function claimRunDir(dir: string): RunDir {
     fs.chmodSync(dir, found.mode & 0o7777);
   };
   try {
-    writeOwner(path.join(dir, ownerFile), `${process.pid} ${processStartTime(process.pid)}`);
+    writeOwner(dir);
   } catch (error) {
     remove();
     throw error;
@@ -90,7 +90,7 @@ export function claimRunDir(dir: string): RunDir {
 export function takeRunDir(dir: string): void {
   makePrivate(dir);
   refuseForeign(dir);
-  writeOwner(path.join(dir, ownerFile), `${process.pid} ${processStartTime(process.pid)}`);
+  writeOwner(dir);
   fs.mkdirSync(path.join(dir, 'pids'), { recursive: true, mode: 0o700 });
 }
 
@@ -198,9 +198,12 @@ function refuseUsed(dir: string): void {
   });
 }
 
-function writeOwner(file: string, text: string): void {
+/** Says that the directory is this process's. */
+function writeOwner(dir: string): void {
+  const file = path.join(dir, ownerFile);
+  const owner = `${process.pid} ${processStartTime(process.pid)}`;
   try {
-    fs.writeFileSync(file, text, { mode: 0o600 });
+    fs.writeFileSync(file, owner, { mode: 0o600 });
   } catch (thrown) {
     const cause = asError(thrown);
     const isFull = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');

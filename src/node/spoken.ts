@@ -2,8 +2,8 @@
  * The last term in which this node's machine spoke, on disk: what membership
  * (src/core/membership.ts) needs to know which node has the newest disks.
  *
- * Layout of the file: one line of JSON, `{"understudy":"spoken","version":1,"term":N}`. It is
- * replaced as a whole: written beside, flushed, renamed, and the directory flushed.
+ * Layout of the file: one line of JSON, `{"understudy":"spoken","version":1,"term":N}`
+ * (state-file.ts).
  *
  * Contract
  *  1. When `save` has resolved, the term survives a loss of power.
@@ -15,7 +15,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
-import { makeDirectorySync, replaceFile } from '../host/durable-files.ts';
+import { makeDirectorySync } from '../host/durable-files.ts';
+import { StateFile } from './state-file.ts';
 
 const fileSchema = z.strictObject({
   understudy: z.literal('spoken'),
@@ -24,13 +25,15 @@ const fileSchema = z.strictObject({
 });
 
 export class SpokenTerm {
-  readonly #file: string;
-  #term: Term;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #file: StateFile<{ readonly term: Term }>;
 
-  private constructor(file: string, term: Term) {
-    this.#file = file;
-    this.#term = term;
+  private constructor(file: string) {
+    this.#file = new StateFile({
+      path: file,
+      kind: 'spoken',
+      parse: (found) => ({ term: toTerm(fileSchema.parse(found).term) }),
+      hint: 'remove it if the other node has the newer disks; otherwise start with --start-anew',
+    });
   }
 
   /** Throws `config` when the file is damaged and `rights` when its directory cannot be used. */
@@ -44,20 +47,11 @@ export class SpokenTerm {
         hint: 'set stateDir of the node in the pair file to a directory that you may write',
       });
     }
-    if (!fs.existsSync(file)) return new SpokenTerm(file, toTerm(0));
-    try {
-      const { term } = fileSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
-      return new SpokenTerm(file, toTerm(term));
-    } catch (thrown) {
-      throw new UnderstudyError('config', `Cannot understand '${file}'`, {
-        cause: asError(thrown),
-        hint: 'remove it if the other node has the newer disks; otherwise start with --start-anew',
-      });
-    }
+    return new SpokenTerm(file);
   }
 
   get term(): Term {
-    return this.#term;
+    return this.#file.kept?.term ?? toTerm(0);
   }
 
   /**
@@ -65,14 +59,6 @@ export class SpokenTerm {
    * ended.
    */
   save(term: Term): Promise<void> {
-    const saving = this.#saving.then(() => this.#write(term));
-    this.#saving = saving.catch(() => undefined);
-    return saving;
-  }
-
-  async #write(term: Term): Promise<void> {
-    const line = { understudy: 'spoken', version: 1, term };
-    await replaceFile(this.#file, `${JSON.stringify(line)}\n`);
-    this.#term = term;
+    return this.#file.save({ term });
   }
 }

@@ -9,7 +9,9 @@ it('reads the fields, whatever the name is', () => {
   // Goal: a name may hold spaces and parentheses.
   for (const name of ['qemu', 'a b', ') R 1 (']) {
     const stat = parseProcStat(`12 (${name}) ${rest}\n`);
-    expect(stat).toEqual({ state: 'S', startTime: '4711', cpuTicks: 150, processor: 5 });
+    expect(stat).toEqual({
+      ...{ state: 'S', parent: 1, startTime: '4711', cpuTicks: 150, processor: 5 },
+    });
   }
 });
 

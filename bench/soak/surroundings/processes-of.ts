@@ -3,6 +3,7 @@
  * command line: a run directory that was moved away has no pid files.
  */
 import fs from 'node:fs';
+import { readProcStat } from '../../../src/host/pid-files.ts';
 
 const programs = {
   storage: /qemu-storage-daemon/,
@@ -29,17 +30,11 @@ function childrenOf(parent: number): { pid: number; command: string }[] {
     .sort((one, other) => one - other)
     .flatMap((pid) => {
       try {
-        if (parentOf(pid) !== parent) return [];
+        if (readProcStat(pid)?.parent !== parent) return [];
         const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
         return [{ pid, command }];
       } catch {
         return []; // it has ended meanwhile
       }
     });
-}
-
-/** Field 4 of its stat; field 2 is its name in parentheses, and may contain anything. */
-function parentOf(pid: number): number {
-  const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }

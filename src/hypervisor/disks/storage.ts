@@ -92,9 +92,11 @@ export class Storage {
     return this.#process.exited;
   }
 
-  /** Image of a disk on this node. */
-  imageOf(id: string): string | undefined {
-    return this.#options.disks.find((disk) => disk.id === id)?.path;
+  /** What the data of a BLOCK_IO_ERROR (qapi/block-core.json) says, with the image on this node. */
+  describeError({ device, operation, reason }: Readonly<Record<string, unknown>>): string {
+    const image = this.#options.disks.find(({ id }) => id === device)?.path;
+    const where = image === undefined ? 'of which no image is known' : `'${image}'`;
+    return `a ${operation} of disk '${device}' failed (${reason}): ${where}`;
   }
 
   /** Resolves when the daemon answers; rejects when it cannot any more. */

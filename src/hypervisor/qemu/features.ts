@@ -11,7 +11,7 @@ import type { OwnedProcess } from '../../host/processes.ts';
 import { parseDeviceState, replaySection } from '../device-state/device-state.ts';
 import { replayRecorded } from './log-feature.ts';
 import type { Monitor } from './monitor.ts';
-import { oneLine, type Probe, probeMachine, startProbe } from './probe.ts';
+import { errorLine, type Probe, probeMachine, startProbe } from './probe.ts';
 
 /** The outcome of one check. */
 export interface FeatureCheck {
@@ -158,7 +158,7 @@ export async function checkQemu(options: QemuCheckOptions): Promise<FeatureCheck
     checks.push(await checkStorageDaemon(storageDaemon, dir, children));
     checks.push(...(await checkMachine(qemu, dir, children)));
   } catch (thrown) {
-    const detail = oneLine(thrown);
+    const detail = errorLine(thrown);
     const hint = 'use a directory you may write to, with some free space';
     checks.push({ id: 'scratch', title: 'scratch directory', status: 'fail', detail, hint });
   } finally {
@@ -194,7 +194,7 @@ async function checkStorageDaemon(
     monitor.close();
     return { id, title, status: 'ok', detail: `${release(qemu)}, exports a disk over NBD` };
   } catch (thrown) {
-    return { id, title, status: 'fail', detail: oneLine(thrown), hint };
+    return { id, title, status: 'fail', detail: errorLine(thrown), hint };
   }
 }
 
@@ -218,7 +218,7 @@ async function checkMachine(
     recorder = await startProbe({ name: 'qemu', command, args, dir, socket }, children);
   } catch (thrown) {
     const hint = `install ${command} with TCG and record/replay (Debian: qemu-system-x86)`;
-    return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: oneLine(thrown), hint }];
+    return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: errorLine(thrown), hint }];
   }
   const { monitor } = recorder;
   const checks = [await checkVersion(monitor)];
@@ -226,7 +226,7 @@ async function checkMachine(
     try {
       checks.push({ id, title, status: 'ok', detail: await use({ dir, monitor }) });
     } catch (thrown) {
-      checks.push({ id, title, status: 'fail', detail: oneLine(thrown), hint });
+      checks.push({ id, title, status: 'fail', detail: errorLine(thrown), hint });
     }
   }
   checks.push(await checkLog(() => replayRecorded(recorder, { command, dir }, children)));
@@ -240,7 +240,7 @@ async function checkLog(use: () => Promise<string>): Promise<FeatureCheck> {
     return { ...base, status: 'ok', detail: await use() };
   } catch (thrown) {
     const hint = 'use QEMU 7.2 to 10.x, whose log is known';
-    return { ...base, status: 'fail', detail: oneLine(thrown), hint };
+    return { ...base, status: 'fail', detail: errorLine(thrown), hint };
   }
 }
 
@@ -257,6 +257,6 @@ async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
     const hint = `lockstep was tried with ${triedReleases.join(' and ')}: use one of them`;
     return { ...base, status: 'warn', detail, hint };
   } catch (thrown) {
-    return { ...base, status: 'fail', detail: oneLine(thrown), hint: anotherBuild };
+    return { ...base, status: 'fail', detail: errorLine(thrown), hint: anotherBuild };
   }
 }

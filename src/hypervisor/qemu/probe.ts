@@ -1,6 +1,7 @@
 /** A process that is started for a moment, to find out what it can do. */
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';
+import { oneLine } from '../../base/text.ts';
 import { findProgram, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from './monitor.ts';
 
@@ -54,13 +55,10 @@ export function probeMachine(mode: 'record' | 'replay', dir: string, socket: str
 }
 
 /** An error in one line: the message and what is behind it. */
-export function oneLine(thrown: unknown): string {
+export function errorLine(thrown: unknown): string {
   const text =
     thrown instanceof UnderstudyError
       ? [thrown.message, thrown.cause instanceof Error ? thrown.cause.message : ''].join(': ')
       : asError(thrown).message;
-  return text
-    .trim()
-    .replace(/\s*\n\s*/g, '; ')
-    .replace(/: $/, '');
+  return oneLine(text.trim()).replace(/: $/, '');
 }

@@ -120,12 +120,11 @@ export class MachineWatch {
     }
   }
 
-  #diskFailed({ device, operation, reason }: NonNullable<QmpEvent['data']>): void {
+  #diskFailed(data: NonNullable<QmpEvent['data']>): void {
     const { recorder, storage } = this.#options.parts;
     clearTimeout(this.#calm);
     this.#calm = undefined;
-    const image = storage.imageOf(String(device)) ?? 'of which no image is known';
-    const problem = `a ${operation} of disk '${device}' failed (${reason}): '${image}'`;
+    const problem = storage.describeError(data);
     recorder.failure = problem;
     this.#set('disk', problem);
   }

@@ -273,9 +273,7 @@ export class Replica {
   #watch(replayer: Replayer): void {
     replayer.instance.monitor.onEvent(({ event, data }) => {
       if (event !== 'BLOCK_IO_ERROR' || this.#gone) return;
-      const image = this.#parts.storage.imageOf(String(data?.device));
-      const what = `a ${data?.operation} of disk '${data?.device}' failed (${data?.reason})`;
-      this.#options.onFailure(`${what}: '${image}'`);
+      this.#options.onFailure(this.#parts.storage.describeError(data ?? {}));
     });
     void replayer.instance.exited.then((info) => {
       if (this.#gone || this.#replayer !== replayer) return;
