@@ -1,8 +1,8 @@
 // A machine goes on from a state with another RAM file, and a state that cannot be had leaves no
 // process.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { canMount, SmallDisk } from '../../bench/soak/surroundings/small-disk.ts';
 import {
   bootFromPowerOn,
   bootFromState,
@@ -64,43 +64,34 @@ test('a machine goes on from a state', async () => {
 });
 
 // QEMU is killed by SIGBUS when it touches memory for which a tmpfs has no room.
-test.runIf(process.getuid?.() === 0)(
-  'others fill the memory that a guest was promised',
-  async () => {
-    const small = lab.fresh('small');
-    fs.mkdirSync(small);
-    const mebibytes = lab.vm.memoryBytes / (1024 * 1024) + 64;
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', small]);
-    lab.onClose(async () => void execFileSync('umount', ['-l', small]));
-    const errors: Error[] = [];
-    let delivered: (segment: Segment) => void = () => undefined;
-    const { recorder, storage } = await bootFromPowerOn(
-      {
-        ...{ vm: lab.vm, layout: lab.layout, dir: `${small}/m1`, pidDir: lab.dir },
-        ...{ ramFile: `${small}/m1.ram`, diskImages: { data: lab.newImage() } },
-      },
-      {
-        onSegment: (segment) => delivered(segment),
-        onError: (error) => errors.push(error),
-      },
-    );
-    lab.onClose(() => storage.stop());
-    lab.onClose(() => recorder.instance.destroy());
-    const fd = fs.openSync(`${small}/hog`, 'w');
-    expect(() => {
-      for (;;) fs.writeSync(fd, Buffer.alloc(4096, 1));
-    }).toThrow('ENOSPC');
-    fs.closeSync(fd);
-    const { terminal, input } = consoleOf(recorder);
-    delivered = (segment) => input.delivered(segment.typedBytes);
-    recorder.instance.nics[0]?.resume();
-    await terminal.until('guest# ', bootMs);
-    const pages = '/run/pages/file';
-    await terminal.run('mkdir /run/pages; mount -t tmpfs -o size=64m tmpfs /run/pages');
-    expect(
-      await terminal.run(`head -c 48m /dev/zero | tr '\\0' x > ${pages}; wc -c < ${pages}`),
-    ).toMatch(/50331648/);
-    expect(errors).toEqual([]);
-    recorder.close();
-  },
-);
+test.runIf(canMount)('others fill the memory that a guest was promised', async () => {
+  const disk = new SmallDisk(lab.fresh('small'), lab.vm.memoryBytes / (1024 * 1024) + 64);
+  lab.onClose(async () => disk.unmount());
+  const small = disk.dir;
+  const errors: Error[] = [];
+  let delivered: (segment: Segment) => void = () => undefined;
+  const { recorder, storage } = await bootFromPowerOn(
+    {
+      ...{ vm: lab.vm, layout: lab.layout, dir: `${small}/m1`, pidDir: lab.dir },
+      ...{ ramFile: `${small}/m1.ram`, diskImages: { data: lab.newImage() } },
+    },
+    {
+      onSegment: (segment) => delivered(segment),
+      onError: (error) => errors.push(error),
+    },
+  );
+  lab.onClose(() => storage.stop());
+  lab.onClose(() => recorder.instance.destroy());
+  expect(() => disk.fill(), 'it ends with ENOSPC').not.toThrow();
+  const { terminal, input } = consoleOf(recorder);
+  delivered = (segment) => input.delivered(segment.typedBytes);
+  recorder.instance.nics[0]?.resume();
+  await terminal.until('guest# ', bootMs);
+  const pages = '/run/pages/file';
+  await terminal.run('mkdir /run/pages; mount -t tmpfs -o size=64m tmpfs /run/pages');
+  expect(
+    await terminal.run(`head -c 48m /dev/zero | tr '\\0' x > ${pages}; wc -c < ${pages}`),
+  ).toMatch(/50331648/);
+  expect(errors).toEqual([]);
+  recorder.close();
+});

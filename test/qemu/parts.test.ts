@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { canMount, SmallDisk } from '../../bench/soak/surroundings/small-disk.ts';
 import { livingOwned } from '../../src/host/processes.ts';
 import type { NodeProcess } from '../../src/lab/node-process.ts';
 import type { NodeStatus } from '../../src/node/control-server.ts';
@@ -18,16 +19,13 @@ let primary: NodeProcess;
 let backup: NodeProcess;
 
 /** A small file system for the image of node `a`, which can be full. */
-let smallDisk: string;
-const canMount = process.getuid?.() === 0;
+let smallDisk: SmallDisk | undefined;
 
 beforeAll(async () => {
   pair = await PairUnderTest.open();
-  smallDisk = path.join(pair.stage.dir, 'small');
   if (canMount) {
-    fs.mkdirSync(smallDisk);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', smallDisk]);
-    const image = path.join(smallDisk, 'data.raw');
+    smallDisk = new SmallDisk(path.join(pair.stage.dir, 'small'), 96);
+    const image = path.join(smallDisk.dir, 'data.raw');
     const given = path.join(pair.stage.dir, 'data-a.raw');
     execFileSync('cp', ['--sparse=always', given, image]);
     pair.configure(({ nodes }) => {
@@ -42,7 +40,7 @@ beforeAll(async () => {
   await console.run('work directio 86400');
 });
 afterAll(async () => {
-  if (canMount) execFileSync('umount', ['-l', smallDisk]);
+  smallDisk?.unmount();
   await pair?.close();
 });
 beforeEach(() => {
@@ -58,19 +56,10 @@ interface Concern {
 
 const isDiscarded = (event: WatchEvent): event is WatchEvent => event.type === 'replicaDiscarded';
 
-/** Fills a file system to the last byte; returns how to make room again. */
-function fill(dir: string): () => void {
-  const hog = path.join(dir, 'hog');
-  const fd = fs.openSync(hog, 'w');
-  const block = Buffer.alloc(4096, 1);
-  try {
-    for (;;) fs.writeSync(fd, block);
-  } catch (thrown) {
-    expect((thrown as NodeJS.ErrnoException).code).toBe('ENOSPC');
-  } finally {
-    fs.closeSync(fd);
-  }
-  return () => fs.rmSync(hog);
+/** Fills the small disk to the last byte; returns how to make room again. */
+function fill(): () => void {
+  expect(() => smallDisk?.fill(), 'it ends with ENOSPC').not.toThrow();
+  return () => smallDisk?.makeRoom();
 }
 
 /**
@@ -231,7 +220,7 @@ describe.runIf(canMount)('the file system of the image is full', () => {
 
   test('the backup goes on, and is protected when there is room', async () => {
     await grow('first');
-    const makeRoom = fill(smallDisk);
+    const makeRoom = fill();
     const full = primary;
     await pair.seen(backup, 'alone');
     expect(await concernAbout(full, /room for disk/)).toMatch(/nearly full/);
@@ -246,7 +235,7 @@ describe.runIf(canMount)('the file system of the image is full', () => {
     await backup.stop();
     await pair.seen(primary, 'alone');
     await grow('second');
-    const makeRoom = fill(smallDisk);
+    const makeRoom = fill();
     expect(await concernAbout(primary, /machine/)).toMatch(/No space left on device/);
     makeRoom();
     await noConcernAbout(primary, /machine/);

@@ -1,6 +1,6 @@
 /**
- * A small file system of its own, which can be full. Only root can mount one; elsewhere a soak goes
- * without the faults that need it.
+ * A small file system of its own, which can be full. Only root can mount one; elsewhere soaks and
+ * tests go without what needs it.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -20,7 +20,7 @@ export class SmallDisk {
     this.#hog = path.join(dir, 'hog');
   }
 
-  /** To the last byte. */
+  /** To the last byte. Throws what ends it, if that is not ENOSPC. */
   fill(): void {
     const fd = fs.openSync(this.#hog, 'w');
     try {

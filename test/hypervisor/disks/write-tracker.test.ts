@@ -1,44 +1,25 @@
 // What was written to a disk must be found again exactly, by a real storage daemon: also when it
 // became zero, and not when it was written before or after.
-import { execFile, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Storage } from '../../../src/hypervisor/disks/storage.ts';
+import type { Storage } from '../../../src/hypervisor/disks/storage.ts';
+import { ImageUnderTest, isMissing } from './image-under-test.ts';
 
 const kib = 1024;
 const bytes = 4 * 1024 * kib + 512; // not a multiple of a block
 
-const programs = ['qemu-io', 'qemu-storage-daemon'];
-const isMissing = programs.some((name) => spawnSync(name, ['--version']).error !== undefined);
-
 describe.skipIf(isMissing)('a write tracker', () => {
-  let dir: string;
-  let image: string;
+  let tested: ImageUnderTest;
   let storage: Storage;
 
   beforeEach(async () => {
-    dir = fs.mkdtempSync('/dev/shm/us-track-');
-    image = path.join(dir, 'image');
-    fs.writeFileSync(image, Buffer.alloc(bytes, 'o'));
-    storage = await Storage.start({
-      disks: [{ id: 'd0', path: image, readOnly: false }],
-      dir: path.join(dir, 'storage'),
-      pidDir: dir,
-    });
+    tested = await ImageUnderTest.open(bytes);
+    storage = tested.storage;
   });
-  afterEach(async () => {
-    await storage.stop();
-    fs.rmSync(dir, { recursive: true, force: true });
-  });
+  afterEach(() => tested.close());
 
-  /** Commands of qemu-io: a guest's requests as the daemon sees them. */
-  async function write(...commands: string[]): Promise<void> {
-    const uri = `nbd+unix:///d0?socket=${storage.nbdSocket}`;
-    const args = commands.flatMap((command) => ['-c', command]);
-    await promisify(execFile)('qemu-io', ['-f', 'raw', ...args, uri]);
-  }
+  const write = (...commands: string[]): Promise<void> => tested.write(...commands);
 
   const extent = (from: number, to: number) => ({ from: from * kib, to: to * kib });
 
@@ -65,7 +46,7 @@ describe.skipIf(isMissing)('a write tracker', () => {
     expect(await tracker.nextRound()).toEqual([extent(0, 64)]);
     await write('write -P 2 64k 64k', 'write -z 128k 64k');
 
-    const copyFile = path.join(dir, 'copy');
+    const copyFile = path.join(tested.dir, 'copy');
     const copy = { id: 'd0', node: await storage.prepareCopy('d0', copyFile, bytes), tracker };
     const copying = await storage.startCopies([copy]);
     await write('write -P 9 64k 128k', 'write -P 9 1M 64k');

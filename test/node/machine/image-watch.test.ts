@@ -1,47 +1,30 @@
 // What another program writes to a disk's image must be found, and what the guest writes must never
 // be taken for that. The storage daemon is a real one.
-import { execFile, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Storage } from '../../../src/hypervisor/disks/storage.ts';
+import type { Storage } from '../../../src/hypervisor/disks/storage.ts';
 import type { Logger } from '../../../src/node/logger.ts';
 import { DiskWatch } from '../../../src/node/machine/disk-watch.ts';
 import { ImageWatch } from '../../../src/node/machine/image-watch.ts';
+import { ImageUnderTest, isMissing } from '../../hypervisor/disks/image-under-test.ts';
 
 const silent = { warn: () => undefined } as unknown as Logger;
 const kib = 1024;
 const block = 64 * kib;
 const bytes = 64 * block + 512; // not a multiple of a block
-const programs = ['qemu-io', 'qemu-storage-daemon'];
-const isMissing = programs.some((name) => spawnSync(name, ['--version']).error !== undefined);
 
 describe.skipIf(isMissing)('a watched image', () => {
-  let dir: string;
-  let image: string;
+  let tested: ImageUnderTest;
   let storage: Storage;
+  let image: string;
 
   beforeEach(async () => {
-    dir = fs.mkdtempSync('/dev/shm/us-watch-');
-    image = path.join(dir, 'image');
-    fs.writeFileSync(image, Buffer.alloc(bytes, 'o'));
-    storage = await Storage.start({
-      disks: [{ id: 'd0', path: image, readOnly: false }],
-      ...{ dir: path.join(dir, 'storage'), pidDir: dir },
-    });
+    tested = await ImageUnderTest.open(bytes);
+    ({ storage, image } = tested);
   });
-  afterEach(async () => {
-    await storage.stop();
-    fs.rmSync(dir, { recursive: true, force: true });
-  });
+  afterEach(() => tested.close());
 
-  /** A guest's requests as the daemon sees them. */
-  async function write(...commands: string[]): Promise<void> {
-    const uri = `nbd+unix:///d0?socket=${storage.nbdSocket}`;
-    const args = commands.flatMap((command) => ['-c', command]);
-    await promisify(execFile)('qemu-io', ['-f', 'raw', ...args, uri]);
-  }
+  const write = (...commands: string[]): Promise<void> => tested.write(...commands);
 
   /** Eight bytes, as by a program that asks for no lock. */
   function change(at: number): void {
