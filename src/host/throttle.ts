@@ -12,6 +12,7 @@ export class Throttle {
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #suspended = false;
+  #closed = false;
 
   constructor(pid: number) {
     this.#pid = pid;
@@ -36,8 +37,19 @@ export class Throttle {
   }
 
   resume(): void {
+    if (this.#closed) return;
     this.#suspended = false;
     this.share = this.#share;
+  }
+
+  /**
+   * The process is to end, or has: from now on no signal is sent, whoever still resumes. Its id may
+   * be another process's then.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.suspend();
+    this.#closed = true;
   }
 
   #begin(): void {

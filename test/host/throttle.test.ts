@@ -36,3 +36,16 @@ test('it stands still in between, not when suspended, and not after the lag is g
   await sleep(60);
   expect(state(pid)).not.toBe('T');
 });
+
+test('once closed it sends nothing more, although a cut that was under way resumes it', async () => {
+  child = spawn('sleep', ['60']);
+  const throttle = new Throttle(child.pid ?? 0);
+  throttle.share = 0.75;
+  throttle.close();
+  throttle.resume();
+  throttle.share = 0.75;
+  for (let n = 0; n < 20; n += 1) {
+    expect(state(child.pid ?? 0)).not.toBe('T');
+    await sleep(3);
+  }
+});

@@ -230,7 +230,7 @@ export class RecordedMachine implements ProtectedMachine {
     const { recorder, storage } = this.#parts;
     this.#input?.close();
     const watched = this.#disks?.close();
-    recorder.throttle.suspend();
+    recorder.throttle.close(); // a cut that is under way would resume it
     recorder.close();
     await recorder.instance.destroy();
     await watched;
