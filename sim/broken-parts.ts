@@ -3,7 +3,8 @@
  * rule broken, so that everything else of it still works.
  */
 import { limits } from '../src/base/limits.ts';
-import { type Millis, term as toTerm } from '../src/base/units.ts';
+import { type Millis, type Term, term as toTerm } from '../src/base/units.ts';
+import { ArbiterWatch } from '../src/core/arbiter-watch.ts';
 import { BackupCore, type BackupEffect, type BackupEvent } from '../src/core/backup.ts';
 import { type AnsweredCut, Cuts } from '../src/core/cuts.ts';
 import type { NodeEffect, NodeEvent } from '../src/core/effects.ts';
@@ -162,6 +163,30 @@ export class RepeatingCuts extends Cuts {
     this.#again = this.#last;
     this.#last = undefined;
     return super.kept(kept);
+  }
+}
+
+/** Never looks at the arbiter while it needs nothing of it. */
+export class BlindWatch extends ArbiterWatch {
+  override timer(): void {
+    // nothing is asked, and nothing is late
+  }
+}
+
+/** Forgets what it has seen. */
+export class ForgetfulWatch extends ArbiterWatch {
+  override get seen(): Term {
+    return toTerm(0);
+  }
+}
+
+/** Takes an arbiter that knows less than it does for one that gave its term to somebody. */
+export class CredulousNode extends NodeCore {
+  override step(event: NodeEvent, now: Millis): NodeEffect[] {
+    const isOlder = event.type === 'arbiterRead' && (event.state?.term ?? 0) < this.term;
+    if (!isOlder) return super.step(event, now);
+    const state = { term: toTerm(this.term + 1), holder: 'nobody:0' };
+    return super.step({ ...event, state }, now);
   }
 }
 

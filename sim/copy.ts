@@ -105,6 +105,13 @@ export class SimCopy implements Copy, Doer {
     this.#state.hash = mix(this.#state.hash, 1);
   }
 
+  /** A process that it needs ends. */
+  breakDown(): void {
+    if (this.#isOver) return;
+    this.isStalled = true;
+    this.#fail('its storage daemon is gone');
+  }
+
   /**
    * Throws for what a real one would refuse: log that is torn, or does not go on where it ended.
    */

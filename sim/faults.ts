@@ -3,66 +3,17 @@
  *
  * `strike` returns how long the fault lasts, or nothing when it is over at once; `heal` undoes it.
  */
-import { calmPath, type Path } from './network.ts';
-import type { Pair } from './pair.ts';
-import { type Condition, calmCondition } from './settings.ts';
-
-export interface Fault {
-  readonly name: string;
-  /** How likely it is among those that may strike. */
-  readonly weight: number;
-  /** Returns false when there is nothing that it could strike. */
-  readonly strike: (pair: Pair) => boolean | undefined;
-}
-
-const anyNode = (pair: Pair) => pair.world.prng.pick([pair.a, pair.b]);
-
-/** A node that was struck down is started again after a while. */
-function restartLater(pair: Pair, node: Pair['a']): void {
-  pair.world.after(pair.world.prng.between(30, 700), () => pair.startIfDown(node));
-}
-
-function crash(pair: Pair, kind: 'process' | 'power'): boolean {
-  // Most failures of interest are those of a primary.
-  const node = pair.world.prng.chance(700) ? pair.primary : anyNode(pair);
-  if (node?.isUp !== true) return false;
-  node.crash(kind);
-  restartLater(pair, node);
-  return true;
-}
-
-/** Changes something for a while. */
-function forAWhile(pair: Pair, maxMs: number, change: () => () => void): true {
-  const undo = change();
-  pair.undo.add(undo);
-  pair.world.after(pair.world.prng.between(20, maxMs), () => {
-    if (pair.undo.delete(undo)) undo();
-  });
-  return true;
-}
-
-/** A host is in another condition for a while. */
-function change(pair: Pair, { condition }: Pair['a'], to: Partial<Condition>, maxMs = 2000): true {
-  return forAWhile(pair, maxMs, () => {
-    Object.assign(condition, to);
-    return () => Object.assign(condition, calmCondition(pair.world.prng));
-  });
-}
-
-function cutOne(pair: Pair, from: string, to: string): () => void {
-  pair.network.setCut(from, to, true);
-  return () => pair.network.setCut(from, to, false);
-}
-
-function changePath(pair: Pair, change: Partial<Path>): () => void {
-  const [from, to] = pair.world.prng.pick([
-    ['a', 'b'],
-    ['b', 'a'],
-  ] as const);
-  const path = pair.network.path(from, to);
-  Object.assign(path, change);
-  return () => Object.assign(path, { ...calmPath(), cut: path.cut });
-}
+import { arbiterFaults } from './arbiter-faults.ts';
+import {
+  anyNode,
+  change,
+  changePath,
+  crash,
+  cutOne,
+  type Fault,
+  forAWhile,
+  restartLater,
+} from './strike.ts';
 
 export const faults: readonly Fault[] = [
   { name: 'crash of a process', weight: 10, strike: (pair) => crash(pair, 'process') },
@@ -92,7 +43,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'process stands still',
-    weight: 8,
+    weight: 14,
     strike: (pair) => {
       const node = anyNode(pair);
       if (!node.isUp || node.process.isPaused) return false;
@@ -179,40 +130,6 @@ export const faults: readonly Fault[] = [
     strike: (pair) => pair.replayOldMessage(),
   },
   {
-    name: 'arbiter slow',
-    weight: 4,
-    strike: (pair) =>
-      forAWhile(pair, 2500, () => {
-        pair.temper.slowMs = pair.world.prng.pick([50, 400, 700]);
-        return () => {
-          pair.temper.slowMs = 0;
-        };
-      }),
-  },
-  {
-    name: 'arbiter away',
-    weight: 4,
-    strike: (pair) =>
-      forAWhile(pair, 1500, () => {
-        const cut = pair.world.prng.pick([['a'], ['b'], ['a', 'b']]);
-        for (const name of cut) pair.temper.unreachable.add(name);
-        return () => {
-          for (const name of cut) pair.temper.unreachable.delete(name);
-        };
-      }),
-  },
-  {
-    name: 'arbiter answers lost',
-    weight: 4,
-    strike: (pair) =>
-      forAWhile(pair, 2500, () => {
-        pair.temper.lostPermille = 400;
-        return () => {
-          pair.temper.lostPermille = 0;
-        };
-      }),
-  },
-  {
     name: 'slow disk',
     weight: 3,
     strike: (pair) => {
@@ -276,8 +193,17 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'part of a backup fails',
+    weight: 4,
+    strike: (pair) => {
+      const copy = pair.backup?.copy;
+      copy?.breakDown();
+      return copy !== undefined;
+    },
+  },
+  {
     name: 'diverged backup',
-    weight: 3,
+    weight: 6,
     strike: (pair) => {
       const copy = pair.backup?.copy;
       if (copy?.history === undefined) return false;
@@ -336,6 +262,7 @@ export const faults: readonly Fault[] = [
       });
     },
   },
+  ...arbiterFaults,
 ];
 
 /** Not faults, but things that operators and guests do. */

@@ -1,9 +1,10 @@
 /** One run of a pair: faults for a while, then peace, in which the pair must become whole again. */
 import { Violation } from './checkers/facts.ts';
-import { deeds, type Fault, faults } from './faults.ts';
+import { deeds, faults } from './faults.ts';
 import { Pair } from './pair.ts';
 import { type Seams, soundSeams } from './seams.ts';
 import type { PairSettings } from './settings.ts';
+import type { Fault } from './strike.ts';
 import { World } from './world.ts';
 
 /** Faults strike for so long, in simulated milliseconds. */

@@ -8,6 +8,8 @@ export interface LinksOptions {
   readonly process: SimProcess;
   readonly network: Network;
   readonly tell: (event: NodeEvent) => void;
+  /** There is a link. */
+  readonly onMet: (hello: SimHello) => void;
   /** `arrivedAt`: when it reached this host's kernel. */
   readonly onMessage: (link: LinkId, message: SimMessage, arrivedAt: number) => void;
 }
@@ -32,12 +34,13 @@ export class SimLinks {
 
   accept(end: ConnectionEnd): void {
     const link = this.#name(end);
+    this.#options.onMet(end.peerHello);
     this.#options.tell({ type: 'linkOpened', link, hello: end.peerHello });
     this.listen(link);
   }
 
   dial(peerName: string, hello: SimHello): void {
-    const { process, network, tell } = this.#options;
+    const { process, network, tell, onMet } = this.#options;
     const { life } = process;
     network.dial(process.name, peerName, hello, (end) => {
       if (life.isOver) {
@@ -45,8 +48,12 @@ export class SimLinks {
         return;
       }
       process.enter(() => {
-        if (end === undefined) tell({ type: 'dialled' });
-        else tell({ type: 'dialled', link: this.#name(end), hello: end.peerHello });
+        if (end === undefined) {
+          tell({ type: 'dialled' });
+          return;
+        }
+        onMet(end.peerHello);
+        tell({ type: 'dialled', link: this.#name(end), hello: end.peerHello });
       });
     });
   }

@@ -18,7 +18,7 @@ export interface SimBlob extends BlobFrame {
 
 export type SimMessage = SimLog | SimBlob | AckFrame | ControlFrame;
 
-export type SimHello = Pick<Hello, 'node' | 'term' | 'standing'>;
+export type SimHello = Pick<Hello, 'node' | 'term' | 'standing' | 'arbiter'>;
 
 /** Nothing that is shipped here is bytes. */
 export const noBytes = new Uint8Array(0);

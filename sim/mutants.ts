@@ -5,14 +5,18 @@
  */
 import { icount, logPosition } from '../src/base/units.ts';
 import type { NodeEffect, NodeEvent } from '../src/core/effects.ts';
+import { judgeExpected, judgeSight } from '../src/core/known-arbiter.ts';
 import { NodeCore } from '../src/core/node.ts';
 import { PrimaryCore } from '../src/core/primary.ts';
 import { type Rules, rules } from '../src/core/rules.ts';
 import {
+  BlindWatch,
+  CredulousNode,
   DeafPrimary,
   type Edit,
   EditedNode,
   ForgetfulBackup,
+  ForgetfulWatch,
   GenerousPrimary,
   HastyPrimary,
   ImpatientPrimary,
@@ -56,6 +60,9 @@ const without =
 
 const hearsEqual = (event: NodeEvent): NodeEvent =>
   event.type === 'compared' ? { ...event, differences: [] } : event;
+
+const choosingAsHolder: Rules['choose'] = (facts) =>
+  rules.choose({ ...facts, isOurs: facts.isOurs || facts.spoken === 0 });
 
 export const mutants: readonly Mutant[] = [
   {
@@ -148,8 +155,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: 'silent-about-a-won-term',
-    what: 'a node that has won a term looks like one without a machine until it speaks',
-    seams: { core: (options) => new SecretiveNode(options) },
+    what: 'a node that has won a term looks idle until it speaks, and one that never spoke boots then',
+    seams: {
+      // Who never spoke leaves the first term to its winner, and to others it is a stranger's: both
+      // have to be off for this to show.
+      judgeExpected: (expected, by) =>
+        judgeExpected(expected, { ...by, known: by.known && { ...by.known, tookPart: true } }),
+      core: (options) =>
+        new SecretiveNode({ ...options, rules: { ...rules, choose: choosingAsHolder } }),
+    },
   },
   {
     rule: 'trust-acks-of-before-a-pause',
@@ -280,6 +294,34 @@ export const mutants: readonly Mutant[] = [
     rule: 'hold-without-bound',
     what: 'a guest runs freely however many of its outputs wait',
     seams: editing({ act: without(({ type }) => type === 'slowDown') }),
+  },
+  {
+    rule: 'believe-an-empty-arbiter',
+    what: 'a node takes an arbiter that was never set up for its own, and that one gives terms',
+    seams: {
+      judgeSight: (sight, by) => judgeSight({ ...sight, identity: 'arbiter' }, by),
+      arbiterNeedsIdentity: false,
+    },
+  },
+  {
+    rule: 'forget-what-was-seen',
+    what: 'a node believes an arbiter that knows less than it has seen',
+    seams: breaking({ watch: (options) => new ForgetfulWatch(options) }),
+  },
+  {
+    rule: 'end-for-an-arbiter-set-back',
+    what: 'a machine ends because its arbiter knows less than its node',
+    seams: { core: (options) => new CredulousNode(options) },
+  },
+  {
+    rule: 'never-look-at-the-arbiter',
+    what: 'a pair that needs nothing of its arbiter does not look at it',
+    seams: breaking({ watch: (options) => new BlindWatch(options) }),
+  },
+  {
+    rule: 'ignore-a-failed-copy',
+    what: 'a backup whose copy has failed says that it may take over',
+    seams: editing({ hear: (event) => (event.type === 'copyFailed' ? { type: 'timer' } : event) }),
   },
   {
     rule: 'answer-nobody',

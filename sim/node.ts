@@ -16,6 +16,7 @@ import { SimLinks } from './links.ts';
 import type { SimMachine, SimRun } from './machine.ts';
 import { SimMachineDriver } from './machine-driver.ts';
 import { noBytes, type SimHello, type SimLog, type SimMessage } from './messages.ts';
+import { SimOwnArbiter } from './own-arbiter.ts';
 import { SimProcess } from './process.ts';
 import { type Condition, calmCondition } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -40,6 +41,7 @@ export class SimNode {
   /** When the last save that was begun is done. */
   #savedAt = 0;
   readonly #links: SimLinks;
+  readonly #arbiter: SimOwnArbiter;
   /** What happened while a step was being performed. */
   #events: NodeEvent[] = [];
   #isStepping = false;
@@ -50,20 +52,18 @@ export class SimNode {
     this.#around = around;
     this.condition = calmCondition(around.world.prng);
     this.process = new SimProcess(name, around.world, () => this.crash('process'));
+    const { process, condition } = this;
+    const spoken = (): Term => this.#spoken;
+    const tell = (event: NodeEvent): void => this.#step(event);
+    this.#arbiter = new SimOwnArbiter({ process, around, spoken, tell });
     this.#links = new SimLinks({
-      process: this.process,
-      network: around.network,
-      tell: (event) => this.#step(event),
+      ...{ process, network: around.network, tell },
+      onMet: (hello) => this.#arbiter.met(hello),
       onMessage: (link, message, arrivedAt) => this.#takeMessage(link, message, arrivedAt),
     });
     this.#machines = new SimMachineDriver({
-      process: this.process,
-      around,
-      condition: this.condition,
+      ...{ process, around, condition, spoken, links: this.#links, tell },
       core: () => this.core,
-      spoken: () => this.#spoken,
-      links: this.#links,
-      tell: (event) => this.#step(event),
     });
   }
 
@@ -87,6 +87,24 @@ export class SimNode {
     return this.#machines.copy;
   }
 
+  /** The last term that it spoke in, and the newest that it has seen, as its disk has them. */
+  get spoken(): Term {
+    return this.#spoken;
+  }
+
+  get seen(): Term {
+    return this.#arbiter.seen;
+  }
+
+  /** Another host takes its place: nothing is on its disks. */
+  replaceHost(): void {
+    this.crash('power');
+    this.process.say('is another host from now on');
+    this.#spoken = toTerm(0);
+    this.#arbiter.forget();
+    this.#machines.disk.overwrite([]);
+  }
+
   start(startAnew = false): void {
     const { process } = this;
     if (process.isUp) return;
@@ -96,7 +114,8 @@ export class SimNode {
     const { settings, seams, network } = this.#around;
     const { epochMs, onBackupLost, ack, silenceMs, heldOutputsMax, snapshotEveryMs } = settings;
     this.core = seams.core({
-      ...{ node: this.name, holder: process.holder, spoken: this.#spoken, startAnew },
+      ...{ node: this.name, holder: process.holder, startAnew },
+      ...{ spoken: this.#spoken, seen: this.#arbiter.seen },
       ...{ isPrepared: false, restartWaitMs: 0, ack, onBackupLost, epochMs, heldOutputsMax },
       ...{ detector: { silenceMs }, snapshotEveryMs },
     });
@@ -171,6 +190,7 @@ export class SimNode {
     this.#savedAt = 0;
     this.#around.judge.ended(this.process.holder);
     this.core = undefined;
+    this.#arbiter.concern = undefined;
     this.process.end();
     this.#events = [];
   }
@@ -180,12 +200,13 @@ export class SimNode {
     if (core === undefined) throw new Error('no core says hello');
     // No snapshots here that a machine could go on from.
     const standing: Standing = { ...core.standing, logged: toTerm(0) };
-    return { node: this.name, term: core.term, standing };
+    return { node: this.name, term: core.term, standing, ...this.#arbiter.said };
   }
 
   #tick(): void {
     this.#step({ type: 'timer' });
     this.#machines.tick();
+    this.#arbiter.judge(this.role);
     this.process.later(limits.coreTimerMs, () => this.#tick());
   }
 
@@ -213,7 +234,7 @@ export class SimNode {
         return;
       case 'readArbiter':
       case 'compareAndSet':
-        this.#askArbiter(effect);
+        this.#arbiter.ask(effect);
         return;
       case 'dialPeer':
         this.#links.dial(this.#peerName, this.#hello());
@@ -261,6 +282,7 @@ export class SimNode {
         if (effect.reason !== undefined) process.say(`waits: ${effect.reason}`);
         return;
       case 'concern':
+        if (effect.about === 'arbiter') this.#arbiter.concern = effect.problem;
         process.say(`${effect.about}: ${effect.problem ?? 'nothing is wrong any more'}`);
         return;
       case 'noted':
@@ -277,21 +299,6 @@ export class SimNode {
       case 'fail':
         throw new Error(`node ${this.name} failed: ${effect.reason}`);
     }
-  }
-
-  #askArbiter(effect: Extract<NodeEffect, { type: 'readArbiter' | 'compareAndSet' }>): void {
-    const { arbiter } = this.#around;
-    const { ask } = effect;
-    const back = this.process.inThisLife((event: NodeEvent) => this.#step(event));
-    if (effect.type === 'readArbiter') {
-      arbiter.read(this.name, (state) =>
-        back(state === 'unreachable' ? silent(ask) : { type: 'arbiterRead', ask, state }),
-      );
-      return;
-    }
-    arbiter.compareAndSet(this.name, effect.expected, effect.next, (result) =>
-      back(result === 'unreachable' ? silent(ask) : { type: 'arbiterSet', ask, result }),
-    );
   }
 
   #send(link: LinkId, message: SimMessage): void {
@@ -331,11 +338,4 @@ const shipped = (term: Term, { from, to, events }: SimRun): SimLog => ({
   codec: 0,
   payload: noBytes,
   events,
-});
-
-const silent = (ask: number): NodeEvent => ({
-  type: 'arbiterFailed',
-  ask,
-  reason: 'no answer',
-  mayPass: true,
 });

@@ -17,7 +17,12 @@ export class Pair {
   readonly a: SimNode;
   readonly b: SimNode;
   /** What the arbiter's network is like. */
-  readonly temper = { slowMs: 0, lostPermille: 0, unreachable: new Set<string>() };
+  readonly temper = {
+    ...{ slowMs: 0, lostPermille: 0 },
+    unreachable: new Set<string>(),
+    /** Nodes that look at a place that holds nothing. */
+    empty: new Set<string>(),
+  };
   /** Heals what is broken at the moment. */
   readonly undo = new Set<() => void>();
 
@@ -26,11 +31,16 @@ export class Pair {
     this.settings = settings;
     this.network = new Network(world);
     const { prng } = world;
-    this.arbiter = new SimArbiter(world, {
-      reaches: (node) => !this.temper.unreachable.has(node),
-      delayMs: () => prng.between(3, 30) / 10 + this.#slowness(),
-      losesReply: () => this.temper.lostPermille > 0 && prng.chance(this.temper.lostPermille),
-    });
+    this.arbiter = new SimArbiter(
+      world,
+      {
+        reaches: (node) => !this.temper.unreachable.has(node),
+        isEmptyFor: (node) => this.temper.empty.has(node),
+        delayMs: () => prng.between(3, 30) / 10 + this.#slowness(),
+        losesReply: () => this.temper.lostPermille > 0 && prng.chance(this.temper.lostPermille),
+      },
+      seams.arbiterNeedsIdentity,
+    );
     this.judge = new Judge(this.arbiter);
     const around: Surroundings = {
       world,
@@ -77,6 +87,8 @@ export class Pair {
       primary?.state === 'protected' &&
       backup?.state === 'protecting' &&
       copy !== undefined &&
+      // Nobody else was told to go on: the takeover would be refused.
+      primary.core?.term === this.arbiter.term &&
       copy.history === primary.machine?.history &&
       !copy.isStalled &&
       !copy.hasDiverged
@@ -115,6 +127,7 @@ export class Pair {
     }
     Object.assign(this.temper, { slowMs: 0, lostPermille: 0 });
     this.temper.unreachable.clear();
+    this.temper.empty.clear();
   }
 
   /** A message of an older term strays into the present link of the primary. */

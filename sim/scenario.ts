@@ -8,8 +8,12 @@
  *     at 2s partition / heal          both directions; heal repairs all and starts nothing
  *     at 3s reset                     every connection
  *     at 3s drill / compare / snapshot / diverge / stall / shutdown / fail
- *     at 3s arbiter away [a|b] / arbiter back / arbiter forgets-to-answer
+ *     at 3s arbiter away [a|b] / arbiter empty [a|b] / arbiter forgets-to-answer
+ *     at 3s arbiter set-back 1        by so many terms
+ *     at 3s arbiter gives-to a:other  the next term to somebody who is no node of the pair
+ *     at 3s arbiter back              it is itself again, and answers
  *     at 3s start-anew b
+ *     at 3s replace b                 by a host with nothing on its disks
  *     at 5s expect a primary          a role: primary, backup, none
  *     at 5s expect a protected        a state of its core
  *     at 5s expect pair protected
@@ -120,6 +124,9 @@ class Stage {
       case 'start':
         pair.node(what).start();
         return;
+      case 'replace':
+        pair.node(what).replaceHost();
+        return;
       case 'start-anew':
         pair.node(what).crash('process');
         pair.node(what).start(true);
@@ -196,14 +203,34 @@ class Stage {
   }
 
   #arbiter(what: string, names: readonly string[]): void {
-    const { temper } = this.#pair;
-    if (what === 'forgets-to-answer') temper.lostPermille = 1000;
-    else if (what === 'away') {
-      for (const name of names.length > 0 ? names : ['a', 'b']) temper.unreachable.add(name);
-    } else if (what === 'back') {
-      temper.unreachable.clear();
-      temper.lostPermille = 0;
-    } else throw new Error(`the arbiter cannot '${what}'`);
+    const { temper, arbiter, undo } = this.#pair;
+    const whom = names.length > 0 ? names : ['a', 'b'];
+    switch (what) {
+      case 'forgets-to-answer':
+        temper.lostPermille = 1000;
+        return;
+      case 'away':
+        for (const name of whom) temper.unreachable.add(name);
+        return;
+      case 'empty':
+        for (const name of whom) temper.empty.add(name);
+        return;
+      case 'set-back':
+        undo.add(arbiter.setBack(Number(names[0])));
+        return;
+      case 'gives-to':
+        arbiter.giveTo(names[0] ?? '');
+        return;
+      case 'back':
+        for (const restore of undo) restore();
+        undo.clear();
+        temper.unreachable.clear();
+        temper.empty.clear();
+        temper.lostPermille = 0;
+        return;
+      default:
+        throw new Error(`the arbiter cannot '${what}'`);
+    }
   }
 
   #primary(verb: 'drill' | 'compare' | 'snapshot' | 'shutdown' | 'fail'): void {

@@ -2,6 +2,7 @@
  * Where a simulated node can be made to break a rule (mutants.ts). The defaults are the real thing:
  * the core of src/core as it is, and a driver, a machine and a copy that keep their contracts.
  */
+import { judgeExpected, judgeSight } from '../src/core/known-arbiter.ts';
 import { NodeCore, type NodeOptions } from '../src/core/node.ts';
 import type { SimDisk } from './disk.ts';
 import type { DiskWrite } from './guest.ts';
@@ -19,6 +20,11 @@ export interface Seams {
   readonly refusesTornLog: boolean;
   /** Whether a node's disk has a term that it says it remembers. */
   readonly remembersSpoken: boolean;
+  /** Which arbiter a node believes. */
+  readonly judgeSight: typeof judgeSight;
+  readonly judgeExpected: typeof judgeExpected;
+  /** Whether an arbiter that was never set up gives no terms. */
+  readonly arbiterNeedsIdentity: boolean;
 }
 
 export const soundSeams: Seams = {
@@ -29,4 +35,7 @@ export const soundSeams: Seams = {
   provesTakeover: true,
   refusesTornLog: true,
   remembersSpoken: true,
+  judgeSight,
+  judgeExpected,
+  arbiterNeedsIdentity: true,
 };

@@ -84,6 +84,16 @@ export interface Sizes {
   readonly backlogEvents: number;
 }
 
+/** What people see of a node, while it is there. */
+export interface Looked {
+  readonly atMs: number;
+  readonly holder: string;
+  readonly role: 'primary' | 'backup' | 'none';
+  readonly reachesArbiter: boolean;
+  /** What it says is wrong with the arbiter. */
+  readonly concern: string | undefined;
+}
+
 /** A checker looks at facts and throws `Violation`. It never sees the protocol's own state. */
 export interface Checker {
   released?(fact: Released): void;
@@ -93,6 +103,7 @@ export interface Checker {
   gaveUp?(fact: GaveUp): void;
   kept?(fact: KeptFact): void;
   sizes?(fact: Sizes): void;
+  looked?(fact: Looked): void;
 }
 
 export class Violation extends Error {

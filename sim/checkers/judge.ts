@@ -3,6 +3,7 @@ import type { SimArbiter } from '../sim-arbiter.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { Answers } from './answers.ts';
 import { Bounds } from './bounds.ts';
+import { Concerns } from './concerns.ts';
 import { Cuts } from './cuts.ts';
 import type {
   Acknowledged,
@@ -10,6 +11,7 @@ import type {
   Checker,
   GaveUp,
   KeptFact,
+  Looked,
   Released,
   Sizes,
   TookOver,
@@ -41,6 +43,7 @@ export class Judge {
       this.onlooker,
       new Bounds(),
       new Cuts(),
+      new Concerns(),
     ];
     const hearing = <Fact extends keyof Checker>(fact: Fact): Hearing<Fact>[] =>
       checkers.filter((checker): checker is Hearing<Fact> => checker[fact] !== undefined);
@@ -52,6 +55,7 @@ export class Judge {
       gaveUp: hearing('gaveUp'),
       kept: hearing('kept'),
       sizes: hearing('sizes'),
+      looked: hearing('looked'),
     };
   }
 
@@ -94,6 +98,10 @@ export class Judge {
   /** A process has ended: whoever asked it knows. */
   ended(holder: string): void {
     this.answers.ended(holder);
+  }
+
+  looked(fact: Looked): void {
+    for (const checker of this.#on.looked) checker.looked(fact);
   }
 
   sizes(fact: Sizes): void {

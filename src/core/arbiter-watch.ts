@@ -10,6 +10,8 @@
  *     else was told to go on with its machine, as a second process of one name can be.
  *  4. An older one, or its own term in another's name, is a concern: the arbiter was set back, or
  *     is another pair's. Nobody takes over by it (membership.ts, 5).
+ *  5. The newest term that anybody spoke of is kept (`seen`). One that is won counts as it is: by
+ *     the operator's word it may be claimed from a lower one.
  */
 import { limits } from '../base/limits.ts';
 import { oneLine } from '../base/text.ts';
@@ -20,12 +22,14 @@ import type { Emit, NodeEvent } from './effects.ts';
 export interface ArbiterWatchOptions {
   /** This life of the node. */
   readonly holder: string;
+  /** The newest term that it has seen, in any life; 0: none. */
+  readonly seen: Term;
   /** Gives each question a number of its own. */
   readonly nextAsk: () => number;
   readonly emit: Emit;
 }
 
-/** Who looks: the node in the term that it is in. */
+/** The node in the term that it is in. */
 export interface Onlooker {
   readonly role: 'primary' | 'backup';
   readonly term: Term;
@@ -41,9 +45,19 @@ export class ArbiterWatch {
   #look: { readonly ask: number; readonly by: Onlooker } | undefined;
   #lookAt = 0;
   #told: string | undefined;
+  #seen: Term;
 
   constructor(options: ArbiterWatchOptions) {
     this.#options = options;
+    this.#seen = options.seen;
+  }
+
+  get seen(): Term {
+    return this.#seen;
+  }
+
+  won(term: Term): void {
+    this.#seen = term;
   }
 
   /** A question to the arbiter is being sent. */
@@ -65,9 +79,16 @@ export class ArbiterWatch {
     this.#options.emit({ type: 'readArbiter', ask });
   }
 
-  /** An answer, whoever asked. Returns the term that the primary who looked has to hear of. */
-  take(event: NodeEvent, now: Millis): Term | undefined {
+  /**
+   * An answer, whoever asked, and whoever else speaks of a term; `by`: who the node is now, with a
+   * machine or a copy. Returns the term that the primary who looked has to hear of.
+   */
+  take(event: NodeEvent, by: Onlooker | undefined, now: Millis): Term | undefined {
     switch (event.type) {
+      case 'dialled':
+      case 'linkOpened':
+        this.#see(event.hello?.term);
+        return undefined;
       case 'arbiterFailed':
         this.#waitsSince = undefined;
         this.#lookAt = now + limits.arbiterLookAgainMs;
@@ -80,9 +101,10 @@ export class ArbiterWatch {
         return undefined;
       case 'arbiterRead': {
         this.#answered(now);
+        this.#see(event.state?.term);
         const look = this.#look;
         if (event.ask !== look?.ask) {
-          if (look === undefined) this.#tell(undefined);
+          if (look === undefined) this.#tell(by && this.#mistakeIn(event.state, by));
           return undefined;
         }
         this.#look = undefined;
@@ -93,6 +115,10 @@ export class ArbiterWatch {
       default:
         return undefined;
     }
+  }
+
+  #see(term = toTerm(0)): void {
+    if (term > this.#seen) this.#seen = term;
   }
 
   #answered(now: Millis): void {

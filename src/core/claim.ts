@@ -3,7 +3,8 @@
  *
  * Contract
  *  1. There is one outcome. A claim without an answer is `unreachable`: it may have been won, and
- *     is recognised as won when it is repeated (terms.ts, 4).
+ *     is recognised as won when it is repeated (terms.ts, 4). So is one that met an arbiter which
+ *     was set back (terms.ts, 6): it is repeated until the right one is there.
  *  2. An answer to another ask than the last one changes nothing.
  */
 import type { Term } from '../base/units.ts';
@@ -45,7 +46,7 @@ export class Claim {
     }
     if (event.type === 'arbiterRead' && this.#next === undefined) {
       const plan = planClaim(event.state, wish);
-      if (plan.type !== 'compareAndSet') return outcomeOf(plan);
+      if (plan.type !== 'compareAndSet') return this.#outcomeOf(plan);
       this.#next = plan.next.term;
       this.#ask = nextAsk();
       emit({
@@ -56,14 +57,26 @@ export class Claim {
     }
     if (event.type !== 'arbiterSet' || this.#next === undefined) return undefined;
     if (event.result.won) return { type: 'termWon', term: this.#next };
-    return outcomeOf(judgeLoss(event.result.current, wish));
+    return this.#outcomeOf(judgeLoss(event.result.current, wish));
   }
-}
 
-function outcomeOf(step: Exclude<ClaimStep, { type: 'compareAndSet' }>): ClaimOutcome {
-  if (step.type === 'won') return { type: 'termWon', term: step.term };
-  const type = step.type === 'lost' ? 'termLost' : 'termContested';
-  return { type, holder: step.holder };
+  #outcomeOf(step: Exclude<ClaimStep, { type: 'compareAndSet' }>): ClaimOutcome {
+    switch (step.type) {
+      case 'won':
+        return { type: 'termWon', term: step.term };
+      case 'lost':
+        return { type: 'termLost', holder: step.holder };
+      case 'contested':
+        return { type: 'termContested', holder: step.holder };
+      case 'setBack': {
+        const { expected, seen = expected } = this.#options.wish;
+        const known = step.to === 0 ? 'no term' : `terms up to ${step.to}`;
+        const newest = Math.max(expected, seen);
+        const reason = `it knows ${known}, and term ${newest} was given: it was set back`;
+        return { type: 'arbiterUnreachable', reason, mayPass: true };
+      }
+    }
+  }
 }
 
 /** The node in a holder's name. */

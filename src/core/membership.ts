@@ -19,13 +19,14 @@
  *     never spoken in (a takeover that could not be proven).
  *  4. A node whose disks may be older than its peer's never boots by itself. `startAnew` is the
  *     operator's word that the peer is gone for good.
- *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. So it
- *     is when both nodes answer and neither ever spoke: the first term was won, and its winner died
- *     before it booted. A `spoken` above the arbiter's term is of a pair whose arbiter was set
- *     back, or is another pair's: nobody claims from it, and both say why.
- *  6. A node joins a peer that is primary in the arbiter's term, or a newer one, whatever else it
- *     knows. A primary of an older term has lost, or yields to a takeover that is not proved yet:
- *     its machine is about to end, or to speak in a newer one.
+ *  5. When no term was ever given there is nothing that could be lost: both claim, one wins. When
+ *     both nodes answer and neither ever spoke, the first term was won and its winner died before
+ *     it booted: that node boots. A term above the arbiter's, spoken in or only `seen`, is of a
+ *     pair whose arbiter was set back, or is another pair's: nobody claims from it, and both say
+ *     why.
+ *  6. A node joins a peer that is primary in the newest term known, or a newer one, whatever else
+ *     it knows. A primary of an older term has lost, or yields to a takeover that is not proved
+ *     yet: its machine is about to end, or to speak in a newer one.
  *  7. A node that has kept the machine of the last term ever given, as a snapshot with its log, and
  *     is to go on from there (`canRestart`), does so although its peer does not answer. A peer that
  *     was alone since would have claimed a later term; one that could not claim has been silent
@@ -57,6 +58,8 @@ export interface MembershipFacts {
   /** Whether a life of this node holds it. */
   readonly isOurs: boolean;
   readonly spoken: Term;
+  /** The newest term that this node has seen, from whoever; 0: none. */
+  readonly seen: Term;
   /** `undefined`: the peer does not answer. */
   readonly peer: PeerStanding | undefined;
   /** It answers, but the two do not fit; for people. */
@@ -83,11 +86,11 @@ export function choose(facts: MembershipFacts): Choice {
   const claim: Choice = { type: 'claim', expected: term };
   if (startAnew) return claim;
   if (peer?.role === 'primary') {
-    return peer.term >= term
+    return peer.term >= Math.max(term, facts.seen)
       ? { type: 'join' }
       : wait('the peer is primary in a term that is over');
   }
-  const seen = Math.max(spoken, peer?.spoken ?? 0);
+  const seen = Math.max(spoken, facts.seen, peer?.spoken ?? 0);
   if (seen > term) return wait(setBack(term, seen));
   if (term === 0) return claim;
   if (isNewest(facts)) {
@@ -114,7 +117,8 @@ export function choose(facts: MembershipFacts): Choice {
   if (facts.canRestart && facts.logged === lastSpoken) return claim;
   if (spoken > peer.spoken) return claim;
   if (spoken < peer.spoken) return wait('the peer has the newer disks and will boot');
-  if (spoken === 0) return claim;
+  if (spoken === 0)
+    return facts.isOurs ? claim : wait('the peer holds the only term and will boot');
   return wait('neither node has disks that the machine last spoke from');
 }
 
@@ -124,8 +128,8 @@ function isNewest({ term, lastSpoken, spoken, isOurs }: MembershipFacts): boolea
 }
 
 const setBack = (term: Term, seen: number): string =>
-  `the arbiter has given out ${term === 0 ? 'no term' : `terms up to ${term}`}, but the machine ` +
-  `has spoken in term ${seen}: it was set back, or is not this pair's. Give the nodes their ` +
+  `the arbiter has given out ${term === 0 ? 'no term' : `terms up to ${term}`}, but this pair ` +
+  `has seen term ${seen}: it was set back, or is not this pair's. Give the nodes their ` +
   'arbiter back; if it is lost, start the node with the newer disks with --start-anew';
 
 /**

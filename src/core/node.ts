@@ -22,7 +22,7 @@
 import { limits } from '../base/limits.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
 import type { Standing } from '../ports/link.ts';
-import { ArbiterWatch, type Onlooker } from './arbiter-watch.ts';
+import type { ArbiterWatch, Onlooker } from './arbiter-watch.ts';
 import { type BackupEnd, BackupNode } from './backup-node.ts';
 import { Claim, type ClaimOutcome } from './claim.ts';
 import type { NodeEffect, NodeEvent } from './effects.ts';
@@ -40,6 +40,8 @@ export interface NodeOptions {
   readonly holder: string;
   /** The last term in which its machine spoke, as it is on its disk; 0: none. */
   readonly spoken: Term;
+  /** The newest term that it has seen, in any life; 0: none. */
+  readonly seen: Term;
   /** The operator's word that the other node is gone; for the first machine only. */
   readonly startAnew: boolean;
   /** The first machine was prepared: it must not join another one. */
@@ -92,8 +94,9 @@ export class NodeCore {
     this.#options = options;
     this.#rules = options.rules ?? soundRules;
     this.#spoken = new SpokenTerms(options.spoken, this.#emit);
-    this.#arbiter = new ArbiterWatch({
-      ...{ holder: options.holder, nextAsk: this.#nextAsk, emit: this.#emit },
+    const { holder, seen } = options;
+    this.#arbiter = this.#rules.watch({
+      ...{ holder, seen, nextAsk: this.#nextAsk, emit: this.#emit },
     });
     this.#role = { kind: 'pausing', until: 0 as Millis };
   }
@@ -147,13 +150,14 @@ export class NodeCore {
     if (event.type === 'gone') this.#isGone = true;
     if (event.type === 'timer') {
       this.#spoken.timer(now);
-      this.#arbiter.timer(this.#onlooker, now);
+      // Nobody looks who is about to be told what it says.
+      this.#arbiter.timer(this.#claim === undefined ? this.#self : undefined, now);
     }
     if (event.type === 'remembered' || event.type === 'notRemembered') {
       this.#spoken.take(event, now);
       return;
     }
-    const heard = this.#arbiter.take(event, now);
+    const heard = this.#arbiter.take(event, this.#self, now);
     if (heard !== undefined && role.kind === 'primary') role.primary.heardOf(heard, now);
     const outcome = this.#claim?.claim.step(event);
     if (outcome !== undefined) this.#claimed(outcome, now);
@@ -194,7 +198,13 @@ export class NodeCore {
   #seek(): void {
     const { node, holder, startAnew, restartWaitMs } = this.#options;
     const search = new PlaceSearch({
-      ...{ node, holder, restartWaitMs, spoken: () => this.#spoken.last },
+      ...{
+        node,
+        holder,
+        restartWaitMs,
+        spoken: () => this.#spoken.last,
+        seen: () => this.#arbiter.seen,
+      },
       ...{ startAnew: startAnew && this.#isFirst, choose: this.#rules.choose },
       ...{ nextAsk: this.#nextAsk, emit: this.#emit },
     });
@@ -208,6 +218,7 @@ export class NodeCore {
     }
     if (place.type === 'boot') {
       const { term } = place;
+      this.#arbiter.won(term);
       this.#become({ kind: 'booting', term }, term);
       // Known after a loss of power, before the machine speaks in it.
       this.#spoken.remember(term, () => this.#emit({ type: 'boot', term }));
@@ -280,16 +291,17 @@ export class NodeCore {
   }
 
   #claimTerm(
-    wanted: Omit<ClaimWish, 'holder'>,
+    wanted: Omit<ClaimWish, 'holder' | 'seen'>,
     done: (outcome: ClaimOutcome, now: Millis) => void,
   ): void {
-    const wish = { ...wanted, holder: this.#options.holder };
+    const wish = { ...wanted, holder: this.#options.holder, seen: this.#arbiter.seen };
     const claim = new Claim({ wish, nextAsk: this.#nextAsk, emit: this.#emit });
     this.#claim = { claim, done };
   }
 
   #claimed(outcome: ClaimOutcome, now: Millis): void {
     const done = this.#claim?.done;
+    if (outcome.type === 'termWon') this.#arbiter.won(outcome.term);
     this.#claim = undefined;
     done?.(outcome, now);
   }
@@ -341,10 +353,10 @@ export class NodeCore {
     if (this.role !== before) this.#emit({ type: 'became', role: this.role, term });
   }
 
-  /** Who may look at the arbiter: nobody who is about to be told what it says. */
-  get #onlooker(): Onlooker | undefined {
+  /** With a machine or a copy. */
+  get #self(): Onlooker | undefined {
     const { role, term } = this;
-    return role === 'none' || this.#claim !== undefined ? undefined : { role, term };
+    return role === 'none' ? undefined : { role, term };
   }
 
   readonly #emit = (effect: NodeEffect): void => {

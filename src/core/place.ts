@@ -49,6 +49,8 @@ export interface PlaceOptions {
   readonly holder: string;
   /** The last term in which this node's machine spoke: a disk may say late that it has one. */
   readonly spoken: () => Term;
+  /** The newest term that this node has seen. */
+  readonly seen: () => Term;
   /** The operator's word that the other node is gone. */
   readonly startAnew: boolean;
   /** How long this node leaves it to a peer with all of the log to go on. */
@@ -174,6 +176,7 @@ export class PlaceSearch {
       logged: disks.logged,
       restartWaitMs,
       spoken: this.#options.spoken(),
+      seen: this.#options.seen(),
       peer: peer && { ...standing, term: peer.hello.term },
       isRefused: this.#isRefused,
       waitedMs: now - (this.#answeredAt ?? now),
@@ -196,8 +199,9 @@ export class PlaceSearch {
   }
 
   #claim(expected: Term): void {
-    const { holder, nextAsk, emit } = this.#options;
-    const claim = new Claim({ wish: { expected, holder }, nextAsk, emit });
+    const { holder, startAnew, seen, nextAsk, emit } = this.#options;
+    const known = startAnew ? {} : { seen: seen() };
+    const claim = new Claim({ wish: { expected, holder, ...known }, nextAsk, emit });
     this.#step = { kind: 'claiming', expected, claim };
   }
 

@@ -2,6 +2,7 @@
  * The rules that a node is made of. They are in one place so that the simulator can break one at a
  * time, and see that it is noticed (sim/mutants.ts); nothing else ever gives other ones.
  */
+import { ArbiterWatch, type ArbiterWatchOptions } from './arbiter-watch.ts';
 import { BackupCore, type BackupOptions } from './backup.ts';
 import { Cuts } from './cuts.ts';
 import { FlowControl } from './flow-control.ts';
@@ -15,6 +16,7 @@ export interface Rules {
   readonly backup: (options: BackupOptions) => BackupCore;
   readonly flow: (onBackupLag: 'hold' | 'runAlone') => FlowControl;
   readonly cuts: (everyMs: number | undefined) => Cuts;
+  readonly watch: (options: ArbiterWatchOptions) => ArbiterWatch;
   readonly choose: typeof choose;
   readonly judgeTerm: typeof judgeTerm;
 }
@@ -24,6 +26,7 @@ export const rules: Rules = {
   backup: (options) => new BackupCore(options),
   flow: (onBackupLag) => new FlowControl(onBackupLag),
   cuts: (everyMs) => new Cuts(everyMs),
+  watch: (options) => new ArbiterWatch(options),
   choose,
   judgeTerm,
 };

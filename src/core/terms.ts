@@ -20,6 +20,8 @@
  *     machine runs the term after that, to speak in. Until then whoever lost the first claim with
  *     its machine standing may claim that same term over it (`overtakes`): one of both gets it,
  *     also when the other one dies in between. Of a proven term it is too late.
+ *  6. A state that is older than what the claimant has seen is of an arbiter that was set back: it
+ *     is no answer. Nothing is claimed from it, and no machine ends for it.
  */
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { ArbiterState } from '../ports/arbiter.ts';
@@ -41,6 +43,8 @@ export function judgeTerm(own: Term, heard: Term): TermVerdict {
 export interface ClaimWish {
   /** The last term that the claimant knows of; 0: none was ever given. */
   readonly expected: Term;
+  /** The newest one that anybody told it of. @default the expected one */
+  readonly seen?: Term;
   /** One life of a node. */
   readonly holder: string;
   /** A takeover has to be proved. @default false */
@@ -54,6 +58,8 @@ export type ClaimStep =
   | { readonly type: 'lost'; readonly holder: string }
   /** The term is somebody's who has yet to prove a takeover. */
   | { readonly type: 'contested'; readonly holder: string }
+  /** The arbiter knows only up to this term, which is older than what was expected. */
+  | { readonly type: 'setBack'; readonly to: Term }
   | {
       readonly type: 'compareAndSet';
       readonly expected: ArbiterState | undefined;
@@ -62,8 +68,10 @@ export type ClaimStep =
 
 /** What a claim does with the state read. */
 export function planClaim(current: ArbiterState | undefined, wish: ClaimWish): ClaimStep {
-  const { expected, holder, isUnproven = false, overtakes = false } = wish;
-  const ahead = (current?.term ?? 0) - expected;
+  const { expected, seen = expected, holder, isUnproven = false, overtakes = false } = wish;
+  const given = current?.term ?? toTerm(0);
+  if (given < Math.max(expected, seen)) return { type: 'setBack', to: given };
+  const ahead = given - expected;
   if (ahead === 0) return claimAfter(current, holder, isUnproven);
   const isOurs = current?.holder === holder;
   const maySpeak = current?.unproven !== true;

@@ -3,14 +3,16 @@
  * is not believed.
  *
  * Layout of the file: one line of JSON,
- * `{"understudy":"known-arbiter","version":1,"identity":"9f86...","tookPart":true}`
- * (state-file.ts). One that is not there means that none was seen yet; one that cannot be
- * understood is an error.
+ * `{"understudy":"known-arbiter","version":1,"identity":"9f86...","tookPart":true,"seen":7}`
+ * (state-file.ts); perhaps with `claimed`, a holder. Earlier versions wrote no `seen`. A file that
+ * is not there means that none was seen yet; one that cannot be understood is an error.
  */
 import { z } from 'zod';
-import type { ArbiterMemory, KnownArbiter } from '../arbiter/identified.ts';
 import { identityPattern } from '../arbiter/identity.ts';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { term } from '../base/units.ts';
+import type { KnownArbiter } from '../core/known-arbiter.ts';
+import type { ArbiterMemory } from './identified-arbiter.ts';
 import { StateFile } from './state-file.ts';
 
 const fileSchema = z.strictObject({
@@ -18,6 +20,8 @@ const fileSchema = z.strictObject({
   version: z.literal(1),
   identity: z.string().regex(identityPattern),
   tookPart: z.boolean(),
+  seen: z.int().nonnegative().default(0),
+  claimed: z.string().optional(),
 });
 
 export class ArbiterFile implements ArbiterMemory {
@@ -28,8 +32,9 @@ export class ArbiterFile implements ArbiterMemory {
       path: file,
       kind: 'known-arbiter',
       parse: (found) => {
-        const { identity, tookPart } = fileSchema.parse(found);
-        return { identity, tookPart };
+        const { identity, tookPart, seen, claimed } = fileSchema.parse(found);
+        const last = claimed === undefined ? {} : { claimed };
+        return { identity, tookPart, seen: term(seen), ...last };
       },
       hint: 'remove it if the arbiter in the pair file is the one that the pair always had',
     });

@@ -115,6 +115,7 @@ export class UnderstudyNode {
         node,
         holder: arbiter.holder,
         spoken: spoken.term,
+        seen: arbiter.seen,
         startAnew,
         isPrepared: prepared !== undefined,
         ack: config.ack,

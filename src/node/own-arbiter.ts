@@ -1,15 +1,16 @@
 /**
  * The arbiter of a node: opened, believed only while it is the one that the node remembers
- * (src/arbiter/identified.ts), and held against what the peer says of its own.
+ * (src/node/identified-arbiter.ts), and held against what the peer says of its own.
  */
 import { randomBytes } from 'node:crypto';
-import { IdentifiedArbiter } from '../arbiter/identified.ts';
 import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { nameOfArbiter, textOfArbiter } from '../arbiter/spec.ts';
 import { asError } from '../base/errors.ts';
+import { type Term, term as toTerm } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
 import { HelloRefused } from '../wire/hello.ts';
 import { ArbiterFile } from './arbiter-memory.ts';
+import { IdentifiedArbiter } from './identified-arbiter.ts';
 import type { Logger } from './logger.ts';
 import type { PairConfig } from './pair-file/pair-config.ts';
 
@@ -30,6 +31,7 @@ export class OwnArbiter {
   readonly holder: string;
   readonly identified: IdentifiedArbiter;
   readonly #opened: OpenedArbiter;
+  readonly #memory: ArbiterFile;
   readonly #log: Logger;
 
   private constructor(
@@ -37,6 +39,7 @@ export class OwnArbiter {
     { opened, memory }: OwnArbiterParts,
   ) {
     this.#opened = opened;
+    this.#memory = memory;
     this.#log = log;
     this.holder = `${config.self.name}:${randomBytes(6).toString('hex')}`;
     this.identified = new IdentifiedArbiter({
@@ -58,6 +61,11 @@ export class OwnArbiter {
   get said(): { readonly arbiter?: string } {
     const { identity } = this.identified;
     return identity === undefined ? {} : { arbiter: identity };
+  }
+
+  /** The newest term that this node has seen, in any life. */
+  get seen(): Term {
+    return this.#memory.known?.seen ?? toTerm(0);
   }
 
   /** Dials the peer, at its own address, and hears what it says of its arbiter. */

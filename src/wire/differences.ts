@@ -25,7 +25,7 @@ export function differenceOf(one: Described, other: Described): Difference | und
   const found: Difference[] = [];
   const both = (what: string, ofA: string, ofB: string): string =>
     `${what} is ${ofA} on node '${a.node}' and ${ofB} on node '${b.node}'`;
-  // First: a node that hears of it claims no term (src/arbiter/identified.ts, 3).
+  // First: a node that hears of it claims no term (src/node/identified-arbiter.ts, 3).
   if (a.arbiter !== undefined && b.arbiter !== undefined && a.arbiter !== b.arbiter) {
     found.push({
       code: 'arbiter',

@@ -21,6 +21,7 @@ const choice = (overrides: Partial<MembershipFacts> = {}) =>
     lastSpoken: overrides.term ?? term(5),
     isOurs: true,
     spoken: term(5),
+    seen: term(0),
     peer: undefined,
     waitedMs: limits.ownTermWaitMs,
     startAnew: false,
@@ -42,10 +43,10 @@ describe('a node without a machine', () => {
 
   it('the first term was won and its winner died before it booted: there is nothing to lose (5)', () => {
     const never = { term: term(1), isOurs: false, spoken: term(0) };
-    expect(choice({ ...never, peer: peer({ spoken: term(0) }) })).toEqual({
-      type: 'claim',
-      expected: 1,
-    });
+    const both = { ...never, peer: peer({ spoken: term(0) }) };
+    expect(choice({ ...both, isOurs: true })).toEqual({ type: 'claim', expected: 1 });
+    // Its peer does.
+    expect(choice(both).type).toBe('wait');
     // Who does not answer may have spoken; who was granted may speak yet.
     expect(choice(never).type).toBe('wait');
     expect(choice({ ...never, peer: peer({ isGranted: true }) }).type).toBe('wait');
@@ -53,6 +54,25 @@ describe('a node without a machine', () => {
     expect(choice({ ...never, spoken: term(7), peer: peer({ spoken: term(5) }) }).type).toBe(
       'wait',
     );
+  });
+
+  it('has seen a newer term than the arbiter knows: it waits, whoever spoke last (5)', () => {
+    const later = { seen: term(6) };
+    for (const facts of [{}, { peer: peer({ spoken: term(4) }) }, { canRestart: true }]) {
+      expect(choice({ ...later, ...facts })).toMatchObject({
+        type: 'wait',
+        reason: expect.stringContaining('has seen term 6: it was set back') as string,
+      });
+    }
+    expect(choice({ ...later, startAnew: true })).toEqual(claim);
+    // It never spoke; and the arbiter has lost every term.
+    const none = { term: term(0), isOurs: false, spoken: term(0), seen: term(1) };
+    expect(choice(none).type).toBe('wait');
+    // A primary of the older term has lost to somebody, whatever the arbiter says now (6).
+    const joins = (at: number) =>
+      choice({ ...later, peer: peer({ role: 'primary', term: term(at) }) });
+    expect(joins(5).type).toBe('wait');
+    expect(joins(6).type).toBe('join');
   });
 
   it('it spoke last, the peer is gone: it looks for a while, then boots (2)', () => {
@@ -183,7 +203,7 @@ describe('a node without a machine', () => {
               canRestart: false,
               waitedMs: 1e9,
             },
-            ...{ logged: term(0), restartWaitMs: 0 },
+            ...{ seen: term(0), logged: term(0), restartWaitMs: 0 },
           };
           const a = choose({ ...facts, isOurs, spoken: here, peer: peer({ spoken: there }) });
           const b = choose({
@@ -193,9 +213,9 @@ describe('a node without a machine', () => {
             peer: peer({ spoken: here }),
           });
           const booting = [a, b].filter(({ type }) => type === 'claim').length;
-          // Without a word ever spoken both may ask, and the arbiter chooses (5).
-          if (spokenHere === 0 && spokenThere === 0) expect(booting).toBe(2);
-          else expect(booting).toBe(spokenHere === spokenThere && booting === 0 ? 0 : 1);
+          // Without a word ever spoken whose term it is boots (5).
+          const areBothOld = spokenHere === spokenThere && spokenHere > 0 && booting === 0;
+          expect(booting).toBe(areBothOld ? 0 : 1);
         },
       ),
     );

@@ -57,7 +57,14 @@ export class NodeRig {
   constructor(options: Partial<NodeOptions> = {}, ...holds: NodeEffect['type'][]) {
     this.holds = new Set(holds);
     this.core = new NodeCore({
-      ...{ node: 'a', holder: 'a:life1', spoken: term(0), startAnew: false, isPrepared: false },
+      ...{
+        node: 'a',
+        holder: 'a:life1',
+        spoken: term(0),
+        seen: term(0),
+        startAnew: false,
+        isPrepared: false,
+      },
       ...{ ack: 'received', onBackupLost: 'runAlone', epochMs: limits.epochMs, restartWaitMs: 0 },
       detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
       ...options,

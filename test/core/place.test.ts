@@ -45,8 +45,8 @@ class SearchRig {
   constructor(world: World) {
     this.#world = world;
     this.search = new PlaceSearch({
-      ...{ node: 'a', holder: 'a:life1', spoken: () => term(0), startAnew: false },
-      ...{ restartWaitMs: 0, choose },
+      ...{ node: 'a', holder: 'a:life1', spoken: () => term(0), seen: () => term(0) },
+      ...{ startAnew: false, restartWaitMs: 0, choose },
       nextAsk: () => {
         this.#asks += 1;
         return this.#asks;

@@ -34,7 +34,17 @@ describe('a claim', () => {
     const lost = (holder: string) => ({ type: 'lost', holder });
     expect(planClaim(state(5, 'b:1'), { expected: term(4), holder: 'a:1' })).toEqual(lost('b:1'));
     expect(planClaim(state(5, 'a:2'), { expected: term(4), holder: 'a:1' })).toEqual(lost('a:2'));
-    expect(planClaim(undefined, { expected: term(4), holder: 'a:1' })).toEqual(lost('nobody'));
+  });
+
+  it('is neither won nor lost at an arbiter that was set back (6)', () => {
+    const wish = { expected: term(4), holder: 'a:1' };
+    for (const judge of [planClaim, judgeLoss]) {
+      expect(judge(state(3, 'a:1'), wish)).toEqual({ type: 'setBack', to: 3 });
+      expect(judge(undefined, wish)).toEqual({ type: 'setBack', to: 0 });
+      // It has seen somebody's unproven term already.
+      const later = { ...wish, seen: term(5) };
+      expect(judge(state(4, 'a:1'), later)).toEqual({ type: 'setBack', to: 4 });
+    }
   });
 
   it('was applied although its answer was lost: the next one finds that out (4)', () => {

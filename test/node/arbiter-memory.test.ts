@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { newIdentity } from '../../src/arbiter/identity.ts';
+import { term } from '../../src/base/units.ts';
 import { ArbiterFile } from '../../src/node/arbiter-memory.ts';
 import { scratchDir } from './scratch.ts';
 
@@ -13,10 +14,13 @@ describe('the arbiter that a node knows', () => {
     const file = path.join(dir, 'web-a.arbiter.json');
     const memory = ArbiterFile.load(file);
     expect(memory.known).toBeUndefined();
-    const known = { identity: newIdentity(), tookPart: false };
-    await Promise.all([memory.save(known), memory.save({ ...known, tookPart: true })]);
+    const known = { identity: newIdentity(), tookPart: false, seen: term(0) };
+    await Promise.all([
+      memory.save(known),
+      memory.save({ ...known, tookPart: true, seen: term(7) }),
+    ]);
     for (const kept of [memory, ArbiterFile.load(file)]) {
-      expect(kept.known).toEqual({ ...known, tookPart: true });
+      expect(kept.known).toEqual({ ...known, tookPart: true, seen: 7 });
     }
     expect(fs.statSync(file).mode & 0o777).toBe(0o600);
   });
@@ -24,9 +28,17 @@ describe('the arbiter that a node knows', () => {
   it('cannot be saved: an error that may pass, and nothing is known', async () => {
     const file = path.join(dir, 'gone', 'web-a.arbiter.json');
     const memory = ArbiterFile.load(file);
-    const saved = memory.save({ identity: newIdentity(), tookPart: true });
+    const saved = memory.save({ identity: newIdentity(), tookPart: true, seen: term(1) });
     await expect(saved).rejects.toMatchObject({ code: 'arbiter', mayPass: true });
     expect(memory.known).toBeUndefined();
+  });
+
+  it('was kept by a version that kept no term', () => {
+    const file = path.join(dir, 'earlier.json');
+    const identity = newIdentity();
+    const text = { understudy: 'known-arbiter', version: 1, identity, tookPart: true };
+    fs.writeFileSync(file, JSON.stringify(text));
+    expect(ArbiterFile.load(file).known).toEqual({ identity, tookPart: true, seen: 0 });
   });
 
   it('is damaged: an error with a hint', () => {

@@ -86,7 +86,14 @@ function driving(
   };
   const driver = new NodeDriver({
     core: {
-      ...{ node: 'b', holder: 'b:1', spoken: term(0), startAnew: false, isPrepared: false },
+      ...{
+        node: 'b',
+        holder: 'b:1',
+        spoken: term(0),
+        seen: term(0),
+        startAnew: false,
+        isPrepared: false,
+      },
       ...{ ack: 'received', onBackupLost: 'runAlone', epochMs: 20, restartWaitMs: 0 },
       detector: { silenceMs: 60_000, heartbeatMs: 20_000 },
     },

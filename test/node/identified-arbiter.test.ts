@@ -1,17 +1,14 @@
 // A node believes its arbiter only while it is the one that it knows, and claims nothing from one
 // that is empty, another one, not its peer's, or another pair's.
 import { describe, expect, it } from 'vitest';
-import {
-  type ArbiterMemory,
-  IdentifiedArbiter,
-  type KnownArbiter,
-} from '../../src/arbiter/identified.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
+import type { KnownArbiter } from '../../src/core/known-arbiter.ts';
+import { type ArbiterMemory, IdentifiedArbiter } from '../../src/node/identified-arbiter.ts';
 import type { Hello, Standing } from '../../src/ports/link.ts';
+import { state } from '../arbiter/contract.ts';
 import { FaultyArbiter, faultsInOrder } from '../doubles/faulty-arbiter.ts';
 import { MemoryArbiter } from '../doubles/memory-arbiter.ts';
-import { state } from './contract.ts';
 
 /** What a node's state directory is to it, over its lives. */
 class Memory implements ArbiterMemory {
@@ -171,6 +168,21 @@ describe('a node takes part', () => {
     expect(next).toEqual({ won: true });
   });
 
+  it('from the first term that an earlier life won and did not live to see', async () => {
+    const memory = new Memory();
+    const inner = new MemoryArbiter();
+    const arbiter = living(inner, { memory });
+    await arbiter.read();
+    const nextFault = faultsInOrder(['replyLost']);
+    const dying = new FaultyArbiter(inner, { nextFault, wait: async () => undefined });
+    await expect(first(living(dying, { memory }))).rejects.toMatchObject({ code: 'arbiter' });
+    expect(memory.known).toMatchObject({ tookPart: false, claimed: 'a:1' });
+    const again = living(inner, { memory, holder: 'a:2' });
+    await again.read();
+    const next = await again.compareAndSet(state(1, 'a:1'), state(2, 'a:2'));
+    expect(next).toEqual({ won: true });
+  });
+
   it.each([
     ['is primary', { role: 'primary' }],
     ['has spoken', { spoken: term(1) }],
@@ -180,7 +192,7 @@ describe('a node takes part', () => {
     const arbiter = living(inner, { memory });
     await arbiter.read();
     await arbiter.met(hello(identity, standing));
-    expect(memory.known).toEqual({ identity, tookPart: true });
+    expect(memory.known).toEqual({ identity, tookPart: true, seen: 1 });
     expect(await second(arbiter)).toEqual({ won: true });
   });
 
@@ -189,6 +201,38 @@ describe('a node takes part', () => {
     const arbiter = living(inner, { hasSpoken: true });
     await arbiter.read();
     expect(await second(arbiter)).toEqual({ won: true });
+  });
+});
+
+describe('the newest term seen', () => {
+  it('is remembered: read, won, or heard of at a link', async () => {
+    const { inner, identity } = await givenToPeer();
+    const memory = new Memory();
+    const arbiter = living(inner, { memory, hasSpoken: true });
+    await arbiter.read();
+    expect(memory.known?.seen).toBe(1);
+    await second(arbiter);
+    expect(memory.known?.seen).toBe(2);
+    await arbiter.met({ ...hello(identity), term: term(5) });
+    expect(memory.known?.seen).toBe(5);
+    // Told as it is: what that means is the core's to say. One that it wins counts again.
+    expect(await arbiter.read()).toEqual(state(2, 'a:1'));
+    expect(memory.known?.seen).toBe(5);
+    await arbiter.compareAndSet(state(2, 'a:1'), state(3, 'a:1'));
+    expect(memory.known?.seen).toBe(3);
+  });
+
+  it('is no reason to wait for a disk, nor to fail with it', async () => {
+    const { inner } = await givenToPeer();
+    const memory = new Memory();
+    const arbiter = living(inner, { memory, hasSpoken: true });
+    await arbiter.read();
+    memory.failure = new UnderstudyError('arbiter', 'no space left', { mayPass: true });
+    expect(await second(arbiter)).toEqual({ won: true });
+    expect(memory.known?.seen).toBe(1);
+    memory.failure = undefined;
+    expect(await arbiter.read()).toEqual(state(2, 'a:1'));
+    expect(memory.known?.seen).toBe(2);
   });
 });
 
