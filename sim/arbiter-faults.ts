@@ -29,7 +29,8 @@ export const arbiterFaults: readonly Fault[] = [
   },
   {
     name: 'arbiter away for long',
-    weight: 6,
+    weight: 60,
+    drawnPermille: 60,
     strike: (pair) => {
       const { world, temper, undo } = pair;
       if (world.now > 2500) return false;
@@ -44,7 +45,8 @@ export const arbiterFaults: readonly Fault[] = [
   },
   {
     name: 'arbiter empty',
-    weight: 3,
+    weight: 6,
+    drawnPermille: 150,
     strike: (pair) =>
       forAWhile(pair, 2500, () => {
         const cut = pair.world.prng.pick([['a'], ['b'], ['a', 'b']]);
@@ -56,7 +58,8 @@ export const arbiterFaults: readonly Fault[] = [
   },
   {
     name: 'new host without its arbiter',
-    weight: 3,
+    weight: 8,
+    drawnPermille: 150,
     strike: (pair) => {
       // It has the arbiter's directory to mount, and does not reach its peer yet.
       const { primary, arbiter, world, temper } = pair;
@@ -78,7 +81,8 @@ export const arbiterFaults: readonly Fault[] = [
   },
   {
     name: 'arbiter set back',
-    weight: 4,
+    weight: 12,
+    drawnPermille: 120,
     strike: (pair) => {
       const { arbiter, world } = pair;
       // Against a node that never heard of the newest term there is no help.
@@ -98,7 +102,8 @@ export const arbiterFaults: readonly Fault[] = [
   },
   {
     name: 'second process of a name',
-    weight: 4,
+    weight: 12,
+    drawnPermille: 120,
     strike: (pair) => {
       const { primary, arbiter } = pair;
       if (primary?.spoken !== arbiter.term || arbiter.isSetBack) return false;

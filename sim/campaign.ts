@@ -1,7 +1,7 @@
 /** Many runs: sums them up, and says how to see a failure again. */
-import { type IncidentResult, runIncident } from './incident.ts';
+import { type IncidentOptions, type IncidentResult, runIncident } from './incident.ts';
 import { type Mutant, mutants } from './mutants.ts';
-import { type Seams, soundSeams } from './seams.ts';
+import { soundSeams } from './seams.ts';
 
 export interface Failure {
   readonly seed: number;
@@ -26,13 +26,14 @@ export interface CampaignResult {
   readonly faults: Readonly<Record<string, number>>;
 }
 
-export function runCampaign(seeds: Iterable<number>, seams: Seams = soundSeams): CampaignResult {
+/** Runs the real thing, or a mutant of it. */
+export function runCampaign(seeds: Iterable<number>, mutant?: Mutant): CampaignResult {
   const startedAt = performance.now();
   const results: Omit<IncidentResult, 'timeline'>[] = [];
   const failures: Failure[] = [];
   const faults: Record<string, number> = {};
   for (const seed of seeds) {
-    const { timeline, ...result } = runIncident({ seed, seams });
+    const { timeline, ...result } = runIncident({ seed, ...brokenBy(mutant) });
     results.push(result);
     for (const [name, count] of Object.entries(result.faults)) {
       faults[name] = (faults[name] ?? 0) + count;
@@ -58,6 +59,11 @@ export function runCampaign(seeds: Iterable<number>, seams: Seams = soundSeams):
   };
 }
 
+const brokenBy = ({ seams, surely = [] }: Partial<Mutant> = {}): Omit<IncidentOptions, 'seed'> => ({
+  seams: { ...soundSeams, ...seams },
+  surely,
+});
+
 export interface CaughtMutant {
   readonly rule: string;
   /** The first seed at which a checker noticed; `undefined`: none did. */
@@ -69,9 +75,8 @@ export interface CaughtMutant {
 export const mutantSeeds = 200;
 
 export function hunt(mutant: Mutant): CaughtMutant {
-  const seams = { ...soundSeams, ...mutant.seams };
   for (let seed = 1; seed <= mutantSeeds; seed += 1) {
-    const { failure } = runIncident({ seed, seams });
+    const { failure } = runIncident({ seed, ...brokenBy(mutant) });
     if (failure !== undefined) {
       return { rule: mutant.rule, caughtAtSeed: seed, by: failure.message.split('\n')[0] };
     }

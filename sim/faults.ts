@@ -16,8 +16,8 @@ import {
 } from './strike.ts';
 
 export const faults: readonly Fault[] = [
-  { name: 'crash of a process', weight: 10, strike: (pair) => crash(pair, 'process') },
-  { name: 'loss of power', weight: 6, strike: (pair) => crash(pair, 'power') },
+  { name: 'crash of a process', weight: 16, strike: (pair) => crash(pair, 'process') },
+  { name: 'loss of power', weight: 10, strike: (pair) => crash(pair, 'power') },
   {
     name: 'crash at a step',
     weight: 8,
@@ -43,10 +43,11 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'process stands still',
-    weight: 14,
+    weight: 8,
     strike: (pair) => {
-      const node = anyNode(pair);
-      if (!node.isUp || node.process.isPaused) return false;
+      // A primary that goes on later must not obey what waited for it.
+      const node = pair.world.prng.chance(700) ? pair.primary : anyNode(pair);
+      if (node?.isUp !== true || node.process.isPaused) return false;
       return forAWhile(pair, pair.world.prng.pick([60, 400, 2000]), () => {
         node.process.pause();
         return () => node.process.go();
@@ -194,7 +195,8 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'part of a backup fails',
-    weight: 4,
+    weight: 8,
+    drawnPermille: 150,
     strike: (pair) => {
       const copy = pair.backup?.copy;
       copy?.breakDown();
@@ -234,7 +236,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'monitor does not answer',
-    weight: 4,
+    weight: 6,
     strike: (pair) => {
       const fails = (): boolean => pair.world.prng.chance(600);
       return change(pair, anyNode(pair), { stopFails: fails, goFails: fails, cutFails: fails });

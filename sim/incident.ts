@@ -22,6 +22,8 @@ export interface IncidentOptions {
   readonly seed: number;
   /** @default the real thing */
   readonly seams?: Seams;
+  /** Faults that may strike in any case, by name. */
+  readonly surely?: readonly string[];
 }
 
 export interface IncidentResult {
@@ -38,13 +40,17 @@ export interface IncidentResult {
   readonly timeline: string;
 }
 
-export function runIncident({ seed, seams = soundSeams }: IncidentOptions): IncidentResult {
+export function runIncident({
+  seed,
+  seams = soundSeams,
+  surely = [],
+}: IncidentOptions): IncidentResult {
   const world = new World(seed);
   const pair = new Pair(world, drawSettings(world), seams);
   let failure: IncidentResult['failure'];
   let healedMs = 0;
   try {
-    makeTrouble(pair);
+    makeTrouble(pair, surely);
     world.run(troubleMs);
     world.say('world', 'the faults end');
     pair.heal();
@@ -109,11 +115,13 @@ function care(pair: Pair): void {
 }
 
 /** Schedules starts, faults and deeds. Which faults may strike is drawn for each run. */
-function makeTrouble(pair: Pair): void {
+function makeTrouble(pair: Pair, surely: readonly string[]): void {
   const { world } = pair;
   const { prng } = world;
   for (const node of [pair.a, pair.b]) world.after(prng.below(300), () => pair.startIfDown(node));
-  const possible = [...faults.filter(() => prng.chance(400)), ...deeds];
+  const mayStrike = ({ name, drawnPermille = 400 }: Fault): boolean =>
+    prng.chance(drawnPermille) || surely.includes(name);
+  const possible = [...faults.filter(mayStrike), ...deeds];
   // Crashes of the primary are what takeovers are made of.
   if (!possible.includes(faults[0] as Fault)) possible.push(faults[0] as Fault);
   const calmMs = prng.pick([150, 400, 900]);

@@ -38,6 +38,8 @@ export interface Mutant {
   /** What it does instead. */
   readonly what: string;
   readonly seams: Partial<Seams>;
+  /** Faults that show it: they may strike in every run. */
+  readonly surely?: readonly string[];
 }
 
 const editing = (edit: Edit): Partial<Seams> => ({
@@ -130,6 +132,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'accept-stale-term',
     what: 'messages of older terms are obeyed',
+    surely: ['message of an older term'],
     seams: breaking({ judgeTerm: () => ({ type: 'accept' }) }),
   },
   {
@@ -168,6 +171,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'trust-acks-of-before-a-pause',
     what: 'a primary that stood still obeys what waited in its socket',
+    surely: ['process stands still'],
     seams: breaking({ primary: (options) => new TrustingPrimary(options) }),
   },
   {
@@ -223,6 +227,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'compare-always-equal',
     what: 'a backup calls every compare equal',
+    surely: ['diverged backup'],
     seams: editing({ hear: hearsEqual }),
   },
   {
@@ -274,6 +279,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'believe-that-it-runs',
     what: 'a guest that could not be let go on is taken for one that runs',
+    surely: ['monitor does not answer'],
     seams: editing({
       hear: (event) => (event.type === 'notContinued' ? { type: 'continued' } : event),
     }),
@@ -281,11 +287,13 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'ignore-a-hurt-machine',
     what: 'a machine that stands because its disk failed is neither handed over nor let go on',
+    surely: ['disk under a machine fails'],
     seams: editing({ hear: (event) => (event.type === 'hurt' ? { type: 'timer' } : event) }),
   },
   {
     rule: 'let-a-hurt-machine-stand',
     what: 'a machine without a backup that stands because its disk failed is never let go on',
+    surely: ['disk under a machine fails'],
     seams: editing({
       hear: (event) => (event.type === 'hurt' ? { ...event, stands: false } : event),
     }),
@@ -298,6 +306,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'believe-an-empty-arbiter',
     what: 'a node takes an arbiter that was never set up for its own, and that one gives terms',
+    surely: ['new host without its arbiter'],
     seams: {
       judgeSight: (sight, by) => judgeSight({ ...sight, identity: 'arbiter' }, by),
       arbiterNeedsIdentity: false,
@@ -306,21 +315,25 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'forget-what-was-seen',
     what: 'a node believes an arbiter that knows less than it has seen',
+    surely: ['arbiter set back'],
     seams: breaking({ watch: (options) => new ForgetfulWatch(options) }),
   },
   {
     rule: 'end-for-an-arbiter-set-back',
     what: 'a machine ends because its arbiter knows less than its node',
+    surely: ['arbiter set back'],
     seams: { core: (options) => new CredulousNode(options) },
   },
   {
     rule: 'never-look-at-the-arbiter',
     what: 'a pair that needs nothing of its arbiter does not look at it',
+    surely: ['second process of a name'],
     seams: breaking({ watch: (options) => new BlindWatch(options) }),
   },
   {
     rule: 'ignore-a-failed-copy',
     what: 'a backup whose copy has failed says that it may take over',
+    surely: ['part of a backup fails'],
     seams: editing({ hear: (event) => (event.type === 'copyFailed' ? { type: 'timer' } : event) }),
   },
   {

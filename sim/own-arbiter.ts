@@ -59,10 +59,9 @@ export class SimOwnArbiter {
   judge(role: Standing['role']): void {
     const { process, around } = this.#options;
     const { judge, arbiter, world } = around;
-    judge.looked({
-      ...{ atMs: world.now, holder: process.holder, role, concern: this.concern },
-      reachesArbiter: arbiter.reaches(process.name),
-    });
+    const isWell = role === 'none' || arbiter.reaches(process.name);
+    if (isWell || this.concern !== undefined) return;
+    judge.unwarned({ atMs: world.now, holder: process.holder });
   }
 
   ask(effect: Question): void {

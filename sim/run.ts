@@ -7,7 +7,6 @@ import { parseArguments, type SimArguments, usage } from './arguments.ts';
 import { type CampaignResult, type Failure, huntAll, runCampaign } from './campaign.ts';
 import { printFleet } from './fleet/report.ts';
 import { tellScenario } from './scenario.ts';
-import { soundSeams } from './seams.ts';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -80,7 +79,7 @@ function runMutants({ json }: SimArguments): number {
 function runSeeds(options: SimArguments): number {
   const { broken, json } = options;
   const rule = broken?.rule;
-  const result = runCampaign(seedsOf(options), { ...soundSeams, ...broken?.seams });
+  const result = runCampaign(seedsOf(options), broken);
   const { failures, ...rest } = result;
   for (const failure of failures.slice(0, 3)) explain(failure, rule);
   if (json) {

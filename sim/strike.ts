@@ -10,6 +10,8 @@ export interface Fault {
   readonly name: string;
   /** How likely it is among those that may strike. */
   readonly weight: number;
+  /** Share of the runs in which it may strike, permille. @default 400 */
+  readonly drawnPermille?: number;
   /** Returns false when there is nothing that it could strike. */
   readonly strike: (pair: Pair) => boolean | undefined;
 }

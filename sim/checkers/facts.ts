@@ -84,14 +84,10 @@ export interface Sizes {
   readonly backlogEvents: number;
 }
 
-/** What people see of a node, while it is there. */
-export interface Looked {
+/** People look at a node whose arbiter is away, and it says nothing of that. */
+export interface Unwarned {
   readonly atMs: number;
   readonly holder: string;
-  readonly role: 'primary' | 'backup' | 'none';
-  readonly reachesArbiter: boolean;
-  /** What it says is wrong with the arbiter. */
-  readonly concern: string | undefined;
 }
 
 /** A checker looks at facts and throws `Violation`. It never sees the protocol's own state. */
@@ -103,7 +99,7 @@ export interface Checker {
   gaveUp?(fact: GaveUp): void;
   kept?(fact: KeptFact): void;
   sizes?(fact: Sizes): void;
-  looked?(fact: Looked): void;
+  unwarned?(fact: Unwarned): void;
 }
 
 export class Violation extends Error {

@@ -11,10 +11,10 @@ import type {
   Checker,
   GaveUp,
   KeptFact,
-  Looked,
   Released,
   Sizes,
   TookOver,
+  Unwarned,
 } from './facts.ts';
 import { Lockstep } from './lockstep.ts';
 import { OneSpeaker } from './one-speaker.ts';
@@ -55,7 +55,7 @@ export class Judge {
       gaveUp: hearing('gaveUp'),
       kept: hearing('kept'),
       sizes: hearing('sizes'),
-      looked: hearing('looked'),
+      unwarned: hearing('unwarned'),
     };
   }
 
@@ -100,8 +100,8 @@ export class Judge {
     this.answers.ended(holder);
   }
 
-  looked(fact: Looked): void {
-    for (const checker of this.#on.looked) checker.looked(fact);
+  unwarned(fact: Unwarned): void {
+    for (const checker of this.#on.unwarned) checker.unwarned(fact);
   }
 
   sizes(fact: Sizes): void {

@@ -24,6 +24,8 @@ export interface ArbiterWatchOptions {
   readonly holder: string;
   /** The newest term that it has seen, in any life; 0: none. */
   readonly seen: Term;
+  /** Who the node is, while it has a machine or a copy. */
+  readonly self: () => Onlooker | undefined;
   /** Gives each question a number of its own. */
   readonly nextAsk: () => number;
   readonly emit: Emit;
@@ -65,25 +67,28 @@ export class ArbiterWatch {
     this.#waitsSince ??= now;
   }
 
-  /** Time goes on; `by`: who may look now. */
-  timer(by: Onlooker | undefined, now: Millis): void {
+  /** Time goes on. A node that waits for an answer anyway need not look. */
+  timer(mayLook: boolean, now: Millis): void {
     const since = this.#waitsSince;
     // One that fails is asked again after a pause, which says less than what it failed with.
     const isNews = this.#told === undefined;
     if (isNews && since !== undefined && now - since >= limits.arbiterSilentMs) {
       this.#tell(`it has not answered for ${limits.arbiterSilentMs} ms. ${waits}`);
     }
-    if (by === undefined || this.#look !== undefined || now < this.#lookAt) return;
-    const ask = this.#options.nextAsk();
+    if (!mayLook || this.#look !== undefined || now < this.#lookAt) return;
+    const { self, nextAsk } = this.#options;
+    const by = self();
+    if (by === undefined) return;
+    const ask = nextAsk();
     this.#look = { ask, by };
     this.#options.emit({ type: 'readArbiter', ask });
   }
 
   /**
-   * An answer, whoever asked, and whoever else speaks of a term; `by`: who the node is now, with a
-   * machine or a copy. Returns the term that the primary who looked has to hear of.
+   * An answer, whoever asked, and whoever else speaks of a term. Returns the term that the primary
+   * who looked has to hear of.
    */
-  take(event: NodeEvent, by: Onlooker | undefined, now: Millis): Term | undefined {
+  take(event: NodeEvent, now: Millis): Term | undefined {
     switch (event.type) {
       case 'dialled':
       case 'linkOpened':
@@ -104,7 +109,7 @@ export class ArbiterWatch {
         this.#see(event.state?.term);
         const look = this.#look;
         if (event.ask !== look?.ask) {
-          if (look === undefined) this.#tell(by && this.#mistakeIn(event.state, by));
+          if (look === undefined) this.#tell(this.#mistakeIn(event.state, this.#options.self()));
           return undefined;
         }
         this.#look = undefined;
@@ -127,7 +132,9 @@ export class ArbiterWatch {
   }
 
   /** What is wrong with what it says. */
-  #mistakeIn(state: ArbiterState | undefined, { role, term }: Onlooker): string | undefined {
+  #mistakeIn(state: ArbiterState | undefined, by: Onlooker | undefined): string | undefined {
+    if (by === undefined) return undefined;
+    const { role, term } = by;
     const said = state === undefined ? 'no term' : `term ${state.term} of ${state.holder}`;
     const isOlder = (state?.term ?? 0) < term;
     const isOthers = role === 'primary' && state?.term === term && !this.#isOwn(state);

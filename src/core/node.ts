@@ -96,7 +96,7 @@ export class NodeCore {
     this.#spoken = new SpokenTerms(options.spoken, this.#emit);
     const { holder, seen } = options;
     this.#arbiter = this.#rules.watch({
-      ...{ holder, seen, nextAsk: this.#nextAsk, emit: this.#emit },
+      ...{ holder, seen, self: () => this.#self, nextAsk: this.#nextAsk, emit: this.#emit },
     });
     this.#role = { kind: 'pausing', until: 0 as Millis };
   }
@@ -150,14 +150,13 @@ export class NodeCore {
     if (event.type === 'gone') this.#isGone = true;
     if (event.type === 'timer') {
       this.#spoken.timer(now);
-      // Nobody looks who is about to be told what it says.
-      this.#arbiter.timer(this.#claim === undefined ? this.#self : undefined, now);
+      this.#arbiter.timer(this.#claim === undefined, now);
     }
     if (event.type === 'remembered' || event.type === 'notRemembered') {
       this.#spoken.take(event, now);
       return;
     }
-    const heard = this.#arbiter.take(event, this.#self, now);
+    const heard = this.#arbiter.take(event, now);
     if (heard !== undefined && role.kind === 'primary') role.primary.heardOf(heard, now);
     const outcome = this.#claim?.claim.step(event);
     if (outcome !== undefined) this.#claimed(outcome, now);
