@@ -178,6 +178,11 @@ export const limits = {
   /** How often a watched disk image is looked at, and in what time all of it. */
   imageLookMs: 60_000,
   imageAllMs: 86_400_000,
+  /** Blocks that were written since are read so often, up to so many. */
+  imageWrittenBlocks: 1024,
+  /** Blocks of each disk that a kept cut compares, and those that a backup reads for it. */
+  cutBlocks: 4096,
+  cutBlockReads: 64,
   /** Of an image between two questions to its storage daemon, which take some 10 ms. */
   imageLookBytes: 16 * 1024 * 1024,
   /** Between two of those while nobody waits: 64 MiB a second leave a disk to its machine. */

@@ -49,7 +49,12 @@ export type NodeEvent =
    * `clockTaken`: by a backup whose copy took the primary's judgement of the clock, and was equal
    * then.
    */
-  | ({ readonly type: 'cutCompared'; readonly clockTaken?: boolean } & Comparison)
+  | ({
+      readonly type: 'cutCompared';
+      readonly clockTaken?: boolean;
+      /** On the backup: blocks of disks that were compared with the primary's. */
+      readonly diskBlocks?: number;
+    } & Comparison)
   /** `resumes`: the seed that broke off; `haveBytes`: what the backup says it has from earlier. */
   | {
       readonly type: 'seedBegun';

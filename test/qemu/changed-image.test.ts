@@ -1,7 +1,10 @@
-// Eight bytes that another program changes in the image of a backup: a compare must say so, and the
-// copy must be seeded anew, before anybody goes on from that image.
+// A backup's disk that is not its primary's any more, because another program changed the image or
+// because the copy wrote something else: a compare must say so, and the copy must be seeded anew,
+// before anybody goes on from that image.
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PairUnderTest } from './harness/pair.ts';
 import { waitFor } from './harness/wait.ts';
@@ -46,4 +49,30 @@ test("the backup's image is changed: a compare says where, and a seed mends it",
     const { concerns } = await a.status();
     return concerns.some(({ about }) => about === 'disk') ? undefined : true;
   });
+});
+
+test('a copy wrote something else than its primary: a compare says where, and a seed mends it', async () => {
+  const { a, b } = await pair.protect();
+  expect(await pair.compare(a, b)).toEqual([]);
+  const { size } = fs.statSync(path.join(pair.stage.dir, 'data-b.raw'));
+  const at = size - 70_000; // where the guest does not write
+  // As its storage daemon sees it, the guest did it: nobody changed the image behind its back.
+  const socket = fs
+    .readdirSync(pair.stage.runDir('b'), { recursive: true, encoding: 'utf8' })
+    .map((file) => path.join(pair.stage.runDir('b'), file))
+    .find((file) => path.basename(file).includes('nbd') && fs.statSync(file).isSocket());
+  const uri = `nbd+unix:///data?socket=${socket}`;
+  await promisify(execFile)('qemu-io', ['-f', 'raw', '-c', `write -P 9 ${at} 4k`, uri]);
+
+  const discarded = b.next((event): event is typeof event => event.type === 'replicaDiscarded');
+  // What was written lately is not judged yet.
+  const differences = await waitFor('a compare that finds it', async () => {
+    const found = await pair.compare(a, b);
+    return found.length > 0 ? found : undefined;
+  });
+  const block = at - (at % (64 * 1024));
+  expect(differences).toEqual([`disk data differs from the primary's, first at byte ${block}`]);
+  await discarded;
+  await pair.protectedBy(a, b);
+  expect(await pair.compare(a, b)).toEqual([]);
 });

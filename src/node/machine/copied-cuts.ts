@@ -1,7 +1,8 @@
 /**
  * The cuts of a copy: it is compared with its primary there, and kept where that was asked for.
  */
-import { asError } from '../../base/errors.ts';
+import { asError, UnderstudyError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 import type { Term } from '../../base/units.ts';
 import type { BlobFrame, Cut, SeedOffer } from '../../ports/link.ts';
 import type { CopyReport } from '../../ports/machine.ts';
@@ -9,9 +10,10 @@ import type { Segment } from '../../rrlog/log-tail.ts';
 import type { Keeping, KeepResult, SnapshotKeeper } from '../keeping/keeper.ts';
 import type { Logger } from '../logger.ts';
 import type { Reporter } from '../report.ts';
-import { seedStreams } from '../seeding/bulk.ts';
+import { cutStreams } from '../seeding/bulk.ts';
 import { BlobCollector } from './blob-collector.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { decodeDiskDigests, diskDigestsMax } from './disk-digests.ts';
+import { DiskWatch, type ImagesAtCut } from './disk-watch.ts';
 import type { Replica } from './replica.ts';
 
 export interface CopiedCutsOptions {
@@ -30,8 +32,9 @@ export class CopiedCuts {
   #keeper: SnapshotKeeper | undefined;
   /** Of the copy's disks, once it is worth keeping. */
   #disks: DiskWatch | undefined;
-  /** The primary's device state, which comes behind the cut. */
-  #state: BlobCollector | undefined;
+  #diskBytesMax = 0;
+  /** What comes behind a cut: the primary's device state, and what it knows of its disks. */
+  #coming: ReadonlyMap<number, BlobCollector> | undefined;
 
   constructor(options: CopiedCutsOptions) {
     this.#options = options;
@@ -45,6 +48,7 @@ export class CopiedCuts {
       images: offer.disks.map(({ id }) => ({ id, path: diskImages[id] ?? '' })),
       onChanged: (reason) => report({ type: 'copyFailed', reason }),
     });
+    this.#diskBytesMax = diskDigestsMax(offer.disks);
     if (keepSnapshots === undefined) return;
     const diskBytes = Object.fromEntries(offer.disks.map(({ id, bytes }) => [id, bytes]));
     const images = Object.entries(diskImages).filter(([id]) => diskBytes[id] !== undefined);
@@ -65,8 +69,14 @@ export class CopiedCuts {
 
   /** Takes a piece that belongs to a cut. False: it is of something else. */
   take(blob: BlobFrame): boolean {
-    this.#state?.take(blob);
-    return this.#state !== undefined;
+    const coming = this.#coming;
+    if (coming === undefined) return false;
+    const collector = coming.get(blob.stream);
+    if (collector === undefined) {
+      throw new UnderstudyError('link', `A piece of stream ${blob.stream} belongs to no cut`);
+    }
+    collector.take(blob);
+    return true;
   }
 
   /** Waits for what is being stored, and lets go of everything. */
@@ -79,28 +89,41 @@ export class CopiedCuts {
   async compare(replica: Replica, cut: Cut): Promise<void> {
     const { reporter, log, report } = this.#options;
     const { cutId, icount, digest, judgement } = cut;
-    const state = new BlobCollector(seedStreams.deviceState, cut.deviceStateBytes);
-    this.#state = state;
+    const state = new BlobCollector(cutStreams.deviceState, cut.deviceStateBytes);
+    const disks = new BlobCollector(cutStreams.disks, this.#diskBytesMax);
+    this.#coming = new Map([
+      [cutStreams.deviceState, state],
+      [cutStreams.disks, disks],
+    ]);
     const keeping = this.#keeping(cut);
     let deviceState: Buffer | undefined;
+    let images: ImagesAtCut = [];
     try {
       const { differences: found, clockTaken } = await replica.compare({
         ...{ icount, ram: digest.ram, primaryState: state.complete, judgement },
-        whileStill: keeping?.whileStill,
+        whileStill: async () => {
+          images = this.#disks?.atCut() ?? [];
+          return keeping?.whileStill();
+        },
       });
       if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
       // Who asks for a compare waits for all of it; a cut that is kept is one of many.
-      const changed = cut.keep === undefined ? ((await this.#disks?.lookAtAll()) ?? []) : [];
-      const differences = [...found, ...changed];
+      const isAsked = cut.keep === undefined;
+      const told = decodeDiskDigests(await disks.complete);
+      const reads = isAsked ? Number.POSITIVE_INFINITY : limits.cutBlockReads;
+      const changed = isAsked ? ((await this.#disks?.lookAtAll()) ?? []) : [];
+      const onDisk = await this.#disks?.compare(images, told, reads);
+      const differences = [...found, ...changed, ...(onDisk?.differences ?? [])];
       const equal = differences.length === 0;
       if (equal) deviceState = await state.complete;
       else log.error({ differences }, 'the copy differs from the primary');
       // The next cut may come as soon as this one is answered.
-      this.#state = undefined;
-      reporter.report({ type: 'cutCompared', equal, differences, clockTaken });
+      this.#coming = undefined;
+      const diskBlocks = onDisk?.compared ?? 0;
+      reporter.report({ type: 'cutCompared', equal, differences, clockTaken, diskBlocks });
       report({ type: 'compared', cutId, differences });
     } catch (thrown) {
-      this.#state = undefined;
+      this.#coming = undefined;
       report({ type: 'copyFailed', reason: asError(thrown).message });
     } finally {
       keeping?.settle(deviceState);

@@ -2,6 +2,7 @@
  * A cut to compare a backup against: what the primary does for it.
  */
 import fs from 'node:fs';
+import { limits } from '../../base/limits.ts';
 import { icount, type LogPosition, type Term } from '../../base/units.ts';
 import { judgementOf } from '../../hypervisor/device-state/device-state.ts';
 import { digestRam, type RamDigest, RamSample, shareOfRam } from '../../hypervisor/memory/ram.ts';
@@ -9,18 +10,22 @@ import type { Frozen, Recorder } from '../../hypervisor/record/recorder.ts';
 import type { Cut, Link } from '../../ports/link.ts';
 import type { CutOrder } from '../../ports/machine.ts';
 import type { Reporter } from '../report.ts';
-import { BulkStream, seedStreams } from '../seeding/bulk.ts';
+import { BulkStream, cutStreams } from '../seeding/bulk.ts';
+import { type DiskDigests, encodeDiskDigests } from './disk-digests.ts';
 
 export interface CutContext {
   readonly recorder: Recorder;
   readonly ramFile: string;
   readonly reporter: Reporter;
+  /** Says what is known of the disks, at this moment: so many blocks of each at most. */
+  readonly tellDisks: (maxBlocks: number) => Promise<DiskDigests[]>;
 }
 
 /** What a backup must find at a cut (R9). Digests are made when it is told: the guest runs then. */
 export interface MadeCut {
   readonly facts: () => Cut;
   readonly deviceState: Buffer;
+  readonly disks: Promise<DiskDigests[]>;
 }
 
 /**
@@ -29,7 +34,7 @@ export interface MadeCut {
  * has not, or no cut could be made.
  */
 export async function makeCut(
-  { recorder, ramFile, reporter }: CutContext,
+  { recorder, ramFile, reporter, tellDisks }: CutContext,
   { cutId, number, keep }: CutOrder,
   onMade: (position: LogPosition, made: MadeCut) => void,
   onTakenBack: (position: LogPosition) => void,
@@ -45,6 +50,7 @@ export async function makeCut(
     return () => digest;
   };
   const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
+    const disks = tellDisks(keep === undefined ? Number.POSITIVE_INFINITY : limits.cutBlocks);
     const begun = performance.now();
     const digestOfRam = await readRam();
     const ramMs = performance.now() - begun;
@@ -59,7 +65,7 @@ export async function makeCut(
       ...(judgement === undefined ? {} : { judgement }),
       ...(keep === undefined ? {} : { keep }),
     });
-    onMade(position, { facts, deviceState });
+    onMade(position, { facts, deviceState, disks });
     return { ramMs };
   };
   const cut = await recorder.cut(compareHere, onTakenBack).finally(() => share?.close());
@@ -69,11 +75,16 @@ export async function makeCut(
   await cut.validated;
 }
 
-/** Tells the backup of a cut, and sends it the device state. */
-export function tellCut({ facts, deviceState }: MadeCut, link: Link, term: Term): void {
+/** Tells the backup of a cut, and sends it the device state and what is known of the disks. */
+export function tellCut({ facts, deviceState, disks }: MadeCut, link: Link, term: Term): void {
   link.send({ kind: 'control', term, control: facts() });
-  // It fits into one piece by far; the backup waits for it, so it does not queue for credit.
-  const stream = new BulkStream({ link, term, stream: seedStreams.deviceState });
-  const sent = stream.bytes(0, deviceState).then(() => stream.end(deviceState.length));
+  const send = async (stream: number, bytes: Buffer): Promise<void> => {
+    const bulk = new BulkStream({ link, term, stream });
+    await bulk.bytes(0, bytes);
+    await bulk.end(bytes.length);
+  };
+  const sent = send(cutStreams.deviceState, deviceState).then(async () =>
+    send(cutStreams.disks, encodeDiskDigests(await disks)),
+  );
   sent.catch(() => undefined); // a closed link is reported by its close handler
 }

@@ -12,6 +12,11 @@
  *  2. A write that is on its way is never told: a block counts as changed when it still is what it
  *     should not be after `imageSettleMs`, and no write to it has ended by then.
  *  3. Nothing waits for it: it reads, and asks the daemon for rounds.
+ *  4. What is said of a block that `isSettled` was true when `settled` was called, and for
+ *     `imageSettleMs` before: it is known, and no write to it has ended in that time. So two nodes
+ *     can compare such blocks of a cut without reading them while the machine stands. A write that
+ *     is on its way there on one node has ended lately on the other one: QEMU waits for none when
+ *     it records or replays (block/io.c, bdrv_drain_all_begin).
  */
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,9 +38,19 @@ export class ImageWatch {
   readonly #tracker: WriteTracker;
   readonly #blockBytes: number;
   readonly #digests: Buffer;
-  /** By block: 1 when its digest is known. */
-  readonly #isKnown: Uint8Array;
+  /** Counts what was learned of blocks, and when. */
+  #clock = 1;
+  /** By block: when its digest was read; 0: it is not known. */
+  readonly #learnedAt: Float64Array;
+  /** By block: when it was last found in a round; 0: in none. */
+  readonly #writtenAt: Float64Array;
   readonly #settleMs: number;
+  /** What was told of: up to when it was learned, and up to which block of those known long. */
+  #toldTo = 0;
+  #forgetting: Promise<void> = Promise.resolve();
+  /** Rounds that ended, the newest last: when, and the clock then. */
+  #rounds: { readonly at: number; readonly clock: number }[] = [];
+  #nextToTell = 0;
 
   private constructor(
     image: WatchedImage,
@@ -47,8 +62,10 @@ export class ImageWatch {
     this.#file = file;
     this.#tracker = tracker;
     this.#blockBytes = blockBytesOf(image.bytes);
-    this.#isKnown = new Uint8Array(Math.ceil(image.bytes / this.#blockBytes));
-    this.#digests = Buffer.alloc(this.blocks * digestBytes);
+    const blocks = Math.ceil(image.bytes / this.#blockBytes);
+    this.#learnedAt = new Float64Array(blocks);
+    this.#writtenAt = new Float64Array(blocks);
+    this.#digests = Buffer.alloc(blocks * digestBytes);
     this.#settleMs = settleMs;
   }
 
@@ -69,7 +86,7 @@ export class ImageWatch {
   }
 
   get blocks(): number {
-    return this.#isKnown.length;
+    return this.#learnedAt.length;
   }
 
   get blockBytes(): number {
@@ -81,7 +98,7 @@ export class ImageWatch {
    * by somebody else. Rejects when it is told to end while it waits.
    */
   async look(first: number, count: number, signal?: AbortSignal): Promise<number[]> {
-    await this.#forgetWritten();
+    await this.forgetWritten();
     let suspects: number[] = [];
     for (let block = first; block < Math.min(this.blocks, first + count); block += 1) {
       if (!(await this.#isAsKnown(block))) suspects.push(block);
@@ -89,12 +106,72 @@ export class ImageWatch {
     // Twice: a write that had put its bytes into the file has ended by the second time.
     for (let round = 0; round < 2 && suspects.length > 0; round += 1) {
       await sleep(this.#settleMs, undefined, { signal });
-      await this.#forgetWritten();
+      await this.forgetWritten();
       const still: number[] = [];
       for (const block of suspects) if (!(await this.#isAsKnown(block))) still.push(block);
       suspects = still;
     }
     return suspects.map((block) => block * this.#blockBytes);
+  }
+
+  /** Learns what the guest has written, up to so many blocks. */
+  async lookAtWritten(max: number): Promise<void> {
+    await this.forgetWritten();
+    let left = max;
+    for (let block = 0; block < this.blocks && left > 0; block += 1) {
+      if (this.#learnedAt[block] !== 0 || this.#writtenAt[block] === 0) continue;
+      await this.#isAsKnown(block);
+      left -= 1;
+    }
+  }
+
+  /** For `isSettled`: the last moment of which all writes have ended long ago. */
+  settled(): number {
+    const until = performance.now() - this.#settleMs;
+    return this.#rounds.findLast(({ at }) => at <= until)?.clock ?? 0;
+  }
+
+  /** Whether what is known of a block was true at the moment, too. After `forgetWritten`. */
+  isSettled(moment: number, block: number): boolean {
+    return this.#learnedAt[block] !== 0 && (this.#writtenAt[block] ?? 0) <= moment;
+  }
+
+  digestAt(block: number): Buffer {
+    return this.#digests.subarray(block * digestBytes, (block + 1) * digestBytes);
+  }
+
+  /**
+   * Blocks that were settled, ascending: those that were learned since the last call, and then
+   * others in turn. After `forgetWritten`.
+   */
+  nextToTell(moment: number, max: number): number[] {
+    const learned = (block: number): number => this.#learnedAt[block] ?? 0;
+    const fresh: number[] = [];
+    for (let block = 0; block < this.blocks; block += 1) {
+      if (learned(block) > this.#toldTo && this.isSettled(moment, block)) fresh.push(block);
+    }
+    const first = fresh.sort((a, b) => learned(a) - learned(b)).slice(0, max);
+    this.#toldTo = learned(first.at(-1) ?? -1) || this.#toldTo;
+    const told = new Set(first);
+    for (let seen = 0; seen < this.blocks && told.size < max; seen += 1) {
+      if (this.isSettled(moment, this.#nextToTell)) told.add(this.#nextToTell);
+      this.#nextToTell = (this.#nextToTell + 1) % this.blocks;
+    }
+    return [...told].sort((a, b) => a - b);
+  }
+
+  /** Those of these blocks that were settled; up to `maxReads` are read for it. */
+  async learn(moment: number, wanted: readonly number[], maxReads: number): Promise<number[]> {
+    await this.forgetWritten();
+    let left = maxReads;
+    for (const block of wanted) {
+      const isUnknown = this.#learnedAt[block] === 0 && (this.#writtenAt[block] ?? 0) <= moment;
+      if (!isUnknown || left === 0) continue;
+      await this.#isAsKnown(block);
+      left -= 1;
+    }
+    if (left < maxReads) await this.forgetWritten();
+    return wanted.filter((block) => this.isSettled(moment, block));
   }
 
   /** The storage daemon may be gone already. */
@@ -103,23 +180,47 @@ export class ImageWatch {
     await this.#file.close();
   }
 
-  async #forgetWritten(): Promise<void> {
-    for (const extent of await this.#tracker.nextRound()) this.#forget(extent);
+  /** What was written up to now is not known any more. One after the other. */
+  forgetWritten(): Promise<void> {
+    const forgetting = this.#forgetting.then(async () => {
+      try {
+        for (const extent of await this.#tracker.nextRound()) this.#forget(extent);
+        const at = performance.now();
+        this.#rounds.push({ at, clock: this.#tick() });
+        // The newest of those that are settled is enough.
+        while ((this.#rounds[1]?.at ?? at) <= at - this.#settleMs) this.#rounds.shift();
+      } catch (thrown) {
+        this.#forget({ from: 0, to: this.image.bytes }); // a round may be lost
+        throw thrown;
+      }
+    });
+    this.#forgetting = forgetting.catch(() => undefined);
+    return forgetting;
+  }
+
+  #tick(): number {
+    this.#clock += 1;
+    return this.#clock;
   }
 
   #forget({ from, to }: Extent): void {
-    this.#isKnown.fill(0, Math.floor(from / this.#blockBytes), Math.ceil(to / this.#blockBytes));
+    const [first, end] = [Math.floor(from / this.#blockBytes), Math.ceil(to / this.#blockBytes)];
+    this.#learnedAt.fill(0, first, end);
+    this.#writtenAt.fill(this.#tick(), first, end);
   }
 
   /** Takes a block that is not known as it is: a write that is just made to it is in a round. */
   async #isAsKnown(block: number): Promise<boolean> {
+    const writtenAt = this.#writtenAt[block];
     const bytes = Buffer.alloc(this.#blockBytes);
     const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, block * this.#blockBytes);
     const digest = await digestOf(bytes.subarray(0, bytesRead));
-    const known = this.#digests.subarray(block * digestBytes, (block + 1) * digestBytes);
-    if (this.#isKnown[block] === 1) return known.equals(digest);
+    // A round that ended meanwhile had it: what was read may be from before that write.
+    if (this.#writtenAt[block] !== writtenAt) return true;
+    const known = this.digestAt(block);
+    if (this.#learnedAt[block] !== 0) return known.equals(digest);
     known.set(digest);
-    this.#isKnown[block] = 1;
+    this.#learnedAt[block] = this.#tick();
     return true;
   }
 }

@@ -30,6 +30,7 @@ import type { Bandwidth } from '../seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
+import type { DiskDigests } from './disk-digests.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { MachineWatch } from './machine-watch.ts';
 import type { Channel } from './output-queue.ts';
@@ -204,7 +205,12 @@ export class RecordedMachine implements ProtectedMachine {
     };
     this.#work(
       async (parts) => {
-        await makeCut({ ...parts, reporter }, order, onMade, (position) => this.#wentOn(position));
+        const tellDisks = async (max: number): Promise<DiskDigests[]> => {
+          const disks = this.#disks;
+          return disks === undefined ? [] : disks.tell(disks.atCut(), max);
+        };
+        const context = { ...parts, reporter, tellDisks };
+        await makeCut(context, order, onMade, (position) => this.#wentOn(position));
         this.#report({ type: 'cutEnded', cutId });
       },
       (problem) => ({ type: 'cutEnded', cutId, problem }),

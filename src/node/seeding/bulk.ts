@@ -7,12 +7,15 @@ import type { Term } from '../../base/units.ts';
 import type { Link } from '../../ports/link.ts';
 import type { Bandwidth } from './bandwidth.ts';
 
-/** Numbers of the bulk streams of a seed; a cut uses that of the device state. */
+/** Numbers of the bulk streams of a seed. */
 export const seedStreams = {
   deviceState: 0,
   ram: 1,
   disk: (index: number): number => 2 + index,
 } as const;
+
+/** Numbers of those of a cut. */
+export const cutStreams = { deviceState: 0, disks: 1 } as const;
 
 export interface BulkOptions {
   readonly link: Link;
