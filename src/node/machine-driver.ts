@@ -227,7 +227,8 @@ export class MachineDriver {
   }
 
   #boot(term: Term): void {
-    const { source, tell } = this.#options;
+    const { source, tell, log } = this.#options;
+    log.info({ term }, 'the machine boots here');
     const made = this.#make();
     this.#here = made;
     this.#hasTakenOver = false;

@@ -39,6 +39,7 @@ export class Narrator {
     const { log, reporter, state, concerns } = this.#options;
     switch (effect.type) {
       case 'became':
+        log.info({ role: effect.role, term: effect.term }, 'role');
         if (effect.role === 'primary') this.#reportState('primary', state());
         return;
       case 'changed':

@@ -45,9 +45,12 @@ export async function bench(options: BenchOptions): Promise<void> {
     const whole = { ...results, goals: goalsOf(results) };
     writeWhole(path.join(out, 'results.json'), `${JSON.stringify(whole, undefined, 1)}\n`);
     writeWhole(path.join(out, 'report.html'), renderHtml(results));
+    if (json) {
+      process.stdout.write(`${JSON.stringify(whole)}\n`);
+      return;
+    }
     printResults(results);
     process.stdout.write(`\nThe report: ${path.join(out, 'report.html')}\n`);
-    if (json) process.stdout.write(`${JSON.stringify(whole)}\n`);
   } finally {
     progress.end();
     await world.close();

@@ -18,7 +18,7 @@ interface Report {
   readonly to: string;
   readonly killed: boolean;
   readonly term: number;
-  /** From the command until the other node said that it is primary, milliseconds. */
+  /** From the command until the other node said that its machine may speak, milliseconds. */
   readonly ms: number;
 }
 
@@ -80,6 +80,8 @@ async function successor(pair: string, before: AnsweringNode): Promise<Answering
       ({ config, status }) =>
         config.name !== before.config.name &&
         status.role === 'primary' &&
+        // Until its takeover is proved it speaks in no term.
+        status.state !== 'proving' &&
         status.term > before.status.term,
     );
     if (heir !== undefined) return heir;
