@@ -36,6 +36,11 @@ export class Claim {
     options.emit({ type: 'readArbiter', ask: this.#ask });
   }
 
+  /** A compare-and-set was sent: without an answer it may have been won. */
+  get mayBeWon(): boolean {
+    return this.#next !== undefined;
+  }
+
   /** The outcome, once there is one. */
   step(event: NodeEvent): ClaimOutcome | undefined {
     if (!('ask' in event) || event.ask !== this.#ask) return undefined;

@@ -8,7 +8,8 @@
  *  2. An arbiter that does not answer is waited for, for ever: it may be started later than the
  *     node. An error that will not pass by itself ends the node.
  *  3. A claim without an answer is repeated until there is one, and not judged anew: it may have
- *     been won, and then a look at the arbiter would find a term in which nobody has spoken.
+ *     been won, and then a look at the arbiter would find a term in which nobody has spoken. One
+ *     that came to no compare-and-set is judged anew: what was in its way the peer may have mended.
  *  4. From before a claim is sent until it is known to be lost, the node says so (`isClaiming`):
  *     its peer must not take it for one that has no machine and will not get one.
  *  5. What is waited for is told when it changes, and at its end.
@@ -81,6 +82,8 @@ export class PlaceSearch {
   #state: ArbiterState | undefined;
   #answeredAt: Millis | undefined;
   #told: string | undefined;
+  /** A claim of this node was sent, and nobody knows what became of it. */
+  #mayBeWon = false;
   /** The peer answered the last dial, and the two refused each other. */
   #isRefused = false;
 
@@ -212,6 +215,7 @@ export class PlaceSearch {
         return { type: 'boot', term: outcome.term };
       case 'termLost':
       case 'termContested':
+        this.#mayBeWon = false;
         this.#pause(limits.dialRetryMs, now);
         return undefined;
       case 'arbiterUnreachable':
@@ -219,6 +223,11 @@ export class PlaceSearch {
           return { type: 'fail', reason: `The arbiter gives no term: ${outcome.reason}` };
         }
         this.#tell(silent(outcome.reason));
+        this.#mayBeWon ||= claim.mayBeWon;
+        if (!this.#mayBeWon) {
+          this.#pause(limits.arbiterRetryMs, now);
+          return undefined;
+        }
         this.#step = {
           ...{ kind: 'claimingAgain', expected },
           at: (now + limits.arbiterRetryMs) as Millis,

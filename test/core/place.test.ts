@@ -243,6 +243,30 @@ describe('a node that looks for its place', () => {
     },
   );
 
+  it('a claim that never left is judged anew: the peer is asked again', async () => {
+    // Goal: two nodes that refused each other for their arbiters must see that it was mended.
+    const inner = new MemoryArbiter();
+    let reads = 0;
+    const refusing: Arbiter = {
+      read: async () => {
+        reads += 1;
+        if (reads === 1 || role === 'primary') return inner.read();
+        throw away('the two nodes have two arbiters');
+      },
+      compareAndSet: (expected, next) => inner.compareAndSet(expected, next),
+    };
+    let role: 'primary' | undefined;
+    const rig = new SearchRig({
+      arbiter: refusing,
+      peer: () => (role === undefined ? undefined : helloOf(role)),
+      onPause: async () => {
+        if (reads > 4) role = 'primary';
+      },
+    });
+    expect(await rig.place()).toMatchObject({ type: 'join', link: 5 });
+    expect(rig.dials).toBeGreaterThan(1);
+  });
+
   it('somebody else won meanwhile: the node looks again, and joins', async () => {
     const inner = new MemoryArbiter();
     let theirs: Term | undefined;
