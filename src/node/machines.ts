@@ -94,7 +94,7 @@ export class Machines implements MachineSource, NodeDisks {
 
   checkBoot({ fromPowerOn }: { readonly fromPowerOn: boolean }): void {
     refuseMarked(Object.values(this.#diskImages));
-    for (const spec of this.#cardSpecs) inspectEgress(spec);
+    for (const spec of this.cardSpecs) inspectEgress(spec);
     if (!fromPowerOn) return;
     for (const { id } of this.#options.vm.disks) imageBytes(this.#diskImages[id] ?? '');
   }
@@ -200,11 +200,12 @@ export class Machines implements MachineSource, NodeDisks {
 
   /** The one that was prepared, if there is one. */
   #cardEgresses(): CardEgresses {
-    this.#egress ??= CardEgresses.fromSpecs(this.#cardSpecs);
+    this.#egress ??= CardEgresses.fromSpecs(this.cardSpecs);
     return this.#egress;
   }
 
-  get #cardSpecs(): readonly string[] {
+  /** Where each card of the guest has its cable (egress/from-spec.ts). */
+  get cardSpecs(): readonly string[] {
     return cardSpecs(this.#options.config.self.egress, this.#options.vm.nics.length);
   }
 

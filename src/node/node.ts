@@ -256,6 +256,10 @@ export class UnderstudyNode {
     await this.#openControl();
     this.#surroundings = new Surroundings({
       ...{ runDir: this.#runDir, images: config.self.disks, concerns: this.concerns },
+      egress: {
+        specs: this.#machines.cardSpecs,
+        isInUse: () => this.#driver.role === 'primary',
+      },
       onSocketsLost: async () => {
         this.#control?.close();
         await this.#openControl();
