@@ -45,11 +45,11 @@ export class ImageWatch {
   /** By block: when it was last found in a round; 0: in none. */
   readonly #writtenAt: Float64Array;
   readonly #settleMs: number;
-  /** What was told of: up to when it was learned, and up to which block of those known long. */
-  #toldTo = 0;
   #forgetting: Promise<void> = Promise.resolve();
   /** Rounds that ended, the newest last: when, and the clock then. */
   #rounds: { readonly at: number; readonly clock: number }[] = [];
+  /** What was told of: up to when it was learned, and up to which block of those known long. */
+  #toldTo = 0;
   #nextToTell = 0;
 
   private constructor(
