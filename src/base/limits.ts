@@ -76,6 +76,8 @@ export const limits = {
   arbiterRetryMsMax: 1_000,
   /** Between two looks at an arbiter that is needed for nothing yet, and after one that failed. */
   arbiterLookMs: 5_000,
+  /** A newer term that was seen is noted on the disk so much later: a takeover needs it first. */
+  arbiterSaveAfterMs: 1_000,
   arbiterLookAgainMs: 1_000,
   /** A question that has waited for so long is worth a word. */
   arbiterSilentMs: 1_000,

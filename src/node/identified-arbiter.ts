@@ -4,13 +4,14 @@
  *
  * Contract
  *  1. The first identity, who claims, and that the node took part are on the disk before anything
- *     is told or claimed by it. A newer term is remembered behind: who loses it has lost a warning.
+ *     is told or claimed by it. A newer term is remembered a moment later, when a takeover has had
+ *     the disk for itself: who loses it has lost a warning.
  *  2. What may be mended while the node waits has `mayPass`: a directory that is not mounted, a
  *     pair that is not set up yet, a peer with another arbiter.
  */
-
 import { NeverSetUp } from '../arbiter/identity.ts';
 import { UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
 import {
   afterMeeting,
   afterWin,
@@ -48,6 +49,8 @@ export interface IdentifiedArbiterOptions {
   readonly holder: string;
   /** It took part in earlier lives, or the operator says so. */
   readonly hasSpoken: boolean;
+  /** @default limits.arbiterSaveAfterMs */
+  readonly saveAfterMs?: number;
 }
 
 type Disbelief = Exclude<Belief, { type: 'believed' }>;
@@ -56,8 +59,11 @@ export class IdentifiedArbiter implements Arbiter {
   readonly #options: IdentifiedArbiterOptions;
   /** What the peer said when it refused this node for its arbiter. */
   #difference: string | undefined;
-  /** What the disk is being told; until it has refused. */
-  #saving: KnownArbiter | undefined;
+  /** What the disk is to be told, or is being told; until it has it, or has refused. */
+  #present: KnownArbiter | undefined;
+  #later: NodeJS.Timeout | undefined;
+  /** Of what others have to wait for, too. */
+  #urgent: Promise<void> = Promise.resolve();
 
   constructor(options: IdentifiedArbiterOptions) {
     this.#options = options;
@@ -101,7 +107,7 @@ export class IdentifiedArbiter implements Arbiter {
   }
 
   get #known(): KnownArbiter | undefined {
-    return this.#saving ?? this.#options.memory.known;
+    return this.#present ?? this.#options.memory.known;
   }
 
   get #believer(): Believer {
@@ -116,13 +122,34 @@ export class IdentifiedArbiter implements Arbiter {
       before?.identity !== known.identity ||
       before.tookPart !== known.tookPart ||
       before.claimed !== known.claimed;
-    if (!isUrgent && before.seen === known.seen) return;
-    this.#saving = known;
-    const saved = this.#options.memory.save(known).finally(() => {
-      if (this.#saving === known) this.#saving = undefined;
-    });
-    if (isUrgent) await saved;
-    else saved.catch(() => undefined); // the next question tries again
+    if (isUrgent || before.seen !== known.seen) this.#present = known;
+    if (isUrgent) {
+      const saved = this.#save(known);
+      this.#urgent = saved;
+      saved.catch(() => {
+        if (this.#urgent === saved) this.#urgent = Promise.resolve();
+      });
+    } else if (this.#present !== undefined) this.#saveLater();
+    await this.#urgent;
+  }
+
+  /** One that fails is tried again by the next question. */
+  async #save(known: KnownArbiter): Promise<void> {
+    try {
+      await this.#options.memory.save(known);
+    } finally {
+      if (this.#present === known) this.#present = undefined;
+    }
+  }
+
+  #saveLater(): void {
+    if (this.#later !== undefined) return;
+    const { saveAfterMs = limits.arbiterSaveAfterMs } = this.#options;
+    this.#later = setTimeout(() => {
+      this.#later = undefined;
+      if (this.#present !== undefined) this.#save(this.#present).catch(() => undefined);
+    }, saveAfterMs);
+    this.#later.unref();
   }
 
   #error(why: Disbelief): UnderstudyError {
