@@ -101,14 +101,21 @@ function drawSettings({ prng }: World): PairSettings {
     epochMs: 20,
     silenceMs: prng.pick([100, 300]),
     heldOutputsMax: prng.pick([16, 64]),
-    snapshotEveryMs: prng.pick([undefined, 150, 1000]),
+    cuts: {
+      keepEveryMs: prng.pick([undefined, 150, 1000]),
+      compareEveryMs: prng.pick([undefined, 700]),
+    },
   };
 }
 
-/** Finds a copy out that has diverged without a sign, and starts nodes whose guest went off. */
+/**
+ * Finds a copy out that has diverged without a sign, unless the pair does so itself, and starts
+ * nodes whose guest went off.
+ */
 function care(pair: Pair): void {
+  const isWatched = pair.settings.cuts.compareEveryMs !== undefined;
   for (const node of [pair.a, pair.b]) {
-    if (node.state === 'protected') node.ask({ wish: 'compare' });
+    if (node.state === 'protected' && !isWatched) node.ask({ wish: 'compare' });
     node.start();
   }
   pair.world.after(300, () => care(pair));

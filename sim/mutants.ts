@@ -254,7 +254,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'keep-a-cut-twice',
     what: 'a cut that was kept is made and kept again',
-    seams: breaking({ cuts: (everyMs) => new RepeatingCuts(everyMs) }),
+    seams: breaking({ cuts: (policy) => new RepeatingCuts(policy) }),
   },
   {
     rule: 'speak-before-remembering',
@@ -335,6 +335,12 @@ export const mutants: readonly Mutant[] = [
     what: 'a backup whose copy has failed says that it may take over',
     surely: ['part of a backup fails'],
     seams: editing({ hear: (event) => (event.type === 'copyFailed' ? { type: 'timer' } : event) }),
+  },
+  {
+    rule: 'never-compare',
+    what: 'a pair makes no cut that nobody asks for',
+    surely: ['diverged backup'],
+    seams: breaking({ cuts: () => rules.cuts({}) }),
   },
   {
     rule: 'answer-nobody',

@@ -112,12 +112,12 @@ export class SimNode {
     this.hasLeft = false;
     process.say('starts');
     const { settings, seams, network } = this.#around;
-    const { epochMs, onBackupLost, ack, silenceMs, heldOutputsMax, snapshotEveryMs } = settings;
+    const { epochMs, onBackupLost, ack, silenceMs, heldOutputsMax, cuts } = settings;
     this.core = seams.core({
       ...{ node: this.name, holder: process.holder, startAnew },
       ...{ spoken: this.#spoken, seen: this.#arbiter.seen },
       ...{ isPrepared: false, restartWaitMs: 0, ack, onBackupLost, epochMs, heldOutputsMax },
-      ...{ detector: { silenceMs }, snapshotEveryMs },
+      ...{ detector: { silenceMs }, cuts },
     });
     const host = network.host(this.name);
     host.isUp = true;

@@ -2,7 +2,7 @@
  * Incidents as text: a scenario is a file of lines that a person can read.
  *
  *     # why this is told
- *     set ack durable                 ack, onBackupLost, silenceMs; before the first `at`
+ *     set ack durable                 ack, onBackupLost, silenceMs, keepEveryMs; before any `at`
  *     at 0s start a                   start, crash, power (loss of it), pause, go
  *     at 2s cut a->b                  cut, join: one direction of the network
  *     at 2s partition / heal          both directions; heal repairs all and starts nothing
@@ -98,7 +98,9 @@ function parse(text: string): { settings: PairSettings; lines: Line[] } {
     const [first, second = '', third = ''] = words;
     if (first === undefined || first.startsWith('|')) continue;
     if (first === 'set') {
-      settings = { ...settings, [second]: /^\d+$/.test(third) ? Number(third) : third };
+      const value = /^\d+$/.test(third) ? Number(third) : third;
+      if (second !== 'keepEveryMs') settings = { ...settings, [second]: value };
+      else settings = { ...settings, cuts: { keepEveryMs: Number(value) } };
     } else if (first === 'at') {
       const atMs = Number.parseFloat(second) * (second.endsWith('ms') ? 1 : 1000);
       const last = lines.at(-1)?.atMs ?? 0;

@@ -1,4 +1,5 @@
 /** What a pair is configured to do, and what its hosts are like at the moment. */
+import type { CutPolicy } from '../src/core/cuts.ts';
 import type { Prng } from './prng.ts';
 
 export interface PairSettings {
@@ -7,7 +8,7 @@ export interface PairSettings {
   readonly epochMs: number;
   readonly silenceMs: number;
   readonly heldOutputsMax: number;
-  readonly snapshotEveryMs?: number | undefined;
+  readonly cuts: CutPolicy;
 }
 
 /** A host's condition, which faults change. */
@@ -46,4 +47,5 @@ export const calmPair: PairSettings = {
   epochMs: 20,
   silenceMs: 300,
   heldOutputsMax: 64,
+  cuts: {},
 };

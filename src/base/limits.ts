@@ -182,6 +182,8 @@ export const limits = {
   imageAllMs: 86_400_000,
   /** Blocks that were written since are read so often, up to so many. */
   imageWrittenBlocks: 1024,
+  /** A pair of which no cut is made compares itself so often. */
+  compareEveryMs: 600_000,
   /** Blocks of each disk that a kept cut compares, and those that a backup reads for it. */
   cutBlocks: 4096,
   cutBlockReads: 64,

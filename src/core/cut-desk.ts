@@ -1,6 +1,6 @@
 /**
  * Who wants cuts of a primary's machine (cuts.ts), and how each of them is answered: an operator
- * here, the backup for somebody there, or the policy, which only people hear of.
+ * here, the backup for somebody there, the policy, which only people hear of, or the pair itself.
  */
 import type { Millis, Term } from '../base/units.ts';
 import type { CutResult, Kept } from '../ports/link.ts';
@@ -86,7 +86,7 @@ export class CutDesk {
         const control = resultOf(origin.requestId, answer);
         const message = { kind: 'control', term: term(), control } as const;
         emit({ type: 'send', link: origin.link, message });
-      } else {
+      } else if (origin.by === 'policy') {
         const reason = answer.type === 'refused' ? answer.problem : '';
         // It is due again soon: the same reason is said once.
         const isNews = reason !== '' && reason !== this.#whyNotKept;

@@ -13,7 +13,9 @@
  *     whatever the copy said.
  *  4. By policy a cut is kept every `everyMs` while the machine is protected; one that is due while
  *     the one before is not stored is left out.
- *  5. Each cut has a number of its own, whatever became of the ones before: what is said late of an
+ *  5. A machine of which no cut was made for `compareEveryMs` is compared, by samples, although
+ *     nobody asked; nobody is answered. A copy that differs is found out before it is needed.
+ *  6. Each cut has a number of its own, whatever became of the ones before: what is said late of an
  *     older one changes nothing.
  */
 import { limits } from '../base/limits.ts';
@@ -26,12 +28,16 @@ import type { Answer, LinkId } from './effects.ts';
 export type CutOrigin =
   | { readonly by: 'operator'; readonly ask: number }
   | { readonly by: 'backup'; readonly link: LinkId; readonly requestId: string }
-  | { readonly by: 'policy' };
+  | { readonly by: 'policy' }
+  /** The pair itself, which only wants to know. */
+  | { readonly by: 'pair' };
 
 export interface WantedCut {
   readonly origin: CutOrigin;
   /** It is to be kept, not only compared. */
   readonly keep?: { readonly label?: string } | undefined;
+  /** A share of the machine is enough; so it is for one that is kept. */
+  readonly isSample?: boolean;
 }
 
 export interface AnsweredCut {
@@ -53,17 +59,27 @@ interface Storing {
   early?: Answer;
 }
 
+/** Cuts that nobody asks for. */
+export interface CutPolicy {
+  /** One is kept so often; `undefined`: none. */
+  readonly keepEveryMs?: number | undefined;
+  /** At least one is made so often; `undefined`: none. */
+  readonly compareEveryMs?: number | undefined;
+}
+
 export class Cuts {
-  readonly #everyMs: number | undefined;
+  readonly #policy: CutPolicy;
   readonly #waiting: WantedCut[] = [];
   #making: Making | undefined;
   /** A cut that the copy stores, which may take longer than its compare. */
   #storing: Storing | undefined;
   #dueAt: number | undefined;
+  /** When it is to be compared, unless a cut is made before. */
+  #compareAt: number | undefined;
   #number = 0;
 
-  constructor(everyMs: number | undefined) {
-    this.#everyMs = everyMs;
+  constructor(policy: CutPolicy) {
+    this.#policy = policy;
   }
 
   want(wanted: WantedCut): void {
@@ -71,15 +87,31 @@ export class Cuts {
   }
 
   timer(now: Millis, isProtected: boolean): void {
-    if (this.#everyMs === undefined) return;
-    this.#dueAt ??= now + this.#everyMs;
+    this.#keep(now, isProtected);
+    this.#compare(now, isProtected);
+  }
+
+  #keep(now: Millis, isProtected: boolean): void {
+    const { keepEveryMs } = this.#policy;
+    if (keepEveryMs === undefined) return;
+    this.#dueAt ??= now + keepEveryMs;
     if (now < this.#dueAt) return;
-    this.#dueAt = now + this.#everyMs;
+    this.#dueAt = now + keepEveryMs;
     const isOnItsWay = [this.#making?.wanted, ...this.#waiting].some(
       (wanted) => wanted?.origin.by === 'policy',
     );
     if (!isProtected || this.#storing !== undefined || isOnItsWay) return;
     this.want({ origin: { by: 'policy' }, keep: {} });
+  }
+
+  #compare(now: Millis, isProtected: boolean): void {
+    const { compareEveryMs } = this.#policy;
+    if (compareEveryMs === undefined) return;
+    const isBusy = this.#making !== undefined || this.#waiting.length > 0;
+    if (isBusy || !isProtected) this.#compareAt = undefined;
+    else this.#compareAt ??= now + compareEveryMs;
+    if (this.#compareAt === undefined || now < this.#compareAt) return;
+    this.want({ origin: { by: 'pair' }, isSample: true });
   }
 
   /** The cut to be made now, if there is one. */
@@ -92,7 +124,8 @@ export class Cuts {
     const cutId = `${term}.${this.#number}`;
     this.#making = { wanted, cutId, isConfirmed: false, found: undefined };
     if (wanted.keep !== undefined) this.#storing = { cutId, origin: wanted.origin };
-    return { cutId, number: this.#number, keep: wanted.keep };
+    const { keep, isSample = keep !== undefined } = wanted;
+    return { cutId, number: this.#number, keep, isSample };
   }
 
   /** The machine has made the cut, and the log behind it was looked at. */

@@ -25,6 +25,7 @@ import type { Standing } from '../ports/link.ts';
 import type { ArbiterWatch, Onlooker } from './arbiter-watch.ts';
 import { type BackupEnd, BackupNode } from './backup-node.ts';
 import { Claim, type ClaimOutcome } from './claim.ts';
+import type { CutPolicy } from './cuts.ts';
 import type { NodeEffect, NodeEvent } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { nothing, type Place, PlaceSearch } from './place.ts';
@@ -50,8 +51,8 @@ export interface NodeOptions {
   readonly onBackupLost: 'runAlone' | 'hold';
   readonly epochMs: number;
   readonly detector: DetectorOptions;
-  /** A cut is kept so often; `undefined`: when asked only. */
-  readonly snapshotEveryMs?: number | undefined;
+  /** @default only those that are asked for */
+  readonly cuts?: CutPolicy;
   /** How long this node leaves it to a peer with all of the log to go on. */
   readonly restartWaitMs: number;
   /** @default limits.heldOutputsMax */
@@ -253,14 +254,14 @@ export class NodeCore {
   }
 
   #becomePrimary(term: Term, isProven: boolean): PrimaryNode {
-    const { epochMs, onBackupLost, detector, snapshotEveryMs, heldOutputsMax } = this.#options;
+    const { epochMs, onBackupLost, detector, cuts = {}, heldOutputsMax } = this.#options;
     const primary: PrimaryNode = new PrimaryNode({
       term,
       isProven,
       epochMs,
       onBackupLost,
       detector,
-      snapshotEveryMs,
+      cuts,
       heldOutputsMax: heldOutputsMax ?? limits.heldOutputsMax,
       rules: this.#rules,
       emit: this.#emit,

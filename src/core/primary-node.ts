@@ -15,6 +15,7 @@ import type { LinkMessage } from '../ports/link.ts';
 import type { RecordedRun } from '../ports/machine.ts';
 import type { ClaimOutcome } from './claim.ts';
 import { CutDesk } from './cut-desk.ts';
+import type { CutPolicy } from './cuts.ts';
 import type { Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { HurtMachine } from './hurt.ts';
@@ -28,8 +29,7 @@ import { ServedBackup } from './served-backup.ts';
 
 export interface PrimaryNodeOptions extends PrimaryOptions {
   readonly detector: DetectorOptions;
-  /** A cut is kept so often; `undefined`: when asked only. */
-  readonly snapshotEveryMs: number | undefined;
+  readonly cuts: CutPolicy;
   readonly rules: Rules;
   readonly emit: Emit;
   readonly claim: (expected: Term, overtakes: boolean) => void;
@@ -53,7 +53,7 @@ export class PrimaryNode {
     this.#options = options;
     this.#core = options.rules.primary(options);
     this.#cuts = new CutDesk({
-      cuts: options.rules.cuts(options.snapshotEveryMs),
+      cuts: options.rules.cuts(options.cuts),
       term: () => this.term,
       state: () => this.state,
       emit: options.emit,

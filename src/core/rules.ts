@@ -4,7 +4,7 @@
  */
 import { ArbiterWatch, type ArbiterWatchOptions } from './arbiter-watch.ts';
 import { BackupCore, type BackupOptions } from './backup.ts';
-import { Cuts } from './cuts.ts';
+import { type CutPolicy, Cuts } from './cuts.ts';
 import { FlowControl } from './flow-control.ts';
 import { choose } from './membership.ts';
 import { PrimaryCore } from './primary.ts';
@@ -15,7 +15,7 @@ export interface Rules {
   readonly primary: (options: PrimaryOptions) => PrimaryCore;
   readonly backup: (options: BackupOptions) => BackupCore;
   readonly flow: (onBackupLag: 'hold' | 'runAlone') => FlowControl;
-  readonly cuts: (everyMs: number | undefined) => Cuts;
+  readonly cuts: (policy: CutPolicy) => Cuts;
   readonly watch: (options: ArbiterWatchOptions) => ArbiterWatch;
   readonly choose: typeof choose;
   readonly judgeTerm: typeof judgeTerm;
@@ -25,7 +25,7 @@ export const rules: Rules = {
   primary: (options) => new PrimaryCore(options),
   backup: (options) => new BackupCore(options),
   flow: (onBackupLag) => new FlowControl(onBackupLag),
-  cuts: (everyMs) => new Cuts(everyMs),
+  cuts: (policy) => new Cuts(policy),
   watch: (options) => new ArbiterWatch(options),
   choose,
   judgeTerm,

@@ -122,7 +122,10 @@ export class UnderstudyNode {
         onBackupLost: config.onBackupLost,
         epochMs: config.epochMs,
         detector: config,
-        snapshotEveryMs: config.snapshots?.everyMs,
+        cuts: {
+          keepEveryMs: config.snapshots?.everyMs,
+          compareEveryMs: config.compareEveryMs,
+        },
         restartWaitMs: this.#machines.restartWaitMs,
       },
       ...{ spoken, machines: this.#machines, layout, peer: this.#peer },

@@ -176,6 +176,8 @@ export interface Cut {
   readonly judgement?: string;
   /** The backup is to keep this cut as a snapshot; it answers with `kept`. */
   readonly keep?: KeepRequest;
+  /** One of many that nobody waits for: a share of the machine is compared. */
+  readonly isSample?: boolean;
 }
 
 export interface KeepRequest {

@@ -67,6 +67,8 @@ export interface CutOrder {
   readonly number: number;
   /** It is to be kept, too. */
   readonly keep?: { readonly label?: string } | undefined;
+  /** A share of the machine is compared, another one each time: it stands still for it. */
+  readonly isSample?: boolean;
 }
 
 export type MachineReport =

@@ -103,6 +103,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     digest: z.strictObject({ ram: checksums }),
     judgement: judged.exactOptional(),
     keep: z.strictObject({ label: sentence.exactOptional() }).exactOptional(),
+    isSample: z.boolean().exactOptional(),
   }),
   z.strictObject({
     type: z.literal('kept'),

@@ -26,13 +26,52 @@ function make(cuts: Cuts): string {
   return cutId;
 }
 
+describe('a machine of which no cut is made (5)', () => {
+  const policy = { compareEveryMs: 1000 };
+  const at = (ms: number) => ms as Millis;
+
+  it('is compared by samples, and nobody is answered', () => {
+    const cuts = new Cuts(policy);
+    cuts.timer(at(0), true);
+    cuts.timer(at(999), true);
+    expect(cuts.next(term(7))).toBeUndefined();
+    cuts.timer(at(1000), true);
+    expect(cuts.next(term(7))).toMatchObject({ cutId: '7.1', keep: undefined, isSample: true });
+    cuts.timer(at(5000), true);
+    expect(cuts.next(term(7))).toBeUndefined();
+    expect(cuts.ended('7.1', undefined)).toEqual([]);
+    expect(cuts.result(found('7.1'))).toEqual([
+      { origin: { by: 'pair' }, answer: { type: 'compared', equal: true, differences: [] } },
+    ]);
+    // And again, so long after.
+    cuts.timer(at(6000), true);
+    cuts.timer(at(6999), true);
+    expect(cuts.next(term(7))).toBeUndefined();
+    cuts.timer(at(7000), true);
+    expect(cuts.next(term(7))?.cutId).toBe('7.2');
+  });
+
+  it('is not while it has no backup, nor when somebody asked or a cut was kept', () => {
+    const cuts = new Cuts(policy);
+    cuts.timer(at(0), true);
+    cuts.timer(at(900), false);
+    cuts.timer(at(1000), true);
+    cuts.timer(at(1999), true);
+    expect(cuts.next(term(7))).toBeUndefined();
+    cuts.want({ origin: asker(1) });
+    cuts.timer(at(2500), true);
+    expect(cuts.next(term(7))).toMatchObject({ cutId: '7.1', isSample: false });
+    expect(cuts.next(term(7))).toBeUndefined();
+  });
+});
+
 describe('the cuts of a protected machine', () => {
   it('two ask at once: one cut at a time, in the order of asking (1)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1) });
     cuts.want({ origin: asker(2) });
     const first = cuts.next(term(7));
-    expect(first).toEqual({ cutId: '7.1', number: 1, keep: undefined });
+    expect(first).toEqual({ cutId: '7.1', number: 1, keep: undefined, isSample: false });
     expect(cuts.next(term(7))).toBeUndefined();
     expect(cuts.ended('7.1', undefined)).toEqual([]);
     expect(cuts.next(term(7))).toBeUndefined();
@@ -43,7 +82,7 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('the copy answers before the log behind the cut was looked at: that is waited for (1, 3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1) });
     cuts.next(term(7));
     const differs = { equal: false, differences: ['RAM at 0x40000'] };
@@ -54,13 +93,18 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('nothing is asked for: there is no cut to make', () => {
-    expect(new Cuts(undefined).next(term(7))).toBeUndefined();
+    expect(new Cuts({}).next(term(7))).toBeUndefined();
   });
 
   it('one that is kept waits for the one before to be stored, a compare does not (2)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: { label: 'one' } });
-    expect(cuts.next(term(7))).toEqual({ cutId: '7.1', number: 1, keep: { label: 'one' } });
+    expect(cuts.next(term(7))).toEqual({
+      cutId: '7.1',
+      number: 1,
+      keep: { label: 'one' },
+      isSample: true,
+    });
     cuts.ended('7.1', undefined);
     cuts.result(found('7.1'));
     cuts.want({ origin: asker(2) });
@@ -71,11 +115,11 @@ describe('the cuts of a protected machine', () => {
     expect(cuts.kept(keptAs('7.1', 'x1'))).toEqual([
       { origin: asker(1), answer: { type: 'kept', snapshot: 'x1' } },
     ]);
-    expect(cuts.next(term(7))).toEqual({ cutId: '7.3', number: 3, keep: {} });
+    expect(cuts.next(term(7))).toEqual({ cutId: '7.3', number: 3, keep: {}, isSample: true });
   });
 
   it('it was stored before its compare was over: the next waits for that compare only (1, 2)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: {} });
     cuts.want({ origin: asker(2), keep: {} });
     cuts.next(term(7));
@@ -87,7 +131,7 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('log behind the cut does not confirm it: a refusal, although the copy was equal (3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1) });
     cuts.next(term(7));
     cuts.result(found('7.1'));
@@ -99,7 +143,7 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('one to be kept is not confirmed: the store is not waited for, nor what it says later (3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: {} });
     cuts.want({ origin: asker(2), keep: {} });
     cuts.next(term(7));
@@ -122,7 +166,7 @@ describe('the cuts of a protected machine', () => {
     (_, said, answer) => {
       // Goal: a snapshot of a cut that was none must not be called kept, nor anybody told twice.
       for (const problem of [undefined, 'a request was under way']) {
-        const cuts = new Cuts(undefined);
+        const cuts = new Cuts({});
         cuts.want({ origin: asker(1), keep: {} });
         cuts.next(term(7));
         expect(cuts.result(found('7.1'))).toEqual([]);
@@ -136,7 +180,7 @@ describe('the cuts of a protected machine', () => {
   );
 
   it('the store refuses, with a word or without (3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     for (const [problem, told] of [
       ['the disk is full', 'the disk is full'],
       [undefined, 'The backup kept no snapshot'],
@@ -149,7 +193,7 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('backup is lost: all who wait are told, each once, whatever their cut has come to (3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: {} });
     make(cuts);
     cuts.want({ origin: asker(2) });
@@ -165,20 +209,20 @@ describe('the cuts of a protected machine', () => {
   });
 
   it('backup is lost while a cut that is kept is made: its asker is told once (3)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: {} });
     cuts.next(term(7));
     expect(cuts.lost('gone')).toEqual([{ origin: asker(1), answer: refused('gone') }]);
     expect(cuts.ended('7.1', 'no copy')).toEqual([]);
   });
 
-  it('what is said late of a cut of the backup before changes nothing (5)', () => {
-    const cuts = new Cuts(undefined);
+  it('what is said late of a cut of the backup before changes nothing (6)', () => {
+    const cuts = new Cuts({});
     cuts.want({ origin: asker(1), keep: {} });
     cuts.next(term(7));
     cuts.lost('gone');
     cuts.want({ origin: asker(2), keep: {} });
-    expect(cuts.next(term(8))).toEqual({ cutId: '8.2', number: 2, keep: {} });
+    expect(cuts.next(term(8))).toEqual({ cutId: '8.2', number: 2, keep: {}, isSample: true });
     expect(cuts.ended('7.1', 'no copy')).toEqual([]);
     expect(cuts.result(found('7.1'))).toEqual([]);
     expect(cuts.kept(keptAs('7.1', 'x1'))).toEqual([]);
@@ -192,7 +236,7 @@ describe('cuts that are kept by policy', () => {
   const policy = { by: 'policy' };
 
   it('every so often while it is protected, and not at other times (4)', () => {
-    const cuts = new Cuts(1000);
+    const cuts = new Cuts({ keepEveryMs: 1000 });
     cuts.timer(at(0), true);
     cuts.timer(at(999), true);
     expect(cuts.next(term(7))).toBeUndefined();
@@ -208,13 +252,13 @@ describe('cuts that are kept by policy', () => {
   });
 
   it('no policy: none, however long it takes (4)', () => {
-    const cuts = new Cuts(undefined);
+    const cuts = new Cuts({});
     for (let ms = 0; ms < 1e6; ms += 1e5) cuts.timer(at(ms), true);
     expect(cuts.next(term(7))).toBeUndefined();
   });
 
   it('the store is slow: what is due meanwhile is left out (4)', () => {
-    const cuts = new Cuts(1000);
+    const cuts = new Cuts({ keepEveryMs: 1000 });
     cuts.timer(at(0), true);
     cuts.timer(at(1000), true);
     const cutId = make(cuts);
@@ -227,7 +271,7 @@ describe('cuts that are kept by policy', () => {
   });
 
   it('one waits behind a long compare: no second one joins it (4)', () => {
-    const cuts = new Cuts(1000);
+    const cuts = new Cuts({ keepEveryMs: 1000 });
     cuts.want({ origin: asker(1) });
     cuts.next(term(7));
     cuts.timer(at(0), true);

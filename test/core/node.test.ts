@@ -376,7 +376,8 @@ describe('who asks a node', () => {
   it('a protected one for a compare: answered when the cut is confirmed and found equal (5)', () => {
     const rig = NodeRig.protected();
     const ask = rig.ask({ wish: 'compare' });
-    expect(rig.all('cut')).toEqual([{ type: 'cut', cutId: '1.1', number: 1, keep: undefined }]);
+    const order = { cutId: '1.1', number: 1, keep: undefined, isSample: false };
+    expect(rig.all('cut')).toEqual([{ type: 'cut', ...order }]);
     rig.step({ type: 'cutMade', cutId: '1.1', position: rig.position });
     expect(rig.all('sendCut')).toEqual([{ type: 'sendCut', link: 9, cutId: '1.1' }]);
     rig.hear({ type: 'cutResult', cutId: '1.1', equal: true, differences: [] });

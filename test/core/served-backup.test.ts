@@ -29,7 +29,7 @@ function serving(policy: 'hold' | 'runAlone' = 'runAlone') {
     effects.push(effect);
   };
   const cuts = new CutDesk({
-    ...{ cuts: new Cuts(undefined), term: () => term(1), state: () => 'protected', emit },
+    ...{ cuts: new Cuts({}), term: () => term(1), state: () => 'protected', emit },
   });
   const backup = new ServedBackup(
     {

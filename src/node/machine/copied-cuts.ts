@@ -107,8 +107,8 @@ export class CopiedCuts {
         },
       });
       if (clockTaken) log.info({}, 'the copy took its clock as the primary judged it');
-      // Who asks for a compare waits for all of it; a cut that is kept is one of many.
-      const isAsked = cut.keep === undefined;
+      // Who asks for a compare waits for all of it.
+      const isAsked = cut.isSample !== true;
       const told = decodeDiskDigests(await disks.complete);
       const reads = isAsked ? Number.POSITIVE_INFINITY : limits.cutBlockReads;
       const changed = isAsked ? ((await this.#disks?.lookAtAll()) ?? []) : [];

@@ -35,12 +35,14 @@ export interface MadeCut {
  */
 export async function makeCut(
   { recorder, ramFile, reporter, tellDisks }: CutContext,
-  { cutId, number, keep }: CutOrder,
+  { cutId, number, keep, isSample = false }: CutOrder,
   onMade: (position: LogPosition, made: MadeCut) => void,
   onTakenBack: (position: LogPosition) => void,
 ): Promise<void> {
-  // The guest stands still for it: a cut that is kept every few seconds compares a share of RAM.
-  const share = keep && new RamSample(ramFile, shareOfRam(fs.statSync(ramFile).size, number));
+  // The guest stands still for it.
+  const share = isSample
+    ? new RamSample(ramFile, shareOfRam(fs.statSync(ramFile).size, number))
+    : undefined;
   const readRam = async (): Promise<() => RamDigest> => {
     if (share !== undefined) {
       share.read();
@@ -50,7 +52,7 @@ export async function makeCut(
     return () => digest;
   };
   const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
-    const disks = tellDisks(keep === undefined ? Number.POSITIVE_INFINITY : limits.cutBlocks);
+    const disks = tellDisks(isSample ? limits.cutBlocks : Number.POSITIVE_INFINITY);
     const begun = performance.now();
     const digestOfRam = await readRam();
     const ramMs = performance.now() - begun;
@@ -64,6 +66,7 @@ export async function makeCut(
       digest: { ram: digestOfRam() },
       ...(judgement === undefined ? {} : { judgement }),
       ...(keep === undefined ? {} : { keep }),
+      isSample,
     });
     onMade(position, { facts, deviceState, disks });
     return { ramMs };

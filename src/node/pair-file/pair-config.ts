@@ -17,7 +17,13 @@ import { parseListenAddress } from './listen-address.ts';
 import { type NamedImages, namedImages } from './named-images.ts';
 import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
-import { keepKeys, type SnapshotPolicy, snapshotKeys, snapshotsSchema } from './policy.ts';
+import {
+  compareEverySchema,
+  keepKeys,
+  type SnapshotPolicy,
+  snapshotKeys,
+  snapshotsSchema,
+} from './policy.ts';
 
 const tlsSchema = z.strictObject({
   ca: z.string().min(1).optional(),
@@ -92,6 +98,7 @@ const pairSchema = z
     seedBandwidth: seedRateField.default(Number.POSITIVE_INFINITY),
     spoolBudget: spoolSizeField.default(limits.spoolBudgetBytes),
     durableLogBudget: spoolSizeField.default(limits.durableLogBudgetBytes),
+    compareEvery: compareEverySchema,
     /** Which cuts of the protected machine are kept. */
     snapshots: snapshotsSchema.optional(),
   })
@@ -148,6 +155,8 @@ export interface PairConfig {
   readonly spoolBudget: number;
   /** Bytes of log that a backup may keep on disk from one seed to the next, with `ack: durable`. */
   readonly durableLogBudget: number;
+  /** A pair of which no cut is made compares itself so often; `undefined`: never. */
+  readonly compareEveryMs: number | undefined;
   /** Which cuts are kept while there is a backup; `undefined`: none. */
   readonly snapshots: SnapshotPolicy | undefined;
   readonly secretFile?: string;
@@ -208,6 +217,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     seedBandwidth: data.seedBandwidth,
     spoolBudget: data.spoolBudget,
     durableLogBudget: data.durableLogBudget,
+    compareEveryMs: data.compareEvery,
     snapshots: snapshotPolicy(data.snapshots, baseDir),
     ...(data.security === undefined
       ? {}

@@ -1,5 +1,6 @@
-/** What the pair file says about snapshots: where, how often, and which of them stay. */
+/** What the pair file says about cuts: how often, and which of them stay as snapshots, and where. */
 import { z } from 'zod';
+import { limits } from '../../base/limits.ts';
 import { snapshotLimits } from '../../restore/limits.ts';
 import type { Keep } from '../../store/retention.ts';
 import { spoolSizeField } from './pair-amounts.ts';
@@ -32,6 +33,7 @@ function duration(text: string): number {
 
 const { everyMsMin, everyMsMax, restartWaitMs, restartWaitMsMax } = snapshotLimits;
 const everyWords = `must be a time such as 4s, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h`;
+const compareWords = `must be a time such as 10m, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h, or never`;
 const waitWords = `must be a time such as 60s, up to ${restartWaitMsMax / 3600e3}h`;
 const countWords = 'must be a whole number from 0 to 100000';
 const count = z.int(countWords).min(0, countWords).max(100_000, countWords).exactOptional();
@@ -53,16 +55,22 @@ const keepSchema = z
     ...(budget === undefined ? {} : { budgetBytes: budget }),
   }));
 
+const isBetween = (ms: number): boolean => ms >= everyMsMin && ms <= everyMsMax;
+
+/** How often a pair compares itself, in milliseconds; `undefined`: it does not. */
+export const compareEverySchema = z
+  .string(compareWords)
+  .refine((text) => text === 'never' || isBetween(duration(text)), compareWords)
+  .transform((text) => (text === 'never' ? undefined : duration(text)))
+  .default(limits.compareEveryMs);
+
 export const snapshotsSchema = z.strictObject({
   store: z
     .string('must be the directory of the store')
     .min(1, 'must be the directory of the store'),
   every: z
     .string(everyWords)
-    .refine((text) => {
-      const ms = duration(text);
-      return ms >= everyMsMin && ms <= everyMsMax;
-    }, everyWords)
+    .refine((text) => isBetween(duration(text)), everyWords)
     .transform(duration)
     .optional(),
   keep: keepSchema.optional(),

@@ -367,3 +367,20 @@ describe('snapshots in a pair file', () => {
     expect(refusal(withSnapshots(text)).message).toContain(reason);
   });
 });
+
+describe('compareEvery', () => {
+  it.each([
+    ['', 600_000],
+    ['compareEvery: 1h\n', 3_600_000],
+    ['compareEvery: never\n', undefined],
+  ])('%j', (text, ms) => {
+    expect(load(`${good}${text}`).compareEveryMs).toBe(ms);
+  });
+
+  it.each(['5', 'often', '100ms', '25h'])('%s is refused', (text) => {
+    const { message } = refusal(`${good}compareEvery: ${text}\n`);
+    expect(message).toContain(
+      'compareEvery: must be a time such as 10m, from 500ms to 24h, or never',
+    );
+  });
+});

@@ -29,6 +29,7 @@ export const patientMs = 10_000;
 export interface PairFile {
   arbiter: string;
   silenceMs?: number;
+  compareEvery?: string;
   seedBandwidth?: string;
   spoolBudget?: string;
   ack?: 'received' | 'durable';
