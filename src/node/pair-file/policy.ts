@@ -61,8 +61,11 @@ const isBetween = (ms: number): boolean => ms >= everyMsMin && ms <= everyMsMax;
 export const compareEverySchema = z
   .string(compareWords)
   .refine((text) => text === 'never' || isBetween(duration(text)), compareWords)
-  .transform((text) => (text === 'never' ? undefined : duration(text)))
-  .default(limits.compareEveryMs);
+  .optional()
+  .transform((text) => {
+    if (text === undefined) return limits.compareEveryMs;
+    return text === 'never' ? undefined : duration(text);
+  });
 
 export const snapshotsSchema = z.strictObject({
   store: z

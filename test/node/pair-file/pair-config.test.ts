@@ -52,6 +52,7 @@ describe('a pair file', () => {
       seedBandwidth: Number.POSITIVE_INFINITY,
       spoolBudget: limits.spoolBudgetBytes,
       durableLogBudget: limits.durableLogBudgetBytes,
+      compareEveryMs: 600_000,
       snapshots: undefined,
       self: {
         name: 'a',
