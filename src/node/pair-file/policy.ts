@@ -1,4 +1,4 @@
-/** What the pair file says about cuts: how often, and which of them stay as snapshots, and where. */
+/** What the pair file says of cuts: how often, and which of them stay as snapshots, and where. */
 import { z } from 'zod';
 import { limits } from '../../base/limits.ts';
 import { snapshotLimits } from '../../restore/limits.ts';
