@@ -1,7 +1,17 @@
 /**
  * Faults of the arbiter: it is slow, away, empty, set back, or somebody else has a term of it.
  */
+import type { Pair } from './pair.ts';
 import { anyNode, cutOne, type Fault, forAWhile, restartLater } from './strike.ts';
+
+/** One node or both are among these, until the returned function is called. */
+function someIn({ world }: Pair, nodes: Set<string>): () => void {
+  const some = world.prng.pick([['a'], ['b'], ['a', 'b']]);
+  for (const name of some) nodes.add(name);
+  return () => {
+    for (const name of some) nodes.delete(name);
+  };
+}
 
 export const arbiterFaults: readonly Fault[] = [
   {
@@ -18,28 +28,15 @@ export const arbiterFaults: readonly Fault[] = [
   {
     name: 'arbiter away',
     weight: 4,
-    strike: (pair) =>
-      forAWhile(pair, 1500, () => {
-        const cut = pair.world.prng.pick([['a'], ['b'], ['a', 'b']]);
-        for (const name of cut) pair.temper.unreachable.add(name);
-        return () => {
-          for (const name of cut) pair.temper.unreachable.delete(name);
-        };
-      }),
+    strike: (pair) => forAWhile(pair, 1500, () => someIn(pair, pair.temper.unreachable)),
   },
   {
     name: 'arbiter away for long',
     weight: 60,
     drawnPermille: 60,
     strike: (pair) => {
-      const { world, temper, undo } = pair;
-      if (world.now > 2500) return false;
-      const cut = world.prng.pick([['a'], ['b'], ['a', 'b']]);
-      for (const name of cut) temper.unreachable.add(name);
-      const back = (): void => {
-        for (const name of cut) temper.unreachable.delete(name);
-      };
-      undo.add(back);
+      if (pair.world.now > 2500) return false;
+      pair.undo.add(someIn(pair, pair.temper.unreachable));
       return true;
     },
   },
@@ -47,14 +44,7 @@ export const arbiterFaults: readonly Fault[] = [
     name: 'arbiter empty',
     weight: 6,
     drawnPermille: 150,
-    strike: (pair) =>
-      forAWhile(pair, 2500, () => {
-        const cut = pair.world.prng.pick([['a'], ['b'], ['a', 'b']]);
-        for (const name of cut) pair.temper.empty.add(name);
-        return () => {
-          for (const name of cut) pair.temper.empty.delete(name);
-        };
-      }),
+    strike: (pair) => forAWhile(pair, 2500, () => someIn(pair, pair.temper.empty)),
   },
   {
     name: 'new host without its arbiter',

@@ -17,15 +17,15 @@ export interface CutContext {
   readonly recorder: Recorder;
   readonly ramFile: string;
   readonly reporter: Reporter;
-  /** Says what is known of the disks, at this moment: so many blocks of each at most. */
-  readonly tellDisks: (maxBlocks: number) => Promise<DiskDigests[]>;
+  /** Of the disks at this moment: says later what is known of so many blocks of each. */
+  readonly disksNow: () => (maxBlocks: number) => Promise<DiskDigests[]>;
 }
 
 /** What a backup must find at a cut (R9). Digests are made when it is told: the guest runs then. */
 export interface MadeCut {
   readonly facts: () => Cut;
   readonly deviceState: Buffer;
-  readonly disks: Promise<DiskDigests[]>;
+  readonly disks: () => Promise<DiskDigests[]>;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface MadeCut {
  * has not, or no cut could be made.
  */
 export async function makeCut(
-  { recorder, ramFile, reporter, tellDisks }: CutContext,
+  { recorder, ramFile, reporter, disksNow }: CutContext,
   { cutId, number, keep, isSample = false }: CutOrder,
   onMade: (position: LogPosition, made: MadeCut) => void,
   onTakenBack: (position: LogPosition) => void,
@@ -52,7 +52,8 @@ export async function makeCut(
     return () => digest;
   };
   const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
-    const disks = tellDisks(isSample ? limits.cutBlocks : Number.POSITIVE_INFINITY);
+    const tellDisks = disksNow();
+    const disks = () => tellDisks(isSample ? limits.cutBlocks : Number.POSITIVE_INFINITY);
     const begun = performance.now();
     const digestOfRam = await readRam();
     const ramMs = performance.now() - begun;
@@ -87,7 +88,7 @@ export function tellCut({ facts, deviceState, disks }: MadeCut, link: Link, term
     await bulk.end(bytes.length);
   };
   const sent = send(cutStreams.deviceState, deviceState).then(async () =>
-    send(cutStreams.disks, encodeDiskDigests(await disks)),
+    send(cutStreams.disks, encodeDiskDigests(await disks())),
   );
   sent.catch(() => undefined); // a closed link is reported by its close handler
 }

@@ -30,7 +30,6 @@ import type { Bandwidth } from '../seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
 import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
-import type { DiskDigests } from './disk-digests.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { MachineWatch } from './machine-watch.ts';
 import type { Channel } from './output-queue.ts';
@@ -205,11 +204,12 @@ export class RecordedMachine implements ProtectedMachine {
     };
     this.#work(
       async (parts) => {
-        const tellDisks = async (max: number): Promise<DiskDigests[]> => {
+        const disksNow = () => {
           const disks = this.#disks;
-          return disks === undefined ? [] : disks.tell(disks.atCut(), max);
+          const images = disks?.atCut() ?? [];
+          return async (max: number) => (await disks?.tell(images, max)) ?? [];
         };
-        const context = { ...parts, reporter, tellDisks };
+        const context = { ...parts, reporter, disksNow };
         await makeCut(context, order, onMade, (position) => this.#wentOn(position));
         this.#report({ type: 'cutEnded', cutId });
       },
