@@ -1,5 +1,6 @@
 /** A server in a process of its own that tests may freeze, kill and start again. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { freeze } from '../freeze.ts';
 
 export interface ChildServerOptions {
   readonly command: string;
@@ -51,6 +52,14 @@ export class ChildServer {
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#child?.pid !== undefined) await freeze(this.#child.pid);
+  }
+
+  thaw(): void {
+    this.signal('SIGCONT');
   }
 
   async kill(): Promise<void> {

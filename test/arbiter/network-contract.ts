@@ -14,7 +14,9 @@ import { freePort, type LossyProxy, startLossyProxy } from './lossy-proxy.ts';
 export interface ArbiterServer {
   readonly port: number;
   start(): Promise<void>;
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Resolves when it answers nobody any more. */
+  freeze(): Promise<void>;
+  thaw(): void;
   /** Resolves when it is gone. */
   kill(): Promise<void>;
   cleanUp(): Promise<void>;
@@ -118,14 +120,14 @@ export function describeNetworkArbiterContract(
       await patient.compareAndSet(undefined, state(1, 'first'));
       await insistOnRead(a);
       await insistOnRead(b);
-      tested.server.signal('SIGSTOP');
+      await tested.server.freeze();
       const claims = [
         a.compareAndSet(state(1, 'first'), state(2, 'a:x')),
         b.compareAndSet(state(1, 'first'), state(2, 'b:y')),
       ];
       await Promise.all(claims.map(expectFailureInTime));
       await expectFailureInTime(a.read());
-      tested.server.signal('SIGCONT');
+      tested.server.thaw();
       const types = await Promise.all(
         [new Terms(a, 'a', 'x'), new Terms(b, 'b', 'y')].map(async (terms) => {
           return (await insistOnTerm(terms, 1)).type;

@@ -65,7 +65,7 @@ describe('frozen', () => {
     const pair = thePair();
     const ordeal = await Ordeal.begin(pair);
     const termsBefore = pair.terms();
-    pair.witness.freeze();
+    await pair.witness.freeze();
     await ordeal.answers(100); // a protected pair needs no arbiter
     await pair.network.impairBoth('a', 'b', { isCut: true });
     // What was acknowledged leaves yet, and both notice; then nobody speaks.

@@ -13,6 +13,7 @@ import { PageReader } from '../../../src/lab/page-reader.ts';
 import { Stage } from '../../../src/lab/stage.ts';
 import type { World } from '../../../src/lab/world.ts';
 import { askNode, connectControl, type WatchEvent } from '../../../src/observe/control-client.ts';
+import { freeze, thaw } from '../../freeze.ts';
 import { startProxy, type TcpProxy } from '../../wire/tcp-proxy.ts';
 import { BootedGuest } from './booted.ts';
 import { Terminal } from './terminal.ts';
@@ -75,7 +76,7 @@ export class PairUnderTest {
 
   /** Ends both nodes and the world and removes their files. */
   async close(): Promise<void> {
-    for (const node of this.#stopped) await this.#signal(node, 'SIGCONT').catch(() => undefined);
+    for (const node of this.#stopped) if (node.isRunning) thaw(await this.#pidOf(node));
     for (const socket of this.#sockets) socket.destroy();
     for (const relay of this.#relays) relay.close();
     try {
@@ -223,11 +224,12 @@ export class PairUnderTest {
 
   /** SIGSTOP to the node process alone; its QEMU processes go on. Returns how to end it. */
   async freeze(node: NodeProcess): Promise<() => Promise<void>> {
-    await this.#signal(node, 'SIGSTOP');
+    const pid = await this.#pidOf(node);
+    if (node.isRunning) await freeze(pid);
     this.#stopped.push(node);
     return async () => {
       this.#stopped.splice(this.#stopped.indexOf(node), 1);
-      await this.#signal(node, 'SIGCONT');
+      if (node.isRunning) thaw(pid);
     };
   }
 
@@ -243,10 +245,10 @@ export class PairUnderTest {
     return processes().filter((line) => line.includes('qemu') && line.includes(`${runDir}/`));
   }
 
-  async #signal(node: NodeProcess, signal: NodeJS.Signals): Promise<void> {
+  async #pidOf(node: NodeProcess): Promise<number> {
     const pid = this.#pids.get(node) ?? (await node.status()).pid;
     this.#pids.set(node, pid);
-    if (node.isRunning) process.kill(pid, signal);
+    return pid;
   }
 
   /** A stopped node does not answer who it is. */

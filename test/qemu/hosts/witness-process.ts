@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { endChild } from '../../../src/lab/child.ts';
 import type { World, WorldChild } from '../../../src/lab/world.ts';
 import { compiled } from '../../compiled/program.ts';
+import { freeze } from '../../freeze.ts';
 
 export interface WitnessProcessOptions {
   readonly host: string;
@@ -56,8 +57,8 @@ export class WitnessProcess {
   }
 
   /** It answers nothing, and its connections stay: as a host does that hangs. */
-  freeze(): void {
-    this.#child.kill('SIGSTOP');
+  async freeze(): Promise<void> {
+    if (this.#child.pid !== undefined) await freeze(this.#child.pid);
   }
 
   thaw(): void {
