@@ -220,6 +220,7 @@ export class Machines implements MachineSource, NodeDisks {
         facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
         layout,
         openStore: () => store.open(),
+        closeStore: (opened) => store.close(opened),
         afterKept: (kept) => store.afterKept(kept),
         reporter: this.#options.reporter,
         log,

@@ -96,6 +96,7 @@ export class KeptPair {
       },
       layout,
       openStore: async () => store,
+      closeStore: (opened) => opened.close(),
       afterKept: async () => undefined,
       reporter,
       log: openLog('test').log,

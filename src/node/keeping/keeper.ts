@@ -47,6 +47,8 @@ export interface SnapshotKeeperOptions {
   readonly layout: Layout;
   /** Opens the store to write; throws `store` when another process has it. */
   readonly openStore: () => Promise<WritableStore>;
+  /** Called once for each that was opened. */
+  readonly closeStore: (store: WritableStore) => Promise<void>;
   /** Called after each snapshot that was kept: retention. It may throw. */
   readonly afterKept: (store: WritableStore) => Promise<void>;
   readonly reporter: Reporter;
@@ -176,7 +178,9 @@ export class SnapshotKeeper {
     if (following === undefined) return;
     await following.log.close();
     await following.capturer.close();
-    await following.store.close().catch((thrown: unknown) => this.#trouble(asError(thrown)));
+    await this.#options
+      .closeStore(following.store)
+      .catch((thrown: unknown) => this.#trouble(asError(thrown)));
   }
 
   async #begin(copy: KeptCopy): Promise<void> {
@@ -193,7 +197,7 @@ export class SnapshotKeeper {
       });
       this.#following = { store, capturer, log, copy };
     } catch (error) {
-      await store.close().catch(() => undefined);
+      await this.#options.closeStore(store).catch(() => undefined);
       throw error;
     }
   }

@@ -7,6 +7,7 @@
  * itself sees to it that nothing is taken that a snapshot needs, one that is being taken included.
  */
 import { asError, UnderstudyError } from '../../base/errors.ts';
+import { withResolvers } from '../../base/with-resolvers.ts';
 import type { Collected, WritableStore } from '../../ports/snapshot-store.ts';
 import type { WritingNode } from '../../store/owner.ts';
 import type { Keep } from '../../store/retention.ts';
@@ -27,6 +28,9 @@ export class NodeStore {
   readonly #retain: (store: WritableStore) => Promise<void>;
   /** As it was opened last; it may be closed since. */
   #store: WritableStore | undefined;
+  /** One copy of this node writes at a time: the next one waits for what the last one stores. */
+  #isFree: Promise<void> = Promise.resolve();
+  readonly #free = new WeakMap<WritableStore, () => void>();
   /**
    * The last snapshot may have been removed: its room comes back behind the next one, which is
    * built on it.
@@ -38,11 +42,30 @@ export class NodeStore {
     this.#retain = retention(options.node.pair, options.keep);
   }
 
-  /** Opens it to write; throws `store` when another process has it. */
+  /**
+   * Opens it to write, once it was closed for the copy before. Throws `store` when another process
+   * has it.
+   */
   async open(): Promise<WritableStore> {
-    const { directory, node } = this.#options;
-    this.#store = await openStoreInThread({ directory, node });
-    return this.#store;
+    const before = this.#isFree;
+    const { promise, resolve } = withResolvers();
+    this.#isFree = promise;
+    await before;
+    try {
+      const { directory, node } = this.#options;
+      const store = await openStoreInThread({ directory, node });
+      this.#free.set(store, resolve);
+      this.#store = store;
+      return store;
+    } catch (thrown) {
+      resolve();
+      throw thrown;
+    }
+  }
+
+  /** What `open` gave is not used any more. */
+  async close(store: WritableStore): Promise<void> {
+    await store.close().finally(this.#free.get(store));
   }
 
   /** Called after each snapshot that was kept. It may throw. */

@@ -56,7 +56,7 @@ describe('while a node has the store open', () => {
   });
   afterEach(async () => {
     control.close();
-    await store.close();
+    await kept.close(store);
   });
 
   /** As `snapshot rm` does it. */
@@ -133,6 +133,14 @@ describe('while a node has the store open', () => {
     await store.close();
     await expect(remove(first)).rejects.toThrow('There is no snapshot');
     await remove(second);
+  });
+
+  it('the next copy waits for what the last one stores, and has the store then', async () => {
+    const opening = kept.open();
+    const { id } = await take(store, {});
+    await kept.close(store);
+    store = await opening;
+    expect((await store.list()).map((one) => one.id)).toEqual([id]);
   });
 
   it('a store that the node has closed is not changed', async () => {
