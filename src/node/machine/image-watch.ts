@@ -21,10 +21,10 @@
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limits } from '../../base/limits.ts';
-import type { Extent } from '../../host/libc.ts';
+import { type Extent, nextData } from '../../host/libc.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import type { WriteTracker } from '../../hypervisor/disks/write-tracker.ts';
-import { blockBytesOf, digestBytes, digestOf } from '../seeding/digests.ts';
+import { blockBytesOf, digestBytes, digestOf, zerosDigest } from '../seeding/digests.ts';
 
 export interface WatchedImage {
   readonly id: string;
@@ -209,12 +209,20 @@ export class ImageWatch {
     this.#writtenAt.fill(this.#tick(), first, end);
   }
 
+  /** Most of a large image may be holes: they need not be read. */
+  async #digestNow(block: number): Promise<Buffer> {
+    const at = block * this.#blockBytes;
+    const data = nextData(this.#file.fd, at);
+    if (data === undefined || data.from >= at + this.#blockBytes) return zerosDigest;
+    const bytes = Buffer.alloc(this.#blockBytes);
+    const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, at);
+    return digestOf(bytes.subarray(0, bytesRead));
+  }
+
   /** Takes a block that is not known as it is: a write that is just made to it is in a round. */
   async #isAsKnown(block: number): Promise<boolean> {
     const writtenAt = this.#writtenAt[block];
-    const bytes = Buffer.alloc(this.#blockBytes);
-    const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, block * this.#blockBytes);
-    const digest = await digestOf(bytes.subarray(0, bytesRead));
+    const digest = await this.#digestNow(block);
     // A round that ended meanwhile had it: what was read may be from before that write.
     if (this.#writtenAt[block] !== writtenAt) return true;
     const known = this.digestAt(block);

@@ -15,7 +15,8 @@ import { isZero } from '../../hypervisor/memory/ram.ts';
 import type { BlobFrame } from '../../ports/link.ts';
 
 export const digestBytes = 16;
-const noDigest = Buffer.alloc(digestBytes);
+/** Of a block of zeros. */
+export const zerosDigest = Buffer.alloc(digestBytes);
 
 /** Size of the blocks of a stream: 64 KiB, and more for one that would have too many of them. */
 export function blockBytesOf(streamBytes: number): number {
@@ -26,7 +27,7 @@ export function blockBytesOf(streamBytes: number): number {
 
 /** Computed beside the event loop, by one of Node's threads. */
 export async function digestOf(block: Uint8Array<ArrayBuffer>): Promise<Buffer> {
-  if (isZero(block)) return noDigest;
+  if (isZero(block)) return zerosDigest;
   return Buffer.from(await crypto.subtle.digest('SHA-256', block), 0, digestBytes);
 }
 
@@ -53,7 +54,7 @@ export class BlockDigests {
 
   /** True when the other side has zeros there. */
   isZero(block: number): boolean {
-    return this.at(block).equals(noDigest);
+    return this.at(block).equals(zerosDigest);
   }
 
   at(block: number): Buffer {
