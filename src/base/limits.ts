@@ -145,6 +145,8 @@ export const limits = {
   standingMs: 300,
   /** No instruction executed for so long although log is waiting: the replayer has stalled. */
   stallMs: 3_000,
+  /** How long what a stalled replayer's threads do is looked at. */
+  stallLookMs: 200,
   /** Reads of icount and requests in flight that must agree before a halted machine is stopped. */
   haltSteadyReads: 3,
   /** How often one that still executes is asked how far it is: seldom, as it costs it time. */

@@ -69,7 +69,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
   const { vm, paths } = options;
   const log = `rr=${options.mode},rrfile=${doubled(options.logFile)}`;
   const args = [
-    ['-name', doubled(vm.name)],
+    ['-name', `guest=${doubled(vm.name)},debug-threads=on`],
     ['-no-user-config'],
     ['-nodefaults'],
     ['-display', 'none'],

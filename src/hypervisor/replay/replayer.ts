@@ -14,6 +14,7 @@ import { StreamFrameDecoder } from '../../base/stream-frames.ts';
 import type { Epoch } from '../../base/units.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
 import { OneProcessor } from '../../host/one-processor.ts';
+import { describeThreads, lookAtThreads } from '../../host/threads.ts';
 import { encodeBottomHalf, encodeEnd, encodeFifoPreamble } from '../../rrlog/encoder.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import { decodeMarkerHead, noEpoch } from '../../rrlog/marker.ts';
@@ -306,11 +307,17 @@ export class Replayer {
    * it. Returns a sentence; also when it cannot be found out.
    */
   async diagnose(): Promise<string> {
+    const { pid } = this.instance.process;
+    const threads = describeThreads(
+      await lookAtThreads(pid, limits.stallLookMs),
+      limits.stallLookMs,
+    );
     try {
       await this.instance.stop();
-      return waitsAt(this.#options.layout, await this.instance.saveDeviceState());
+      const found = waitsAt(this.#options.layout, await this.instance.saveDeviceState());
+      return `${found}; ${threads}`;
     } catch (thrown) {
-      return `its state could not be read: ${asError(thrown).message}`;
+      return `its state could not be read: ${asError(thrown).message}; ${threads}`;
     }
   }
 
