@@ -1,6 +1,6 @@
 /** What `npm run soak -- surroundings` is called with. */
 import { parseArgs } from 'node:util';
-import { asError, UnderstudyError } from '../../../src/base/errors.ts';
+import { parsedOr, wholeWithin, within, wrongOption } from '../options.ts';
 import { type FaultName, faultKinds } from './faults.ts';
 
 export interface SoakArguments {
@@ -31,51 +31,33 @@ export function readArguments(args: readonly string[], freshSeed: number): SoakA
   };
 }
 
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        minutes: { type: 'string', default: '10' },
-        seed: { type: 'string' },
-        every: { type: 'string', default: '30' },
-        starved: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true, default: [] },
-        json: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (thrown) {
-    // Node adds advice on how to give what it takes for a file.
-    const [what = ''] = asError(thrown).message.split(/[.\n]/);
-    throw new UnderstudyError('config', what, {
-      hint:
-        'npm run soak -- surroundings [--minutes N] [--starved] [--seed N] [--every SECONDS] ' +
-        '[--only FAULT]... [--json]',
-    });
-  }
-}
+const usage =
+  'npm run soak -- surroundings [--minutes N] [--starved] [--seed N] [--every SECONDS] ' +
+  '[--only FAULT]... [--json]';
 
-function within(name: string, text: string, least: number, most: number): number {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw wrong(name, `a number from ${least} to ${most}`, text);
-}
-
-function wholeWithin(name: string, text: string, most: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value <= most) return value;
-  throw wrong(name, `a whole number from 0 to ${most}`, text);
-}
+const parsed = (args: readonly string[]) =>
+  parsedOr(
+    usage,
+    () =>
+      parseArgs({
+        args: [...args],
+        options: {
+          minutes: { type: 'string', default: '10' },
+          seed: { type: 'string' },
+          every: { type: 'string', default: '30' },
+          starved: { type: 'boolean', default: false },
+          only: { type: 'string', multiple: true, default: [] },
+          json: { type: 'boolean', default: false },
+        },
+      }).values,
+  );
 
 function faultsOf(names: readonly string[]): FaultName[] {
   const known = faultKinds.map(({ name }) => name);
   if (names.length === 0) return known;
   return names.map((text) => {
     const name = known.find((one) => one === text);
-    if (name === undefined) throw wrong('only', `one of ${known.join(', ')}`, text);
+    if (name === undefined) throw wrongOption('only', `one of ${known.join(', ')}`, text);
     return name;
   });
 }
-
-const wrong = (name: string, wanted: string, text: string): UnderstudyError =>
-  new UnderstudyError('config', `--${name} must be ${wanted}: current value is '${text}'`);

@@ -1,0 +1,102 @@
+/**
+ * What a stall was, as far as a machine can tell: a copy that was not served, one that left lockstep
+ * while its log can be executed, or a log that nobody can execute.
+ */
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { asError } from '../../../src/base/errors.ts';
+import { ownProgram } from '../../../src/lab/own-program.ts';
+import type { WatchEvent } from '../../../src/observe/control-client.ts';
+
+export type Verdict =
+  /** A thread of its QEMU wanted a processor and did not get one. */
+  | 'not served'
+  /** A fresh copy executed the same log from the last snapshot on, past the event. */
+  | 'left lockstep'
+  /** A fresh copy stops there, too. */
+  | 'the log cannot be executed'
+  /** There is no snapshot of that copy, or it was not found out. */
+  | 'unknown';
+
+export interface Stall {
+  readonly node: string;
+  readonly atMs: number;
+  readonly reason: string;
+  /** What a fresh copy did with the same log; filled in later. */
+  again?: string;
+  verdict?: Verdict;
+}
+
+/** What the keeper of a copy that is gone still writes. */
+const keeperMs = 5_000;
+const replayMs = 600_000;
+
+/** Judges by what the node said of the threads (host/threads.ts). */
+export function wasServed(reason: string): boolean {
+  const waits = [...reason.matchAll(/ran (\d+) ms, waited (\d+) ms/g)];
+  return !waits.some(([, ran, waited]) => Number(waited) > 50 && Number(waited) > Number(ran));
+}
+
+/** `again`: what a replay of the kept log said, or `undefined` without one. */
+export function verdictOf(
+  reason: string,
+  again: { readonly icount: number } | { readonly problem: string } | undefined,
+): Verdict {
+  if (!wasServed(reason)) return 'not served';
+  const at = Number(/not consumed at icount (\d+)/.exec(reason)?.[1]);
+  if (again === undefined || Number.isNaN(at)) return 'unknown';
+  if ('problem' in again) {
+    return /does not go on|not consumed|stands at icount/.test(again.problem)
+      ? 'the log cannot be executed'
+      : 'unknown';
+  }
+  return again.icount > at ? 'left lockstep' : 'unknown';
+}
+
+export class Evidence {
+  readonly #store: string;
+  readonly #last = new Map<string, string>();
+  #looking: Promise<unknown> = Promise.resolve();
+
+  /** `store`: where both nodes keep snapshots and log. */
+  constructor(store: string) {
+    this.#store = store;
+  }
+
+  take(node: string, event: WatchEvent): void {
+    if (event.type === 'snapshot') this.#last.set(node, event.id);
+    if (event.type === 'seeded') this.#last.delete(node);
+  }
+
+  /** Looks at a stall that was just told, one after the other, and says so in it. */
+  look(stall: Stall): void {
+    const snapshot = this.#last.get(stall.node);
+    this.#looking = this.#looking.then(async () => {
+      const again = snapshot === undefined ? undefined : await this.#again(snapshot);
+      stall.again = again === undefined ? 'there was no snapshot of it' : JSON.stringify(again);
+      stall.verdict = verdictOf(stall.reason, again);
+    });
+  }
+
+  /** Resolves when all was looked at. */
+  async done(): Promise<void> {
+    await this.#looking;
+  }
+
+  /** The soak is not to feel it. */
+  async #again(snapshot: string): Promise<{ icount: number } | { problem: string }> {
+    await sleep(keeperMs);
+    const program = ownProgram(import.meta.url, '../../../src/cli/main');
+    const verb = ['replay', snapshot, '--store', this.#store, '--json'];
+    const args = ['--idle', '0', process.execPath, ...program, ...verb];
+    try {
+      const { stdout } = await promisify(execFile)('chrt', args, { timeout: replayMs });
+      const { icount } = JSON.parse(stdout) as { icount: number };
+      return { icount };
+    } catch (thrown) {
+      const { stderr = '', message } = asError(thrown) as Error & { stderr?: string };
+      return { problem: (stderr || message).trim() };
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** The Debian that is soaked, by its ssh: commands, and whether it is up. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnderstudyError } from '../../../src/base/errors.ts';
+import { guestNet } from '../../../src/lab/guest-net.ts';
+import type { World, WorldChild } from '../../../src/lab/world.ts';
+
+const pollMs = 500;
+const commandMs = 60_000;
+const tryMs = 20_000;
+
+export class DebianGuest {
+  readonly #world: World;
+  readonly #ssh: readonly string[];
+
+  /** `key`: path of the private key that its root knows. */
+  constructor(world: World, key: string) {
+    this.#world = world;
+    this.#ssh = [
+      ...['-i', key, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=10', '-o', 'LogLevel=ERROR'],
+      ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      `root@${guestNet.address}`,
+    ];
+  }
+
+  /** Starts a command there; it ends with its connection. */
+  start(command: string): WorldChild {
+    return this.#world.spawn('ssh', [...this.#ssh, command]);
+  }
+
+  /** What a command printed. Throws `environment` when it fails or does not end in time. */
+  async run(command: string, deadlineMs = commandMs): Promise<string> {
+    const child = this.start(command);
+    child.stdin.end();
+    let out = '';
+    let complaint = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString()).slice(-500);
+    });
+    const late = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    clearTimeout(late);
+    if (code === 0) return out;
+    throw new UnderstudyError('environment', `The guest did not do '${command}'`, {
+      cause: new Error(complaint.trim() || `ssh ended with ${code}`),
+    });
+  }
+
+  /** Which boot it is in. */
+  async bootId(): Promise<string> {
+    return (await this.run('cat /proc/sys/kernel/random/boot_id', tryMs)).trim();
+  }
+
+  /** Waits until it is up, in another boot than `before`. Returns that boot. */
+  async untilUp(deadlineMs: number, before?: string): Promise<string> {
+    const deadline = performance.now() + deadlineMs;
+    let reason: unknown;
+    while (performance.now() < deadline) {
+      try {
+        const boot = await this.bootId();
+        if (boot !== before) return boot;
+      } catch (thrown) {
+        reason = thrown;
+      }
+      await sleep(pollMs);
+    }
+    throw new UnderstudyError('environment', 'The guest did not come up in time', {
+      cause: reason,
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/** The pair of the soak: who is primary, what its nodes tell, and what they gave up. */
+import type { NodeProcess } from '../../../src/lab/node-process.ts';
+import type { Stage } from '../../../src/lab/stage.ts';
+import { killAndWatch } from '../../../src/lab/takeover.ts';
+import type { Comparison } from '../../../src/node/report.ts';
+import { askNode, type WatchEvent } from '../../../src/observe/control-client.ts';
+
+/** A seed of a machine that works takes its time; a copy that fails is made again. */
+const protectedMs = 300_000;
+
+export type Compared =
+  | ({ readonly type: 'compared' } & Comparison)
+  /** No cut could be made now. */
+  | { readonly type: 'refused'; readonly reason: string };
+
+export class SoakedPair {
+  readonly #stage: Stage;
+  readonly #onEvent: (node: string, event: WatchEvent) => void;
+  primary: NodeProcess;
+  backup: NodeProcess;
+
+  constructor(stage: Stage, onEvent: (node: string, event: WatchEvent) => void) {
+    this.#stage = stage;
+    this.#onEvent = onEvent;
+    this.primary = this.#start('a');
+    this.backup = this.#start('b');
+  }
+
+  untilProtected(): Promise<void> {
+    return this.backup.until('protecting', protectedMs);
+  }
+
+  async compare(): Promise<Compared> {
+    const status = await this.backup.status().catch(() => undefined);
+    if (status?.state !== 'protecting') return { type: 'refused', reason: 'it is not protected' };
+    const answer = await askNode<{ ok: boolean; error?: string } & Comparison>(
+      this.primary.control,
+      'verify',
+    );
+    if (answer.ok) return { type: 'compared', ...answer };
+    return { type: 'refused', reason: answer.error ?? 'no reason' };
+  }
+
+  /** Kills the primary and its machine; the other one takes over, and the killed one is its backup. */
+  async killPrimary(): Promise<void> {
+    const killed = this.primary.name;
+    await killAndWatch(this.primary, this.backup);
+    this.primary = this.backup;
+    this.backup = this.#start(killed);
+  }
+
+  #start(name: string): NodeProcess {
+    const node = this.#stage.start(name);
+    node.events.subscribe((event) => this.#onEvent(name, event));
+    return node;
+  }
+}

@@ -1,0 +1,31 @@
+/** What the guest is given to do, a phase at a time: commands for its shell. */
+import { Prng } from '../../../sim/prng.ts';
+
+export const phaseNames = ['forks', 'network', 'disk', 'memory', 'logs', 'reboot', 'idle'] as const;
+export type PhaseName = (typeof phaseNames)[number];
+
+/** Each goes on until it is told to end. A reboot is not a command: the soak makes it. */
+export const commandOf: Readonly<Record<Exclude<PhaseName, 'reboot' | 'idle'>, string>> = {
+  forks: 'while :; do for i in $(seq 100); do /bin/true; done; ls -l /usr/bin | wc -l; done',
+  network: 'while :; do cat /usr/lib/postgresql/*/bin/*; done',
+  disk: [
+    'while :; do dd if=/dev/urandom of=/var/tmp/soak bs=64k count=64 conv=fsync 2>/dev/null;',
+    'sync; echo 3 >/proc/sys/vm/drop_caches; cat /var/tmp/soak >/dev/null; done',
+  ].join(' '),
+  // More than there is room for: pages are given up, mapped files too, and are read again.
+  memory: [
+    'while :; do find / -xdev -type f -size -2000k -exec cat {} + >/dev/null;',
+    'perl -e \'my @a = map { "x" x 4000000 } 1..20; sleep 1\';',
+    '/usr/lib/postgresql/*/bin/postgres --version >/dev/null; done',
+  ].join(' '),
+  logs: 'while :; do journalctl --no-pager | tail -n 200; systemctl --no-pager status; done',
+};
+
+/** The phases of a soak in order, a function of the seed: all once before one comes again. */
+export function* phasesInTurn(names: readonly PhaseName[], seed: number): Generator<PhaseName> {
+  const prng = new Prng(seed);
+  for (;;) {
+    const left = [...names];
+    while (left.length > 0) yield* left.splice(prng.below(left.length), 1);
+  }
+}
