@@ -20,11 +20,7 @@ export class Findings {
   readonly refused = new Map<string, number>();
 
   /** Returns what a copy was given up for. `onStall`: it had stalled. */
-  take(
-    node: string,
-    event: WatchEvent,
-    onStall: (stall: Stall) => void,
-  ): string | undefined {
+  take(node: string, event: WatchEvent, onStall: (stall: Stall) => void): string | undefined {
     switch (event.type) {
       case 'lag':
         this.lagMs.add(event.ms);

@@ -27,6 +27,21 @@ export class DebianGuest {
     return this.#world.spawn('ssh', [...this.#ssh, command]);
   }
 
+  /**
+   * Starts work that goes on until its input ends, or its connection: a command that prints nothing
+   * would never notice.
+   */
+  startWork(command: string): WorldChild {
+    const text = Buffer.from(command).toString('base64');
+    const work = this.start(
+      `setsid bash -c "$(echo ${text} | base64 -d)" & cat >/dev/null; kill -KILL -- -$!`,
+    );
+    work.stdout.resume();
+    work.stderr.resume();
+    work.stdin.on('error', () => undefined); // its guest reboots
+    return work;
+  }
+
   /** What a command printed. Throws `environment` when it fails or does not end in time. */
   async run(command: string, deadlineMs = commandMs): Promise<string> {
     const child = this.start(command);

@@ -12,11 +12,16 @@ export const commandOf: Readonly<Record<Exclude<PhaseName, 'reboot' | 'idle'>, s
     'while :; do dd if=/dev/urandom of=/var/tmp/soak bs=64k count=64 conv=fsync 2>/dev/null;',
     'sync; echo 3 >/proc/sys/vm/drop_caches; cat /var/tmp/soak >/dev/null; done',
   ].join(' '),
-  // More than there is room for: pages are given up, mapped files too, and are read again.
+  // More than there is room for: pages that are used here and there are given up, swapped out and
+  // read again, while files are read.
   memory: [
-    'while :; do find / -xdev -type f -size -2000k -exec cat {} + >/dev/null;',
-    'perl -e \'my @a = map { "x" x 4000000 } 1..20; sleep 1\';',
-    '/usr/lib/postgresql/*/bin/postgres --version >/dev/null; done',
+    '[ -e /swap ] || { dd if=/dev/zero of=/swap bs=1M count=300 2>/dev/null; chmod 600 /swap;',
+    'mkswap /swap; }; swapon /swap 2>/dev/null; sysctl -q vm.swappiness=100;',
+    '(while :; do cat /usr/bin/* /usr/lib/x86_64-linux-gnu/*.so* >/dev/null 2>&1; done) &',
+    "half=$(awk '/MemTotal/ {print int($2 / 2)}' /proc/meminfo);",
+    'exec perl -e \'my $pages = int($ARGV[0] / 4); my $s = "x" x (4096 * $pages);',
+    'while (1) { my $at = 4096 * int(rand($pages)); my $c = substr($s, $at, 1);',
+    'substr($s, $at, 1) = "y" if rand() < 0.1; }\' "$half"',
   ].join(' '),
   logs: 'while :; do journalctl --no-pager | tail -n 200; systemctl --no-pager status; done',
 };

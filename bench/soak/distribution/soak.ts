@@ -70,9 +70,8 @@ export class Soak {
     await pair.untilProtected();
     const protectedMs = performance.now() - begun;
     findings.seedMs.add(protectedMs);
-    const work = phase === 'idle' || phase === 'reboot' ? undefined : guest.start(commandOf[phase]);
-    work?.stdout.resume();
-    work?.stderr.resume();
+    const work =
+      phase === 'idle' || phase === 'reboot' ? undefined : guest.startWork(commandOf[phase]);
     const before = { compares: findings.compares, unequal: findings.unequal };
     const comparing = this.#compareFor(roundMs);
     if (phase === 'reboot') await this.#reboot();
@@ -85,7 +84,7 @@ export class Soak {
         `${findings.compares - before.compares} compares, ` +
         `${findings.unequal - before.unequal} unequal; node ${killed} killed`,
     );
-    work?.kill('SIGKILL');
+    work?.stdin.end();
   }
 
   async #compareFor(ms: number): Promise<void> {
