@@ -9,12 +9,15 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { VmConfig } from '../config.ts';
+import type { VcpuWakeKind } from './vcpu-wake.ts';
 
 /** Where one QEMU process finds its sockets; all in one directory that only we may read. */
 export interface InstancePaths {
   readonly monitor: string;
   readonly pad: string;
   readonly wake: string;
+  /** Of a recorder whose vCPU is woken so (vcpu-wake.ts). */
+  readonly flash: string;
   readonly echo: string;
   readonly console: string;
   readonly nic: (index: number) => string;
@@ -25,6 +28,7 @@ export function instancePaths(dir: string): InstancePaths {
     monitor: `${dir}/qmp`,
     pad: `${dir}/pad`,
     wake: `${dir}/wake`,
+    flash: `${dir}/flash`,
     echo: `${dir}/echo`,
     console: `${dir}/console`,
     nic: (index) => `${dir}/nic${index}`,
@@ -41,6 +45,8 @@ export interface CommandLineOptions {
   readonly mode: 'record' | 'replay';
   /** Regular file when recording, FIFO when replaying (R1). */
   readonly logFile: string;
+  /** How a recorder's vCPU is woken. */
+  readonly vcpuWake: VcpuWakeKind;
   /** Wait for `migrate-incoming` instead of starting from power-on (R7). */
   readonly incoming: boolean;
   /**
@@ -64,6 +70,10 @@ export const padNetId = 0;
 
 /** QEMU separates options by commas; one inside a value is doubled. */
 const doubled = (value: string): string => value.replaceAll(',', ',,');
+
+/** Whether QEMU connects to `paths.flash`. */
+export const wakesByFlash = ({ mode, vcpuWake }: Pick<CommandLineOptions, 'mode' | 'vcpuWake'>) =>
+  mode === 'record' && vcpuWake === 'flash';
 
 export function qemuArguments(options: CommandLineOptions): string[] {
   const { vm, paths } = options;
@@ -100,6 +110,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).
     ['-netdev', `stream,id=wake,server=off,addr.type=unix,addr.path=${doubled(paths.wake)}`],
     ...(options.mode === 'replay' ? [...echoArguments(paths.echo), ...nothingArguments] : []),
+    ...(wakesByFlash(options) ? flashArguments(paths.flash) : []),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
     ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
     ...bootArguments(vm.boot),
@@ -134,6 +145,12 @@ function echoArguments(path: string): string[][] {
 /** A drive without a device: what a replayer at rest goes on by (`Replayer.goOn`). */
 export const nothingDrive = 'nothing';
 const nothingArguments = [['-drive', `driver=null-co,size=512,if=none,id=${nothingDrive}`]];
+
+/** A server beside the machine that writes to its memory. Not the accelerator of that name. */
+const flashArguments = (path: string): string[][] => [
+  ['-chardev', `socket,id=flash,path=${doubled(path)}`],
+  ['-object', 'qtest,id=flash,chardev=flash,log=none'],
+];
 
 function diskArguments(disk: VmConfig['disks'][number], nbdSocket: string): string[][] {
   const { id } = disk;

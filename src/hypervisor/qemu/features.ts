@@ -6,12 +6,16 @@
  * What goes wrong there is reported with what to do; nothing here throws.
  */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import type { OwnedProcess } from '../../host/processes.ts';
 import { parseDeviceState, replaySection } from '../device-state/device-state.ts';
+import { hypervisorLimits } from '../limits.ts';
 import { replayRecorded } from './log-feature.ts';
 import type { Monitor } from './monitor.ts';
 import { errorLine, type Probe, probeMachine, startProbe } from './probe.ts';
+import { qtestDone, readArray } from './vcpu-wake.ts';
 
 /** The outcome of one check. */
 export interface FeatureCheck {
@@ -145,7 +149,38 @@ const features: readonly Feature[] = [
       return 'migrate-incoming is there';
     },
   },
+  {
+    id: 'qemu-wake',
+    title: 'wake of a sleeping vCPU',
+    hint: 'use QEMU 7.2 or later',
+    use: async ({ monitor, dir }) => {
+      const socket = path.join(dir, 'flash');
+      const addr = { type: 'unix', data: { path: socket } };
+      const backend = { type: 'socket', data: { addr, server: true, wait: false } };
+      await monitor.execute('chardev-add', { id: 'flash', backend });
+      const server = { 'qom-type': 'qtest', id: 'flash', chardev: 'flash', log: 'none' };
+      await monitor.execute('object-add', server);
+      const said = await answerOf(socket, readArray);
+      if (said !== qtestDone) throw new Error(`a write to the firmware's chip says '${said}'`);
+      return 'a write to the firmware can be made from outside';
+    },
+  },
 ];
+
+/** The first line that comes back over a socket. */
+async function answerOf(socket: string, question: string): Promise<string> {
+  const connection = net.connect(socket);
+  try {
+    connection.setTimeout(hypervisorLimits.commandMs, () =>
+      connection.destroy(new Error('it does not answer')),
+    );
+    connection.write(question);
+    for await (const line of createInterface({ input: connection })) return line;
+    throw new Error('it hung up');
+  } finally {
+    connection.destroy();
+  }
+}
 
 /** Checks QEMU and its storage daemon by starting both for a moment. Never throws. */
 export async function checkQemu(options: QemuCheckOptions): Promise<FeatureCheck[]> {

@@ -19,10 +19,12 @@ import {
   nothingDrive,
   qemuArguments,
   tickObject,
+  wakesByFlash,
 } from './command-line.ts';
 import { ConsolePipe } from './console-pipe.ts';
 import type { Monitor } from './monitor.ts';
 import { monitorOf } from './monitor-of.ts';
+import { FlashWake, TraceWake, type VcpuWake, type VcpuWakeKind } from './vcpu-wake.ts';
 
 export interface InstanceOptions {
   readonly vm: VmConfig;
@@ -36,6 +38,8 @@ export interface InstanceOptions {
   readonly mode: 'record' | 'replay';
   readonly logFile: string;
   readonly incoming: boolean;
+  /** How a recorder's vCPU is woken (vcpu-wake.ts). */
+  readonly vcpuWake: VcpuWakeKind;
   /** What the guest's clock shows at power-on. @default now */
   readonly startsAt?: string;
 }
@@ -51,6 +55,7 @@ export class QemuInstance {
   readonly monitor: Monitor;
   readonly pad: Stream;
   readonly #wake: Stream;
+  readonly #flash: Stream | undefined;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
   readonly console: ConsolePipe;
@@ -59,8 +64,7 @@ export class QemuInstance {
   /** Of a recorder's vCPU, as the kernel numbers it. */
   readonly vcpuThread: number | undefined;
   readonly #dir: string;
-  #wakesVcpu: 'idle' | 'busy' | 'never' = 'idle';
-  #traced = false;
+  readonly #vcpuWake: VcpuWake;
   #isToldToStand = false;
 
   private constructor(
@@ -73,6 +77,7 @@ export class QemuInstance {
       echo: Stream | undefined;
       console: ConsolePipe;
       nics: Stream[];
+      flash: Stream | undefined;
     },
     vcpuThread: number | undefined,
   ) {
@@ -86,6 +91,9 @@ export class QemuInstance {
     this.console = streams.console;
     this.nics = streams.nics;
     this.exited = child.exited;
+    this.#flash = streams.flash;
+    this.#vcpuWake =
+      streams.flash === undefined ? new TraceWake(monitor) : new FlashWake(streams.flash);
   }
 
   /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
@@ -111,10 +119,11 @@ export class QemuInstance {
         doors.wake,
         doors.echo,
         Promise.all(doors.nics),
+        doors.flash,
       ]);
-      const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
+      const [qmp, pad, wake, echo, nics, flash] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      const streams = { pad, wake, echo, console: consolePipe, nics };
+      const streams = { pad, wake, echo, console: consolePipe, nics, flash };
       // A replayer answers only while log flows (R1), and is never asked to wake.
       const vcpu = options.mode === 'record' ? await vcpuThread(qmp) : undefined;
       return new QemuInstance(options, child, qmp, streams, vcpu);
@@ -132,31 +141,9 @@ export class QemuInstance {
     if (this.#wake.writableLength === 0) this.#wake.write(wakeFrame);
   }
 
-  /**
-   * Makes the vCPU's thread turn once although its guest is idle: frames are recorded there only.
-   * There is no command for that. Switching a trace event of a vCPU does it (`async_run_on_cpu`,
-   * trace/control-target.c); this one never occurs. A QEMU without it (8.1 and later) is only
-   * woken.
-   */
+  /** Makes the vCPU's thread turn once although its guest is idle: a recorder's (vcpu-wake.ts). */
   wakeVcpu(): void {
-    if (this.#wakesVcpu === 'busy') return;
-    if (this.#wakesVcpu === 'never') {
-      this.wake();
-      return;
-    }
-    this.#wakesVcpu = 'busy';
-    this.#traced = !this.#traced;
-    this.monitor
-      .execute('trace-event-set-state', { name: 'guest_cpu_enter', enable: this.#traced, vcpu: 0 })
-      .then(
-        () => {
-          this.#wakesVcpu = 'idle';
-        },
-        (thrown: unknown) => {
-          const isRefused = thrown instanceof UnderstudyError && thrown.code === 'qemu';
-          this.#wakesVcpu = isRefused ? 'never' : 'idle';
-        },
-      );
+    this.#vcpuWake.wake();
   }
 
   /** It was told to stand still, and not to go on since. */
@@ -258,7 +245,7 @@ export class QemuInstance {
 
   /** Ends QEMU at once and removes its directory. Safe to call more than once. */
   async destroy(): Promise<void> {
-    for (const stream of [this.pad, this.#wake, this.echo, this.console, ...this.nics])
+    for (const stream of [this.pad, this.#wake, this.#flash, this.echo, this.console, ...this.nics])
       stream?.destroy();
     this.monitor.close();
     await this.process.kill('SIGKILL');
@@ -280,7 +267,8 @@ async function vcpuThread(monitor: Monitor): Promise<number | undefined> {
 }
 
 /** Sockets that QEMU connects to while it starts; each takes one connection. */
-async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
+async function openDoors(paths: InstancePaths, options: InstanceOptions) {
+  const { vm, mode } = options;
   const servers: net.Server[] = [];
   const door = async (path: string): Promise<{ connected: Promise<Stream> }> => {
     const server = net.createServer();
@@ -306,6 +294,7 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
   const pad = await door(paths.pad);
   const wake = await door(paths.wake);
   const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
+  const flash = wakesByFlash(options) ? (await door(paths.flash)).connected : undefined;
   const nics: Promise<Stream>[] = [];
   for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);
@@ -314,6 +303,7 @@ async function openDoors(paths: InstancePaths, { vm, mode }: InstanceOptions) {
     pad: pad.connected,
     wake: wake.connected,
     echo,
+    flash,
     nics,
     close: () => {
       for (const server of servers) server.close();

@@ -41,6 +41,7 @@ it('finds every feature in the QEMU of this host, and leaves nothing behind', as
     'qemu-nbd',
     'qemu-blkreplay',
     'qemu-incoming',
+    'qemu-wake',
     'qemu-log',
   ]);
   expect(readdirSync(scratchDir)).toEqual([]);
