@@ -2,24 +2,27 @@
  * Packing of segments for the wire and the spool, and the check of what comes back.
  *
  * Segments are small (hundreds of bytes to a few KiB) and much alike. `SegmentPacker` uses that:
- * clock readings become differences (clock-delta.ts) and deflate gets the end of the segments
- * before as its dictionary. It is synchronous on purpose: for such sizes zlib's worker threads cost
+ * events are put into columns (columns.ts), and deflate gets the end of the segments before as its
+ * dictionary. It is synchronous on purpose: for such sizes zlib's worker threads cost
  * three to five times the CPU of the compression itself. Both sides must see the same segments in
  * the same order; a gap is found by the checksum. `pack` packs bytes on their own.
  *
  *      0       1        5        9
- *      +-------+--------+--------+- - - - - - -   codec: 0 stored, 1 deflate, 2 segment
- *      | codec | bytes  | crc32  | packed bytes   bytes, crc32: of the unpacked bytes
- *      +-------+--------+--------+- - - - - - -   deflate is raw (RFC 1951)
- *        u8      u32      u32
+ *      +-------+--------+--------+- - - - - - -   codec: 0 stored, 1 deflate, 2 segment,
+ *      | codec | bytes  | crc32  | packed bytes          3 columns
+ *      +-------+--------+--------+- - - - - - -   bytes, crc32: of the unpacked bytes
+ *        u8      u32      u32                     deflate is raw (RFC 1951)
+ *
+ * Codec 2 is only read: logs that were kept before there were columns have it (clock-delta.ts).
  */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { UnderstudyError } from '../base/errors.ts';
 import { bounds } from './bounds.ts';
 import { ClockDelta } from './clock-delta.ts';
+import { columnBytesMax, EventColumns } from './columns.ts';
 import type { Layout } from './layouts.ts';
 
-const codecs = ['stored', 'deflate', 'segment'] as const;
+const codecs = ['stored', 'deflate', 'segment', 'columns'] as const;
 type Codec = (typeof codecs)[number];
 
 /** Bytes before the packed ones. */
@@ -65,9 +68,14 @@ function outputOf(bytes: number): { readonly chunkSize: number } {
 const outputBytesMin = 64; // zlib refuses less
 const outputBytesMax = 65_536; // what a damaged head says is not taken at its word
 
-function inflate(opened: Opened, dictionary: Buffer | undefined): Buffer {
+/** `bytesMax`: what it may unpack to. @default what its head says */
+function inflate(
+  opened: Opened,
+  dictionary: Buffer | undefined,
+  bytesMax: number = opened.bytes,
+): Buffer {
   // zlib refuses a limit of 0; a longer output than announced is caught by the length check.
-  const limit = { maxOutputLength: Math.max(opened.bytes, 1), ...outputOf(opened.bytes) };
+  const limit = { maxOutputLength: Math.max(bytesMax, 1), ...outputOf(bytesMax) };
   try {
     return inflateRawSync(opened.data, dictionary ? { ...limit, dictionary } : limit);
   } catch (error) {
@@ -109,7 +117,8 @@ export function pack(bytes: Uint8Array, codec: 'stored' | 'deflate' = 'deflate')
  */
 export function unpack(packed: Uint8Array, maxBytes: number = bounds.unpackedBytesMax): Buffer {
   const opened = open(packed, maxBytes);
-  if (opened.codec === 'segment') throw refused('it needs the segments before it');
+  if (opened.codec === 'segment' || opened.codec === 'columns')
+    throw refused('it needs the segments before it');
   return check(opened.codec === 'stored' ? opened.data : inflate(opened, undefined), opened);
 }
 
@@ -130,11 +139,11 @@ class History {
 
 /** The sending side of a connection: one for each, from its first segment on. */
 export class SegmentPacker {
-  readonly #delta: ClockDelta;
+  readonly #columns: EventColumns;
   readonly #history = new History();
 
   constructor(layout: Layout) {
-    this.#delta = new ClockDelta(layout);
+    this.#columns = new EventColumns(layout);
   }
 
   /**
@@ -143,28 +152,53 @@ export class SegmentPacker {
    * @throws UnderstudyError `log-format` when they are not events.
    */
   pack(bytes: Uint8Array): Buffer {
-    const deltas = Buffer.from(bytes);
-    this.#delta.forward(deltas);
+    const columns = this.#columns.split(bytes);
     const { dictionary } = this.#history;
-    this.#history.append(deltas);
+    this.#history.append(columns);
     if (bytes.length >= bounds.deflateFromBytes) {
       const level = bytes.length <= bounds.deflateHardBytesMax ? 6 : 1;
-      const options = { level, memLevel: segmentMemLevel, ...outputOf(deltas.length) };
-      const packed = deflateRawSync(deltas, dictionary ? { ...options, dictionary } : options);
-      if (packed.length < bytes.length) return frame('segment', bytes, packed);
+      const options = { level, memLevel: segmentMemLevel, ...outputOf(columns.length) };
+      const packed = deflateRawSync(columns, dictionary ? { ...options, dictionary } : options);
+      if (packed.length < bytes.length) return frame('columns', bytes, packed);
     }
     return frame('stored', bytes, bytes);
   }
 }
 
-/** The receiving side of a connection. */
-export class SegmentUnpacker {
+/** Reads codec 2: clock readings as differences in place, and the segments before as dictionary. */
+class DeltaUnpacker {
   readonly #delta: ClockDelta;
   readonly #history = new History();
+
+  constructor(layout: Layout) {
+    this.#delta = new ClockDelta(layout);
+  }
+
+  /** A segment that is as it was. */
+  passed(events: Buffer): void {
+    const deltas = Buffer.from(events);
+    this.#delta.forward(deltas);
+    this.#history.append(deltas);
+  }
+
+  unpack(opened: Opened): Buffer {
+    const deltas = inflate(opened, this.#history.dictionary);
+    this.#history.append(deltas);
+    this.#delta.inverse(deltas);
+    return check(deltas, opened);
+  }
+}
+
+/** The receiving side of a connection. */
+export class SegmentUnpacker {
+  readonly #columns: EventColumns;
+  readonly #history = new History();
+  readonly #deltas: DeltaUnpacker;
   readonly #maxBytes: number;
 
   constructor(layout: Layout, options: { readonly maxBytes?: number } = {}) {
-    this.#delta = new ClockDelta(layout);
+    this.#columns = new EventColumns(layout);
+    this.#deltas = new DeltaUnpacker(layout);
     this.#maxBytes = options.maxBytes ?? bounds.unpackedBytesMax;
   }
 
@@ -176,16 +210,15 @@ export class SegmentUnpacker {
    */
   unpack(packed: Uint8Array): Buffer {
     const opened = open(packed, this.#maxBytes);
-    if (opened.codec !== 'segment') {
-      const bytes = unpack(packed, this.#maxBytes);
-      const deltas = Buffer.from(bytes);
-      this.#delta.forward(deltas);
-      this.#history.append(deltas);
-      return bytes;
+    if (opened.codec === 'segment') return this.#deltas.unpack(opened);
+    if (opened.codec === 'columns') {
+      const columns = inflate(opened, this.#history.dictionary, columnBytesMax(opened.bytes));
+      this.#history.append(columns);
+      return check(this.#columns.join(columns, opened.bytes), opened);
     }
-    const deltas = inflate(opened, this.#history.dictionary);
-    this.#history.append(deltas);
-    this.#delta.inverse(deltas);
-    return check(deltas, opened);
+    const bytes = unpack(packed, this.#maxBytes);
+    this.#history.append(this.#columns.split(bytes));
+    this.#deltas.passed(bytes);
+    return bytes;
   }
 }
