@@ -108,23 +108,31 @@ async function main(): Promise<void> {
   progress.event(`seed ${args.seed}`);
   makeGuest();
   const logs = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-soak-'));
-  const result = await soak(args, logs).finally(() => {
-    progress.event(`the nodes' logs are in ${logs}`);
+  let isGood = false;
+  try {
+    const result = await soak(args, logs);
+    isGood = tell(result, args);
+    process.exitCode = isGood ? exitCodes.ok : exitCodes.failed;
+  } finally {
+    if (isGood) fs.rmSync(logs, { recursive: true, force: true });
+    else progress.event(`logs, and snapshots of the last minutes, are kept in ${logs}`);
     progress.end();
-  });
+  }
+}
+
+/** Returns whether all promises were kept. */
+function tell(result: SoakResult, { seed, json }: SoakArguments): boolean {
+  progress.end();
   const promised = soakPromises(result);
-  if (args.json) {
-    const { findings } = result;
-    const { stalls, others, refused } = findings;
-    const said = { seed: args.seed, promises: promised, stalls, others };
-    process.stdout.write(`${JSON.stringify({ ...said, refused: Object.fromEntries(refused) })}\n`);
+  if (json) {
+    const { stalls, others, refused } = result.findings;
+    const said = { seed, promises: promised, stalls, others, refused: Object.fromEntries(refused) };
+    process.stdout.write(`${JSON.stringify(said)}\n`);
     process.stdout.write(`${JSON.stringify(summaryOf(result))}\n`);
   } else {
     process.stdout.write(summaryTable(result));
   }
-  const isGood = promised.every(({ kept }) => kept);
-  if (isGood) fs.rmSync(logs, { recursive: true, force: true });
-  process.exitCode = isGood ? exitCodes.ok : exitCodes.failed;
+  return promised.every(({ kept }) => kept);
 }
 
 await runCommand(main);

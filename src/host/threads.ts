@@ -59,7 +59,7 @@ function threadIds(pid: number): string[] {
   }
 }
 
-/** `/proc/PID/task/ID/schedstat`: time on a processor and in a queue for one, nanoseconds; turns. */
+/** `schedstat` (proc(5)): nanoseconds on a processor, and in a queue for one; turns. */
 function times(pid: number, id: string): { ranMs: number; queuedMs: number } | undefined {
   const [ran, queued] = read(pid, id, 'schedstat').split(' ').map(Number);
   if (ran === undefined || queued === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What a stall was, as far as a machine can tell: a copy that was not served, one that left lockstep
- * while its log can be executed, or a log that nobody can execute.
+ * What a stall was, as far as a machine can tell: a copy that was not served, one that left
+ * lockstep while its log can be executed, or a log that nobody can execute.
  */
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ const keeperMs = 5_000;
 const replayMs = 600_000;
 
 /** Judges by what the node said of the threads (host/threads.ts). */
-export function wasServed(reason: string): boolean {
+function wasServed(reason: string): boolean {
   const waits = [...reason.matchAll(/ran (\d+) ms, waited (\d+) ms/g)];
   return !waits.some(([, ran, waited]) => Number(waited) > 50 && Number(waited) > Number(ran));
 }

@@ -41,7 +41,7 @@ export class SoakedPair {
     return { type: 'refused', reason: answer.error ?? 'no reason' };
   }
 
-  /** Kills the primary and its machine; the other one takes over, and the killed one is its backup. */
+  /** Kills the primary and its machine; it becomes the backup of the other one. */
   async killPrimary(): Promise<void> {
     const killed = this.primary.name;
     await killAndWatch(this.primary, this.backup);

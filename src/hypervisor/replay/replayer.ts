@@ -8,13 +8,12 @@
  * or at the end of the log, to be taken over (R8).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { StreamFrameDecoder } from '../../base/stream-frames.ts';
 import type { Epoch } from '../../base/units.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
 import { OneProcessor } from '../../host/one-processor.ts';
-import { describeThreads, lookAtThreads } from '../../host/threads.ts';
 import { encodeBottomHalf, encodeEnd, encodeFifoPreamble } from '../../rrlog/encoder.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import { decodeMarkerHead, noEpoch } from '../../rrlog/marker.ts';
@@ -33,8 +32,8 @@ import {
   type Halted,
   proveAtRest,
   type RestingEvent,
-  waitsAt,
 } from './at-rest.ts';
+import { diagnose } from './diagnosis.ts';
 import { LogFeeder } from './log-feeder.ts';
 import { encodeLastFrame, encodeStartGate, isLastFrame } from './pad-frames.ts';
 import { ReplayFilters } from './replay-filters.ts';
@@ -306,19 +305,8 @@ export class Replayer {
    * For a replayer that has stalled: what it waits at. Ends its usefulness, as it is stopped for
    * it. Returns a sentence; also when it cannot be found out.
    */
-  async diagnose(): Promise<string> {
-    const { pid } = this.instance.process;
-    const threads = describeThreads(
-      await lookAtThreads(pid, limits.stallLookMs),
-      limits.stallLookMs,
-    );
-    try {
-      await this.instance.stop();
-      const found = waitsAt(this.#options.layout, await this.instance.saveDeviceState());
-      return `${found}; ${threads}`;
-    } catch (thrown) {
-      return `its state could not be read: ${asError(thrown).message}; ${threads}`;
-    }
+  diagnose(): Promise<string> {
+    return diagnose(this.#options.layout, this.instance);
   }
 
   /** Wakes QEMU's main loop while log waits, and a few times after it was given the last (R4). */

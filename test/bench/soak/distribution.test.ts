@@ -16,9 +16,18 @@ describe('what it is called with', () => {
   });
 
   it.each([
-    [['--minutes', 'long'], "--minutes must be a number from 0.5 to 10080: current value is 'long'"],
-    [['--memory', '511'], "--memory must be an even number of MiB from 192 on: current value is '511'"],
-    [['--only', 'sleep'], `--only must be one of ${phaseNames.join(', ')}: current value is 'sleep'`],
+    [
+      ['--minutes', 'long'],
+      "--minutes must be a number from 0.5 to 10080: current value is 'long'",
+    ],
+    [
+      ['--memory', '511'],
+      "--memory must be an even number of MiB from 192 on: current value is '511'",
+    ],
+    [
+      ['--only', 'sleep'],
+      `--only must be one of ${phaseNames.join(', ')}: current value is 'sleep'`,
+    ],
     [['--seed', '-1'], "Option '--seed' argument is ambiguous"],
     [['--fast'], "Unknown option '--fast'"],
   ])('%j is refused, and it is said why', (args, message) => {
