@@ -139,9 +139,9 @@ export class BackupNode {
         this.#compared(event.cutId, event.differences, now);
         return;
       case 'kept': {
-        const { type, cutId, snapshot, problem } = event;
-        const result = snapshot === undefined ? { problem: problem ?? 'unknown' } : { snapshot };
-        this.#peer.tell({ type, cutId, ...result });
+        const { type, cutId, snapshot, problem = 'unknown', mayPass } = event;
+        const refusal = { problem, ...(mayPass === undefined ? {} : { mayPass }) };
+        this.#peer.tell({ type, cutId, ...(snapshot === undefined ? refusal : { snapshot }) });
         return;
       }
       case 'copyFailed':

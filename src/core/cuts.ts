@@ -152,12 +152,12 @@ export class Cuts {
   }
 
   /** What became of a cut that was to be kept. */
-  kept({ cutId, snapshot, problem }: Kept): AnsweredCut[] {
+  kept({ cutId, snapshot, problem, mayPass }: Kept): AnsweredCut[] {
     const storing = this.#storing;
     if (storing?.cutId !== cutId) return [];
     const answer: Answer =
       snapshot === undefined
-        ? refusal('store', problem ?? 'The backup kept no snapshot')
+        ? refusal('store', problem ?? 'The backup kept no snapshot', mayPass)
         : { type: 'kept', snapshot };
     const isConfirmed = this.#making?.cutId !== cutId || this.#making.isConfirmed;
     if (isConfirmed) return this.#stored(storing, answer);
@@ -230,12 +230,17 @@ export class SnapshotRequests {
   }
 
   /** The primary's answer, and who waits for it. One that nobody waits for is passed over. */
-  take({ requestId, snapshot, problem }: SnapshotResult): { ask: number; answer: Answer }[] {
+  take({
+    requestId,
+    snapshot,
+    problem,
+    mayPass,
+  }: SnapshotResult): { ask: number; answer: Answer }[] {
     const ask = this.#waiting.get(requestId);
     this.#waiting.delete(requestId);
     if (ask === undefined) return [];
     if (snapshot !== undefined) return [{ ask, answer: { type: 'kept', snapshot } }];
-    return [{ ask, answer: refusal('store', problem ?? 'The primary kept no snapshot') }];
+    return [{ ask, answer: refusal('store', problem ?? 'The primary kept no snapshot', mayPass) }];
   }
 
   /** The link is over: no answer will come. */
@@ -259,13 +264,17 @@ export const linkEnded = (reason: string): Answer => ({
 export function resultOf(requestId: string, answer: Answer): SnapshotResult {
   const type = 'snapshotResult';
   if (answer.type === 'kept') return { type, requestId, snapshot: answer.snapshot };
-  const problem = answer.type === 'refused' ? answer.problem : 'The primary kept no snapshot';
-  return { type, requestId, problem };
+  if (answer.type !== 'refused') {
+    return { type, requestId, problem: 'The primary kept no snapshot' };
+  }
+  const { problem, mayPass } = answer;
+  return { type, requestId, problem, ...(mayPass === undefined ? {} : { mayPass }) };
 }
 
 function refusal(
   code: Extract<Answer, { type: 'refused' }>['code'],
   problem: string,
+  mayPass?: boolean,
 ): Extract<Answer, { type: 'refused' }> {
-  return { type: 'refused', code, problem };
+  return { type: 'refused', code, problem, ...(mayPass === undefined ? {} : { mayPass }) };
 }

@@ -192,6 +192,8 @@ export interface Kept {
   readonly snapshot?: string;
   /** Why there is none. */
   readonly problem?: string;
+  /** Asked for again, it may be kept. */
+  readonly mayPass?: boolean;
 }
 
 /** The backup was asked for a snapshot, and asks the primary for a cut that is kept. */
@@ -210,6 +212,8 @@ export interface SnapshotResult {
   readonly snapshot?: string;
   /** Why there is none. */
   readonly problem?: string;
+  /** Asked for again, it may be kept. */
+  readonly mayPass?: boolean;
 }
 
 export interface CutResult {

@@ -144,6 +144,8 @@ export type CopyReport =
       readonly cutId: string;
       readonly snapshot?: string;
       readonly problem?: string;
+      /** Asked for again, it may be kept. */
+      readonly mayPass?: boolean;
     }
   /**
    * It is of no use any more. `pauseMs`: a seed sooner than that would end the same way.

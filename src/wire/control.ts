@@ -110,6 +110,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     cutId: nameOf,
     snapshot: nameOf.exactOptional(),
     problem: sentence.exactOptional(),
+    mayPass: z.boolean().exactOptional(),
   }),
   z.strictObject({
     type: z.literal('snapshotRequest'),
@@ -121,6 +122,7 @@ const peerControlSchema = z.discriminatedUnion('type', [
     requestId: nameOf,
     snapshot: nameOf.exactOptional(),
     problem: sentence.exactOptional(),
+    mayPass: z.boolean().exactOptional(),
   }),
   z.strictObject({
     type: z.literal('cutResult'),

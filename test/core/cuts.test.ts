@@ -9,6 +9,7 @@ import {
   resultOf,
   SnapshotRequests,
 } from '../../src/core/cuts.ts';
+import type { Answer } from '../../src/core/effects.ts';
 import type { Control, SnapshotRequest } from '../../src/ports/link.ts';
 
 const asker = (ask: number): CutOrigin => ({ by: 'operator', ask });
@@ -206,6 +207,22 @@ describe('the cuts of a protected machine', () => {
     );
     expect(cuts.lost('again')).toEqual([]);
     expect(cuts.next(term(8))).toBeUndefined();
+  });
+
+  it('one that may be kept later is refused so, to whoever asked the backup, too', () => {
+    // Goal: a person who asks too early waits, instead of being told that there is no snapshot.
+    const cuts = new Cuts({});
+    cuts.want({ origin: asker(1), keep: {} });
+    const cutId = cuts.next(term(7))?.cutId ?? '';
+    cuts.ended(cutId, undefined);
+    const problem = 'the copy is not followed yet';
+    const [answered] = cuts.kept({ type: 'kept', cutId, problem, mayPass: true });
+    const answer: Answer = { type: 'refused', code: 'store', problem, mayPass: true };
+    expect(answered).toEqual({ origin: asker(1), answer });
+    const requests = new SnapshotRequests();
+    const request = requests.ask(5, undefined);
+    const requestId = 'requestId' in request ? request.requestId : '';
+    expect(requests.take(resultOf(requestId, answer))).toEqual([{ ask: 5, answer }]);
   });
 
   it('backup is lost while a cut that is kept is made: its asker is told once (3)', () => {

@@ -1,4 +1,5 @@
 /** Keeps a cut of a protected machine, and looks after what was kept. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   describeDeviceState,
   parseDeviceState,
@@ -7,6 +8,7 @@ import { writeMemoryDump } from '../../hypervisor/memory/memory-dump.ts';
 import { errorOf, type Refusal } from '../../node/refusal.ts';
 import { askNode } from '../../observe/control-client.ts';
 import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.ts';
+import { Progress } from '../../text/progress.ts';
 import { exitCodes } from '../exit.ts';
 import type { StoreOption } from '../store-option.ts';
 import { primaryOrBackup } from './pair-nodes.ts';
@@ -21,21 +23,40 @@ export interface SnapshotOptions extends StoreOption {
 export type TakeOptions = SnapshotOptions & { readonly pair: string };
 export type ShowOptions = SnapshotOptions & { readonly devices?: true };
 
-/** Throws `store` when the primary or its backup refuses. */
+/**
+ * Waits for a backup that cannot keep one yet: a copy that protects the machine is followed only
+ * when all of its disks were read. Throws `store` when the primary or its backup refuses.
+ */
 export async function take({ pair, label, json }: TakeOptions): Promise<void> {
   const node = await primaryOrBackup(pair);
   const more = label === undefined ? {} : { label };
-  const answer = await askNode<Refusal | { readonly ok: true; readonly snapshot: string }>(
-    node.control,
-    'snapshot',
-    more,
-  );
-  if (!answer.ok) {
-    const hint = 'see `understudy status`, and the log of the backup, which keeps the snapshot';
-    throw errorOf({ hint, ...answer });
+  const progress = new Progress(process.stderr);
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const answer = await askNode<Refusal | { readonly ok: true; readonly snapshot: string }>(
+      node.control,
+      'snapshot',
+      more,
+    );
+    if (answer.ok) {
+      progress.end();
+      print(json, { snapshot: answer.snapshot }, answer.snapshot);
+      return;
+    }
+    if (answer.code !== 'store' || answer.mayPass !== true || performance.now() > deadline) {
+      progress.end();
+      const hint = 'see `understudy status`, and the log of the backup, which keeps the snapshot';
+      throw errorOf({ hint, ...answer });
+    }
+    progress.status(`waiting: ${answer.error}`);
+    await sleep(againMs);
   }
-  print(json, { snapshot: answer.snapshot }, answer.snapshot);
 }
+
+/** The disks of a copy are read at 100 MB/s and more. */
+const patienceMs = 300_000;
+/** Each time the guest is stopped for a cut. */
+const againMs = 2_000;
 
 /** Oldest first. */
 export async function list(options: SnapshotOptions): Promise<void> {

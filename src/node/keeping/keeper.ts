@@ -67,7 +67,10 @@ export interface KeptCopy {
 }
 
 /** What became of a cut that was to be kept: the snapshot's id, or why there is none. */
-export type KeepResult = { readonly snapshot: string } | { readonly problem: string };
+export type KeepResult =
+  | { readonly snapshot: string }
+  /** `mayPass`: asked for again, it may be kept. */
+  | { readonly problem: string; readonly mayPass: boolean };
 
 /** A compare whose cut is to be kept. */
 export interface Keeping {
@@ -144,9 +147,10 @@ export class SnapshotKeeper {
     const following = this.#following;
     following?.log.cut(cut);
     if (cut.keep === undefined) return undefined;
-    const why = this.#whyNot();
-    if (following === undefined || why !== undefined) {
-      tell({ problem: this.#drop(new UnderstudyError('store', `No snapshot: ${why}`)) });
+    const whyNot = this.#whyNot();
+    if (following === undefined || whyNot !== undefined) {
+      const { why = '', mayPass = false } = whyNot ?? {};
+      tell({ problem: this.#drop(new UnderstudyError('store', `No snapshot: ${why}`)), mayPass });
       return undefined;
     }
     this.#isBusy = true;
@@ -202,16 +206,16 @@ export class SnapshotKeeper {
     }
   }
 
-  /** Why no cut can be kept now. */
-  #whyNot(): string | undefined {
-    if (this.#isBusy) return 'the one before is still being stored';
+  /** Why no cut can be kept now, and whether that passes by itself. */
+  #whyNot(): { readonly why: string; readonly mayPass: boolean } | undefined {
+    if (this.#isBusy) return { why: 'the one before is still being stored', mayPass: true };
     if (this.#following !== undefined) return undefined;
     if (this.#beginning === undefined && this.#copy !== undefined) {
       // Another process may have had the store, or its disk was away.
       this.follow(this.#copy);
-      return 'the store could not be used; it is tried again';
+      return { why: 'the store could not be used; it is tried again', mayPass: false };
     }
-    return 'the copy is not followed yet';
+    return { why: 'the copy is not followed yet', mayPass: true };
   }
 
   #factsOf(cut: Cut, keep: NonNullable<Cut['keep']>, { log, copy }: Following) {
@@ -265,7 +269,7 @@ export class SnapshotKeeper {
       if (captured !== undefined) await capturer.drop(captured).catch(() => undefined);
       // Without any snapshot in front of it log is worth nothing.
       if (this.#parent === undefined) following.log.stop();
-      return { problem: this.#drop(asError(thrown)) };
+      return { problem: this.#drop(asError(thrown)), mayPass: false };
     } finally {
       await capturer.prepare().catch(() => undefined); // the next capture says what is wrong
       this.#isBusy = false;

@@ -136,7 +136,8 @@ export class CopiedCuts {
     const tell = (result: KeepResult) => this.#options.report({ type: 'kept', cutId, ...result });
     if (this.#keeper !== undefined) return this.#keeper.cut(cut, tell);
     if (cut.keep !== undefined) {
-      tell({ problem: 'No snapshot: the pair file of the backup has no `snapshots`' });
+      const problem = 'No snapshot: the pair file of the backup has no `snapshots`';
+      tell({ problem, mayPass: false });
     }
     return undefined;
   }
