@@ -3,9 +3,9 @@
  *
  * Segments are small (hundreds of bytes to a few KiB) and much alike. `SegmentPacker` uses that:
  * events are put into columns (columns.ts), and deflate gets the end of the segments before as its
- * dictionary. It is synchronous on purpose: for such sizes zlib's worker threads cost
- * three to five times the CPU of the compression itself. Both sides must see the same segments in
- * the same order; a gap is found by the checksum. `pack` packs bytes on their own.
+ * dictionary. It is synchronous on purpose: for such sizes zlib's worker threads cost three to five
+ * times the CPU of the compression itself. Both sides must see the same segments in the same order;
+ * a gap is found by the checksum. `pack` packs bytes on their own.
  *
  *      0       1        5        9
  *      +-------+--------+--------+- - - - - - -   codec: 0 stored, 1 deflate, 2 segment,
@@ -117,8 +117,9 @@ export function pack(bytes: Uint8Array, codec: 'stored' | 'deflate' = 'deflate')
  */
 export function unpack(packed: Uint8Array, maxBytes: number = bounds.unpackedBytesMax): Buffer {
   const opened = open(packed, maxBytes);
-  if (opened.codec === 'segment' || opened.codec === 'columns')
+  if (opened.codec === 'segment' || opened.codec === 'columns') {
     throw refused('it needs the segments before it');
+  }
   return check(opened.codec === 'stored' ? opened.data : inflate(opened, undefined), opened);
 }
 
@@ -193,7 +194,8 @@ class DeltaUnpacker {
 export class SegmentUnpacker {
   readonly #columns: EventColumns;
   readonly #history = new History();
-  readonly #deltas: DeltaUnpacker;
+  /** One packer made all of it, so that what has columns has nothing of codec 2. */
+  #deltas: DeltaUnpacker | undefined;
   readonly #maxBytes: number;
 
   constructor(layout: Layout, options: { readonly maxBytes?: number } = {}) {
@@ -210,15 +212,20 @@ export class SegmentUnpacker {
    */
   unpack(packed: Uint8Array): Buffer {
     const opened = open(packed, this.#maxBytes);
-    if (opened.codec === 'segment') return this.#deltas.unpack(opened);
+    if (opened.codec === 'segment') {
+      if (this.#deltas === undefined)
+        throw refused('it is of an earlier version than those before');
+      return this.#deltas.unpack(opened);
+    }
     if (opened.codec === 'columns') {
+      this.#deltas = undefined;
       const columns = inflate(opened, this.#history.dictionary, columnBytesMax(opened.bytes));
       this.#history.append(columns);
       return check(this.#columns.join(columns, opened.bytes), opened);
     }
     const bytes = unpack(packed, this.#maxBytes);
     this.#history.append(this.#columns.split(bytes));
-    this.#deltas.passed(bytes);
+    this.#deltas?.passed(bytes);
     return bytes;
   }
 }

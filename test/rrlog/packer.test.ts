@@ -1,5 +1,8 @@
+import { crc32, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bounds } from '../../src/rrlog/bounds.ts';
+import { ClockDelta } from '../../src/rrlog/clock-delta.ts';
 import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { LogTail } from '../../src/rrlog/log-tail.ts';
 import {
@@ -103,6 +106,34 @@ describe('SegmentPacker', () => {
     }
     expect(packed).toBeLessThan(alone * 0.8);
     expect(packed).toBeLessThan(bytes.length / 2);
+  });
+
+  it('reads what an earlier version kept: differences in place, stored ones in between', () => {
+    // Goal: a store that is older than the columns can still be gone back to.
+    const delta = new ClockDelta(layout);
+    const before: Buffer[] = [];
+    const unpacker = new SegmentUnpacker(layout);
+    for (const [index, ticks] of [2, 60, 3, 80].entries()) {
+      const events = idleLog(layout, ticks, index + 1);
+      const deltas = Buffer.from(events);
+      delta.forward(deltas);
+      const dictionary = Buffer.concat(before).subarray(-bounds.dictionaryBytes);
+      before.push(deltas);
+      const options = dictionary.length === 0 ? {} : { dictionary };
+      const isStored = ticks < 10;
+      const data = isStored ? events : deflateRawSync(deltas, options);
+      const head = Buffer.alloc(packHeadBytes);
+      head.writeUInt8(isStored ? 0 : 2, 0);
+      head.writeUInt32BE(events.length, 1);
+      head.writeUInt32BE(crc32(events), 5);
+      expect(unpacker.unpack(Buffer.concat([head, data]))).toEqual(events);
+    }
+    const columns = new SegmentPacker(layout).pack(idleLog(layout, 60));
+    const mixed = new SegmentUnpacker(layout);
+    mixed.unpack(columns);
+    const old = Buffer.alloc(packHeadBytes);
+    old.writeUInt8(2, 0);
+    expect(() => mixed.unpack(old)).toThrow(/of an earlier version/);
   });
 
   it('notices a segment that was lost or doubled', () => {
