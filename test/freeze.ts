@@ -1,7 +1,6 @@
 /** Processes that a test stops and lets go on. */
-import fs from 'node:fs';
 import { vi } from 'vitest';
-import { parseProcStat } from '../src/base/proc-stat.ts';
+import { lookAtThreads } from '../src/host/threads.ts';
 import { hangMs } from './time.ts';
 
 /**
@@ -11,9 +10,9 @@ import { hangMs } from './time.ts';
 export async function freeze(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await vi.waitFor(
-    () => {
-      const running = threadStates(pid).filter((state) => state !== 'T');
-      if (running.length > 0) throw new Error(`threads of ${pid} go on: ${running.join(' ')}`);
+    async () => {
+      const running = (await lookAtThreads(pid, 0)).filter(({ state }) => state !== 'T');
+      if (running.length > 0) throw new Error(`threads of ${pid} go on: ${running.length}`);
     },
     { timeout: hangMs, interval: 2 },
   );
@@ -21,11 +20,4 @@ export async function freeze(pid: number): Promise<void> {
 
 export function thaw(pid: number): void {
   process.kill(pid, 'SIGCONT');
-}
-
-function threadStates(pid: number): string[] {
-  return fs.readdirSync(`/proc/${pid}/task`).map((thread) => {
-    const stat = fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-    return parseProcStat(stat)?.state ?? '?';
-  });
 }

@@ -32,3 +32,19 @@ export function parseProcStat(text: string): ProcStat | undefined {
 
 /** Whether it has ended, and only waits for its parent to hear of it. */
 export const hasEnded = ({ state }: ProcStat): boolean => state === 'Z' || state === 'X';
+
+/** What `/proc/PID/schedstat` and `/proc/PID/task/ID/schedstat` say of a thread, milliseconds. */
+export interface SchedStat {
+  /** On a processor. */
+  readonly ranMs: number;
+  /** In a queue for one. */
+  readonly queuedMs: number;
+}
+
+/** Returns `undefined` for a text that is not whole. */
+export function parseSchedStat(text: string): SchedStat | undefined {
+  // Nanoseconds on a processor, nanoseconds in a queue, number of turns.
+  const [ran, queued] = text.split(' ').map(Number);
+  if (ran === undefined || queued === undefined) return undefined;
+  return { ranMs: ran / 1e6, queuedMs: queued / 1e6 };
+}

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseProcStat } from '../base/proc-stat.ts';
+import { parseProcStat, parseSchedStat, type SchedStat } from '../base/proc-stat.ts';
 
 export interface ThreadLook {
   readonly name: string;
@@ -59,12 +59,8 @@ function threadIds(pid: number): string[] {
   }
 }
 
-/** `schedstat` (proc(5)): nanoseconds on a processor, and in a queue for one; turns. */
-function times(pid: number, id: string): { ranMs: number; queuedMs: number } | undefined {
-  const [ran, queued] = read(pid, id, 'schedstat').split(' ').map(Number);
-  if (ran === undefined || queued === undefined) return undefined;
-  return { ranMs: ran / 1e6, queuedMs: queued / 1e6 };
-}
+const times = (pid: number, id: string): SchedStat | undefined =>
+  parseSchedStat(read(pid, id, 'schedstat'));
 
 /** Empty when it is gone, or may not be read. */
 function read(pid: number, id: string, name: string): string {

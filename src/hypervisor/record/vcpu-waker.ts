@@ -11,6 +11,7 @@
  *   anything else, as the completion of a request   when the thread did not run for `vcpuSleepMs`
  */
 import { limits } from '../../base/limits.ts';
+import { parseSchedStat } from '../../base/proc-stat.ts';
 import { ProcFile } from '../../host/proc-file.ts';
 
 export interface VcpuWakerOptions {
@@ -108,7 +109,5 @@ export class VcpuWaker {
   }
 }
 
-/**
- * Of `/proc/PID/task/ID/schedstat`: time on a processor, time in a queue for one, number of turns.
- */
-const ranMs = (schedstat: string): number => Number(schedstat.split(' ')[0]) / 1e6;
+/** `schedstat`: the text of that file of its thread. */
+const ranMs = (schedstat: string): number => parseSchedStat(schedstat)?.ranMs ?? Number.NaN;
