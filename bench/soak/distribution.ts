@@ -9,7 +9,7 @@
  *
  * `--every`: seconds between two compares; `--round`: seconds from a machine that is protected to
  * the kill; `--memory`: the guest's, in MiB; `--only`: that phase alone, or those
- * (distribution/phases.ts); `--no-boot`: its boot is not timed, and nothing protects it. Root is
+ * (distribution/phases.ts); `--no-boot`: it is not booted on plain TCG to compare with. Root is
  * needed. What it judges: docs/operations.md.
  */
 import { execFileSync } from 'node:child_process';

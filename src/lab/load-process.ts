@@ -1,7 +1,6 @@
 /** The load program as a child inside a world: its lines as calls, its record as a promise. */
-import { createInterface } from 'node:readline';
-import { UnderstudyError } from '../base/errors.ts';
 import type { LoadFailure, LoadLine, LoadRecord, LoadStats } from './load-record.ts';
+import { recordOf } from './record-of.ts';
 import type { World, WorldChild } from './world.ts';
 import { spawnProgram } from './world-program.ts';
 
@@ -31,8 +30,13 @@ export class LoadProcess {
       ...['--readers', String(options.readers ?? 4), '--counters', String(options.counters ?? 2)],
       ...(options.pauseMs === undefined ? [] : ['--pause', String(options.pauseMs)]),
     ]);
-    this.#record = this.#listen(options);
-    this.#record.catch(() => {}); // told by `stop`
+    const { onStats, onFailure } = options;
+    this.#record = recordOf(this.#child, 'The load program', (line: LoadLine) => {
+      if (line.type === 'stats') onStats?.(line);
+      else if (line.type === 'failed') onFailure?.(line);
+      else return line;
+      return undefined;
+    });
   }
 
   /** Lets the load finish; rejects when the program failed, now or earlier. */
@@ -40,29 +44,5 @@ export class LoadProcess {
     this.#child.stdin.on('error', () => {}); // it ended by itself; the record tells
     this.#child.stdin.end('stop\n');
     return this.#record;
-  }
-
-  #listen(options: LoadProcessOptions): Promise<LoadRecord> {
-    const child = this.#child;
-    let said = '';
-    let record: LoadRecord | undefined;
-    child.stderr.on('data', (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-2000);
-    });
-    createInterface({ input: child.stdout }).on('line', (text) => {
-      const line = JSON.parse(text) as LoadLine;
-      if (line.type === 'stats') options.onStats?.(line);
-      else if (line.type === 'failed') options.onFailure?.(line);
-      else record = line;
-    });
-    return new Promise((resolve, reject) => {
-      const fail = (reason: string): void =>
-        reject(new UnderstudyError('environment', `The load program failed: ${reason}`));
-      child.on('error', (error) => fail(error.message));
-      child.on('close', (code) => {
-        if (record !== undefined) resolve(record);
-        else fail(said.trim() || `it ended with ${code}`);
-      });
-    });
   }
 }

@@ -41,7 +41,7 @@ export class EchoSession {
     }, lineMs);
   }
 
-  /** Closes it, and judges. `mayBreak`: the guest is about to reboot, or has. */
+  /** Closes it, and judges. */
   async end(): Promise<EchoRecord> {
     clearInterval(this.#timer);
     const isBroken = this.#isBroken;
