@@ -79,7 +79,7 @@ async function soak(args: SoakArguments, logs: string): Promise<SoakResult> {
       ? await bareBootMs(stage, world.egressSpecs[0] ?? 'none', guest)
       : undefined;
     const begun = performance.now();
-    const pair = new SoakedPair(stage, (node, event) => {
+    const pair = await SoakedPair.start(stage, (node, event) => {
       evidence.take(node, event);
       const reason = findings.take(node, event, (stall) => evidence.look(stall));
       if (reason !== undefined) progress.event(`node ${node} gave its copy up: ${reason}`);

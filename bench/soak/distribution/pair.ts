@@ -19,11 +19,22 @@ export class SoakedPair {
   primary: NodeProcess;
   backup: NodeProcess;
 
-  constructor(stage: Stage, onEvent: (node: string, event: WatchEvent) => void) {
+  private constructor(stage: Stage, onEvent: (node: string, event: WatchEvent) => void) {
     this.#stage = stage;
     this.#onEvent = onEvent;
     this.primary = this.#start('a');
-    this.backup = this.#start('b');
+    this.backup = this.primary;
+  }
+
+  /** The backup starts while the guest boots: before there is a primary, it has no image to boot. */
+  static async start(
+    stage: Stage,
+    onEvent: (node: string, event: WatchEvent) => void,
+  ): Promise<SoakedPair> {
+    const pair = new SoakedPair(stage, onEvent);
+    await pair.primary.until('alone');
+    pair.backup = pair.#start('b');
+    return pair;
   }
 
   untilProtected(): Promise<void> {
