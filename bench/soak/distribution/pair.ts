@@ -26,7 +26,7 @@ export class SoakedPair {
     this.backup = this.primary;
   }
 
-  /** The backup starts while the guest boots: before there is a primary, it has no image to boot. */
+  /** The backup starts while the guest boots: without a primary it has no image to boot from. */
   static async start(
     stage: Stage,
     onEvent: (node: string, event: WatchEvent) => void,
