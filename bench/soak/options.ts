@@ -1,7 +1,7 @@
-/** Options that the soaks share: numbers within bounds, and one clear error for each other. */
+/** Options of soaks and benchmarks: numbers within bounds, and one clear error for each other. */
 import { asError, UnderstudyError } from '../../src/base/errors.ts';
 
-/** Runs `parse`, node's own; says what it objects to, and how the soak is called. */
+/** Runs `parse`, node's own; says what it objects to, and how the program is called. */
 export function parsedOr<T>(usage: string, parse: () => T): T {
   try {
     return parse();
@@ -19,11 +19,11 @@ export function within(name: string, text: string, least: number, most: number):
   throw wrongOption(name, `a number from ${least} to ${most}`, text);
 }
 
-/** Throws `config` for anything but a whole number from 0 to `most`. */
-export function wholeWithin(name: string, text: string, most: number): number {
+/** Throws `config` for anything but a whole number from `least` to `most`. */
+export function wholeWithin(name: string, text: string, most: number, least = 0): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value <= most) return value;
-  throw wrongOption(name, `a whole number from 0 to ${most}`, text);
+  if (value >= least && value <= most) return value;
+  throw wrongOption(name, `a whole number from ${least} to ${most}`, text);
 }
 
 export const wrongOption = (name: string, wanted: string, text: string): UnderstudyError =>

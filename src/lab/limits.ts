@@ -12,7 +12,8 @@ export const demoLimits = {
   echoDrainMs: 5000,
   /** Echoes that are long overdue would fill memory; a guest that far behind is dead anyway. */
   echoBacklogBytes: 1 << 20,
-  pingMs: 10,
+  /** Twice what `ping` of iputils can wait for: with less of a pause left it spins. */
+  pingMs: 20,
   failuresKept: 100,
   /** Between two lines of statistics of the load program. */
   statsMs: 250,

@@ -1,7 +1,9 @@
 /** One node of the demo: a process of its own, watched through its control socket. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -21,6 +23,8 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Put in front of the node's command, such as `ip netns exec NAME`. @default nothing */
   readonly commandPrefix?: readonly string[];
+  /** Another checkout of this project, whose program is started. @default this one */
+  readonly checkout?: string | undefined;
   /** Directory of a prepared machine to go on from. @default it boots */
   readonly from?: string;
 }
@@ -38,7 +42,11 @@ export class NodeProcess {
     this.#options = options;
     this.name = options.name;
     const log = fs.openSync(options.logFile, 'a');
-    const program = ownProgram(import.meta.url, '../cli/main');
+    const { checkout } = options;
+    const program =
+      checkout === undefined
+        ? ownProgram(import.meta.url, '../cli/main')
+        : ownProgram(pathToFileURL(`${path.resolve(checkout)}/`).href, 'src/cli/main');
     const from = options.from === undefined ? [] : ['--from', options.from];
     const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name, ...from];
     // A demo that is killed takes its nodes with it, and they their machines.

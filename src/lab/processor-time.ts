@@ -3,7 +3,7 @@
  * its disks.
  */
 
-import { readProcStat } from '../host/pid-files.ts';
+import { type PidFile, readProcStat } from '../host/pid-files.ts';
 import { livingOwned } from '../host/processes.ts';
 
 /** Linux counts a process's time in these (`sysconf(_SC_CLK_TCK)`, 100 on every port). */
@@ -19,16 +19,21 @@ export interface ProcessorSeconds {
 /** Of the node that uses this run directory, as long as it has a machine; NaN otherwise. */
 export function processorSeconds(runDir: string): ProcessorSeconds {
   const owned = livingOwned(`${runDir}/pids`);
-  const secondsOf = (program: RegExp): number =>
-    owned
-      .filter(({ command }) => program.test(command))
-      .reduce((sum, { pid }) => sum + seconds(pid), 0);
   return {
     node: seconds(owned[0]?.node.pid),
-    machine: secondsOf(/qemu-system/),
-    disks: secondsOf(/qemu-storage-daemon/),
+    machine: secondsOf(owned, /qemu-system/),
+    disks: secondsOf(owned, /qemu-storage-daemon/),
   };
 }
+
+/** The same of a QEMU without a node, whose pid file is in `pidDir`. */
+export const machineSeconds = (pidDir: string): number =>
+  secondsOf(livingOwned(pidDir), /qemu-system/);
+
+const secondsOf = (owned: readonly PidFile[], program: RegExp): number =>
+  owned
+    .filter(({ command }) => program.test(command))
+    .reduce((sum, { pid }) => sum + seconds(pid), 0);
 
 function seconds(pid: number | undefined): number {
   const ticks = pid === undefined ? undefined : readProcStat(pid)?.cpuTicks;

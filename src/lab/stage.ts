@@ -30,7 +30,9 @@ export interface StageOptions {
   /** Keys of the pair file that are added, or take the place of the usual ones. */
   readonly pairKeys?: Readonly<Record<string, unknown>>;
   /** Put in front of a node's command, such as `ip netns exec NAME`. @default nothing */
-  readonly commandPrefix?: (node: string) => readonly string[];
+  readonly commandPrefix?: ((node: string) => readonly string[]) | undefined;
+  /** Another checkout of this project, whose nodes are started. @default this one */
+  readonly checkout?: string | undefined;
 }
 
 export class Stage {
@@ -39,6 +41,7 @@ export class Stage {
   readonly #names: readonly string[];
   readonly #logDir: string;
   readonly #commandPrefix: StageOptions['commandPrefix'];
+  readonly #checkout: string | undefined;
   readonly #nodes = new Map<string, NodeProcess>();
 
   private constructor(dir: string, options: StageOptions) {
@@ -47,6 +50,7 @@ export class Stage {
     this.#logDir = path.resolve(options.logDir ?? dir);
     this.#names = options.nodes;
     this.#commandPrefix = options.commandPrefix;
+    this.#checkout = options.checkout;
   }
 
   static async open(options: StageOptions): Promise<Stage> {
@@ -98,6 +102,7 @@ export class Stage {
       runDir: this.runDir(name),
       logFile: path.join(this.#logDir, `${name}.log`),
       commandPrefix: this.#commandPrefix?.(name) ?? [],
+      checkout: this.#checkout,
       ...(from === undefined ? {} : { from }),
     });
     this.#nodes.set(name, node);

@@ -1,14 +1,14 @@
 /** One guest in one arrangement: up, and reachable by a client. */
 import type { OwnedProcess } from '../../host/processes.ts';
 import type { NodeProcess } from '../../lab/node-process.ts';
-import { Stage } from '../../lab/stage.ts';
+import { Stage, type StageOptions } from '../../lab/stage.ts';
 import type { World } from '../../lab/world.ts';
 import type { Arrangement } from '../results.ts';
 import { type BareArrangement, startBare } from './bare.ts';
 import { Client } from './client.ts';
 import { benchLimits } from './limits.ts';
 
-export interface GuestOptions {
+export interface GuestOptions extends Pick<StageOptions, 'commandPrefix' | 'checkout'> {
   readonly world: World;
   readonly memoryBytes: number;
   /** Keys of the pair file. @default none but the usual */
@@ -86,13 +86,16 @@ async function startBareGuest(arrangement: BareArrangement, options: GuestOption
 }
 
 /** What nodes and machines need on disk, and a client; all of it until `close`. */
-export async function openStage({ world, memoryBytes, pairKeys = {}, append = '' }: GuestOptions) {
+export async function openStage(options: GuestOptions) {
+  const { world, memoryBytes, pairKeys = {}, append = '', commandPrefix, checkout } = options;
   const stage = await Stage.open({
     nodes: ['a', 'b'],
     egressSpecs: world.egressSpecs,
     memory: `${memoryBytes / 2 ** 20}M`,
     pairKeys,
     append,
+    commandPrefix,
+    checkout,
   });
   const client = new Client(world);
   const close = async (): Promise<void> => {

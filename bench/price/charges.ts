@@ -1,0 +1,71 @@
+/** Who used how much of the processors while the guest served what. */
+import fs from 'node:fs';
+import type { Guest } from '../../src/bench/measure/guest.ts';
+import { parseProcessorTicks } from '../../src/host/processor-load.ts';
+import { machineSeconds } from '../../src/lab/processor-time.ts';
+import type { Demand } from './model.ts';
+
+/** Of one stretch of time; processor seconds for each request. */
+export interface Charges {
+  /** Requests that were answered in a second. */
+  readonly rate: number;
+  readonly primary: Demand;
+  /** Zero without one. */
+  readonly backup: Demand;
+  /** Clients, and whatever else this machine did. */
+  readonly others: number;
+  /** Share of all processors that had nothing to do. */
+  readonly idle: number;
+}
+
+/** Sums since each process began, or the machine was switched on. */
+interface Sums {
+  readonly atMs: number;
+  readonly requests: number;
+  readonly primary: Demand;
+  readonly backup: Demand;
+  readonly busy: number;
+  readonly all: number;
+}
+
+const nothing: Demand = { node: 0, machine: 0, disks: 0 };
+const ticksPerSecond = 100;
+
+export function lookAt(guest: Guest, requests: number): Sums {
+  const [primary, backup] = guest.nodes;
+  const processors = [...parseProcessorTicks(fs.readFileSync('/proc/stat', 'latin1')).values()];
+  const sum = (of: 'busy' | 'all'): number =>
+    processors.reduce((ticks, processor) => ticks + processor[of], 0) / ticksPerSecond;
+  return {
+    atMs: performance.now(),
+    requests,
+    primary: primary?.processorSeconds() ?? {
+      ...nothing,
+      machine: machineSeconds(guest.stage.dir),
+    },
+    backup: backup?.processorSeconds() ?? nothing,
+    busy: sum('busy'),
+    all: sum('all'),
+  };
+}
+
+export function chargesBetween(before: Sums, after: Sums): Charges {
+  const requests = after.requests - before.requests;
+  const passed = (of: (sums: Sums) => number): number => of(after) - of(before);
+  const demand = (role: 'primary' | 'backup'): Demand => ({
+    node: passed((sums) => sums[role].node) / requests,
+    machine: passed((sums) => sums[role].machine) / requests,
+    disks: passed((sums) => sums[role].disks) / requests,
+  });
+  const primary = demand('primary');
+  const backup = demand('backup');
+  const busy = passed((sums) => sums.busy);
+  const ours = [primary, backup].flatMap((one) => Object.values(one) as number[]);
+  return {
+    rate: (requests * 1000) / passed(({ atMs }) => atMs),
+    primary,
+    backup,
+    others: Math.max(0, busy / requests - ours.reduce((sum, one) => sum + one, 0)),
+    idle: 1 - busy / passed(({ all }) => all),
+  };
+}

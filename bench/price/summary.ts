@@ -1,0 +1,150 @@
+/** What the rounds of `npm run bench -- price` come to, and how it reads. */
+import { median } from '../../src/bench/report/stats.ts';
+import { painter } from '../../src/text/style.ts';
+import { sectionLines } from '../../src/text/text-table.ts';
+import type { Charges } from './charges.ts';
+import { type Bound, type Demand, oneHost, total, twoHosts } from './model.ts';
+
+export const arrangementTexts = {
+  bare: 'plain TCG',
+  alone: 'alone',
+  pair: 'pair',
+  split: 'pair, a processor a node',
+  against: 'pair of the other checkout',
+} as const;
+
+export type ArrangementName = keyof typeof arrangementTexts;
+
+/** What each arrangement was charged, round by round. */
+export type Rounds = Partial<Record<ArrangementName, Charges[]>>;
+
+/** What the model says, against what was measured; a rate is requests a second. */
+interface Predicted extends Bound {
+  readonly measured?: number;
+}
+
+/** Of a figure of two pairs by turns, this one's by the other's: median, least and greatest. */
+type Ratio = readonly [number, number, number];
+
+export interface PriceSummary {
+  /** Medians over the rounds. */
+  readonly charges: Partial<Record<ArrangementName, Charges>>;
+  readonly model: Readonly<Record<string, Predicted>>;
+  readonly against?: Readonly<Record<'rate' | 'pair' | 'nodes' | 'machines', Ratio>>;
+}
+
+export function summaryOf(rounds: Rounds, processors: number): PriceSummary {
+  const charges = Object.fromEntries(
+    Object.entries(rounds).map(([name, of]) => [name, medianCharges(of)]),
+  ) as PriceSummary['charges'];
+  const { pair, split } = charges;
+  const against = ratios(rounds.pair ?? [], rounds.against ?? []);
+  return {
+    charges,
+    model: pair === undefined ? {} : modelOf(pair, split, processors),
+    ...(against === undefined ? {} : { against }),
+  };
+}
+
+function modelOf(
+  pair: Charges,
+  split: Charges | undefined,
+  processors: number,
+): Record<string, Predicted> {
+  const { primary, backup, others } = pair;
+  const here = oneHost(primary, backup, others, processors);
+  return {
+    [`one host, ${processors} processors`]: { ...here, measured: pair.rate },
+    ...(split === undefined
+      ? {}
+      : {
+          // What its clients do is done by the same two processors.
+          'two hosts, a processor each': {
+            ...least(twoHosts(primary, backup, 1), oneHost(primary, backup, others, 2)),
+            measured: split.rate,
+          },
+        }),
+    'two hosts, 2 processors each': twoHosts(primary, backup, 2),
+  };
+}
+
+const least = (one: Bound, other: Bound): Bound => (other.rate < one.rate ? other : one);
+
+function medianCharges(all: readonly Charges[]): Charges {
+  const of = (figure: (charges: Charges) => number): number => median(all.map(figure));
+  const demand = (role: 'primary' | 'backup'): Demand => ({
+    node: of((charges) => charges[role].node),
+    machine: of((charges) => charges[role].machine),
+    disks: of((charges) => charges[role].disks),
+  });
+  return {
+    rate: of(({ rate }) => rate),
+    primary: demand('primary'),
+    backup: demand('backup'),
+    others: of(({ others }) => others),
+    idle: of(({ idle }) => idle),
+  };
+}
+
+function ratios(own: readonly Charges[], other: readonly Charges[]): PriceSummary['against'] {
+  if (other.length === 0) return undefined;
+  const of = (figure: (charges: Charges) => number): Ratio => {
+    const all = own.map((charges, round) => figure(charges) / figure(other[round] ?? charges));
+    return [median(all), Math.min(...all), Math.max(...all)];
+  };
+  return {
+    rate: of(({ rate }) => rate),
+    pair: of(({ primary, backup }) => total(primary) + total(backup)),
+    nodes: of(({ primary, backup }) => primary.node + backup.node),
+    machines: of(({ primary, backup }) => primary.machine + backup.machine),
+  };
+}
+
+const ms = (seconds: number): string => (seconds * 1000).toFixed(2);
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
+
+/** In a line, while it is measured. */
+export function chargesText({ rate, primary, backup, idle }: Charges): string {
+  const pair = total(primary) + total(backup);
+  return `${rate.toFixed(1)} requests/s, ${ms(pair)} ms of a processor each, ${percent(idle)} idle`;
+}
+
+/** For people. */
+export function summaryText({ charges, model, against }: PriceSummary): string {
+  const measured = Object.entries(charges) as [ArrangementName, Charges][];
+  const sections = [
+    {
+      title: 'processor time of a request, ms',
+      columns: [
+        ...['requests/s', 'QEMU a', 'node a', 'disks a', 'QEMU b', 'node b', 'disks b'],
+        ...['others', 'idle'],
+      ],
+      rows: measured.map(([name, { rate, primary, backup, others, idle }]) => [
+        ...[arrangementTexts[name], rate.toFixed(1)],
+        ...[ms(primary.machine), ms(primary.node), ms(primary.disks)],
+        ...[ms(backup.machine), ms(backup.node), ms(backup.disks)],
+        ...[ms(others), percent(idle)],
+      ]),
+    },
+    {
+      title: 'the model (at most, requests/s)',
+      columns: ['model', 'measured', 'bound by'],
+      rows: Object.entries(model).map(([name, { rate, by, measured: found }]) => [
+        ...[name, rate.toFixed(1), found?.toFixed(1) ?? '–', by],
+      ]),
+    },
+    ...(against === undefined
+      ? []
+      : [
+          {
+            title: 'this checkout by the other one, by turns',
+            columns: ['median', 'least', 'most'],
+            rows: Object.entries(against).map(([name, all]) => [
+              name,
+              ...all.map((ratio) => ratio.toFixed(2)),
+            ]),
+          },
+        ]),
+  ];
+  return `${sections.flatMap((section) => sectionLines(section, painter(false))).join('\n')}\n`;
+}
