@@ -11,7 +11,6 @@ import type { VmConfig } from './config.ts';
 import { Storage } from './disks/storage.ts';
 import { createRamFile, reserveRam } from './memory/ram.ts';
 import { copySparse } from './memory/sparse-copy.ts';
-import { vcpuWakeOf } from './qemu/vcpu-wake.ts';
 import type { Recorder, RecorderHandlers } from './record/recorder.ts';
 import { Successor, type SuccessorOptions, startRecorder } from './record/successor.ts';
 import { Replayer, type ReplayerOptions } from './replay/replayer.ts';
@@ -89,9 +88,8 @@ export class MachineParts {
     const { vm, layout, dir, pidDir, ramFile } = this.#place;
     const { nbdSocket } = this.storage;
     const name = `${path.basename(dir)}-${part}`;
-    const vcpuWake = vcpuWakeOf(layout.qemu);
     return {
-      instance: { vm, dir: `${dir}/${part}`, pidDir, name, ramFile, nbdSocket, vcpuWake },
+      instance: { vm, dir: `${dir}/${part}`, pidDir, name, ramFile, nbdSocket },
       layout,
       diskIds: vm.disks.map(({ id }) => id),
     };

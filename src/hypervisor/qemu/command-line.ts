@@ -9,14 +9,13 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { VmConfig } from '../config.ts';
-import type { VcpuWakeKind } from './vcpu-wake.ts';
 
 /** Where one QEMU process finds its sockets; all in one directory that only we may read. */
 export interface InstancePaths {
   readonly monitor: string;
   readonly pad: string;
   readonly wake: string;
-  /** Of a recorder whose vCPU is woken so (vcpu-wake.ts). */
+  /** Of a recorder, whose vCPU is woken by it (vcpu-wake.ts). */
   readonly flash: string;
   readonly echo: string;
   readonly console: string;
@@ -45,8 +44,6 @@ export interface CommandLineOptions {
   readonly mode: 'record' | 'replay';
   /** Regular file when recording, FIFO when replaying (R1). */
   readonly logFile: string;
-  /** How a recorder's vCPU is woken. */
-  readonly vcpuWake: VcpuWakeKind;
   /** Wait for `migrate-incoming` instead of starting from power-on (R7). */
   readonly incoming: boolean;
   /**
@@ -70,10 +67,6 @@ export const padNetId = 0;
 
 /** QEMU separates options by commas; one inside a value is doubled. */
 const doubled = (value: string): string => value.replaceAll(',', ',,');
-
-/** Whether QEMU connects to `paths.flash`. */
-export const wakesByFlash = ({ mode, vcpuWake }: Pick<CommandLineOptions, 'mode' | 'vcpuWake'>) =>
-  mode === 'record' && vcpuWake === 'flash';
 
 export function qemuArguments(options: CommandLineOptions): string[] {
   const { vm, paths } = options;
@@ -109,8 +102,9 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ...padArguments(paths.pad),
     // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).
     ['-netdev', `stream,id=wake,server=off,addr.type=unix,addr.path=${doubled(paths.wake)}`],
-    ...(options.mode === 'replay' ? [...echoArguments(paths.echo), ...nothingArguments] : []),
-    ...(wakesByFlash(options) ? flashArguments(paths.flash) : []),
+    ...(options.mode === 'replay'
+      ? [...echoArguments(paths.echo), ...nothingArguments]
+      : flashArguments(paths.flash)),
     ...vm.disks.flatMap((disk) => diskArguments(disk, options.nbdSocket)),
     ...vm.nics.flatMap((nic, index) => nicArguments(nic.mac, index, paths.nic(index))),
     ...bootArguments(vm.boot),

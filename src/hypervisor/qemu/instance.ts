@@ -19,12 +19,11 @@ import {
   nothingDrive,
   qemuArguments,
   tickObject,
-  wakesByFlash,
 } from './command-line.ts';
 import { ConsolePipe } from './console-pipe.ts';
 import type { Monitor } from './monitor.ts';
 import { monitorOf } from './monitor-of.ts';
-import { FlashWake, TraceWake, type VcpuWake, type VcpuWakeKind } from './vcpu-wake.ts';
+import { VcpuWake } from './vcpu-wake.ts';
 
 export interface InstanceOptions {
   readonly vm: VmConfig;
@@ -38,8 +37,6 @@ export interface InstanceOptions {
   readonly mode: 'record' | 'replay';
   readonly logFile: string;
   readonly incoming: boolean;
-  /** How a recorder's vCPU is woken (vcpu-wake.ts). */
-  readonly vcpuWake: VcpuWakeKind;
   /** What the guest's clock shows at power-on. @default now */
   readonly startsAt?: string;
 }
@@ -64,7 +61,7 @@ export class QemuInstance {
   /** Of a recorder's vCPU, as the kernel numbers it. */
   readonly vcpuThread: number | undefined;
   readonly #dir: string;
-  readonly #vcpuWake: VcpuWake;
+  readonly #vcpuWake: VcpuWake | undefined;
   #isToldToStand = false;
 
   private constructor(
@@ -92,8 +89,7 @@ export class QemuInstance {
     this.nics = streams.nics;
     this.exited = child.exited;
     this.#flash = streams.flash;
-    this.#vcpuWake =
-      streams.flash === undefined ? new TraceWake(monitor) : new FlashWake(streams.flash);
+    this.#vcpuWake = streams.flash && new VcpuWake(streams.flash);
   }
 
   /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
@@ -143,7 +139,7 @@ export class QemuInstance {
 
   /** Makes the vCPU's thread turn once although its guest is idle: a recorder's (vcpu-wake.ts). */
   wakeVcpu(): void {
-    this.#vcpuWake.wake();
+    this.#vcpuWake?.wake();
   }
 
   /** It was told to stand still, and not to go on since. */
@@ -294,7 +290,7 @@ async function openDoors(paths: InstancePaths, options: InstanceOptions) {
   const pad = await door(paths.pad);
   const wake = await door(paths.wake);
   const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
-  const flash = wakesByFlash(options) ? (await door(paths.flash)).connected : undefined;
+  const flash = options.mode === 'record' ? (await door(paths.flash)).connected : undefined;
   const nics: Promise<Stream>[] = [];
   for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);

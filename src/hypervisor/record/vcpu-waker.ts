@@ -3,9 +3,8 @@
  * for the guest, a marker, the completion of a disk request (docs/lockstep.md 21 and 29).
  *
  * A vCPU that executes is told of these by QEMU itself; one whose guest is idle sleeps until the
- * next virtual timer, which may be long if the guest's clock is ahead. Waking it costs QEMU a
- * quarter of a millisecond with its lock held, so it is done only when the kernel says that the
- * thread sleeps.
+ * next virtual timer, which may be long if the guest's clock is ahead. Waking it costs QEMU 0.1 ms
+ * and its guest the TLB, so it is done only when the kernel says that the thread sleeps.
  *
  *   a frame, or a marker that somebody waits for    at once, and every `wakeMs` until it came back
  *   anything else, as the completion of a request   when the thread did not run for `vcpuSleepMs`

@@ -1,7 +1,7 @@
 // A vCPU must be woken again and again, one wake at a time, and never by a chip that refuses.
 import { EventEmitter } from 'node:events';
-import { expect, it, vi } from 'vitest';
-import { FlashWake, TraceWake, vcpuWakeOf } from '../../../src/hypervisor/qemu/vcpu-wake.ts';
+import { expect, it } from 'vitest';
+import { VcpuWake } from '../../../src/hypervisor/qemu/vcpu-wake.ts';
 
 /** QEMU's end of the socket is `said`. */
 class FakeQtest extends EventEmitter {
@@ -17,13 +17,9 @@ class FakeQtest extends EventEmitter {
   }
 }
 
-it('releases whose trace events have no vCPU are woken by the flash chip', () => {
-  expect([vcpuWakeOf('7.2'), vcpuWakeOf('10.0')]).toEqual(['trace', 'flash']);
-});
-
 it('the chip is told to be read, once for each answer', () => {
   const qtest = new FakeQtest();
-  const flash = new FlashWake(qtest);
+  const flash = new VcpuWake(qtest);
   flash.wake();
   flash.wake();
   expect(qtest.written).toEqual(['writeb 0xfffffff0 0xff\n']);
@@ -37,28 +33,9 @@ it('the chip is told to be read, once for each answer', () => {
 
 it('a QEMU that refuses the write is never told again', () => {
   const qtest = new FakeQtest();
-  const flash = new FlashWake(qtest);
+  const flash = new VcpuWake(qtest);
   flash.wake();
   qtest.says('FAIL Unknown command\n');
   flash.wake();
   expect(qtest.written).toHaveLength(1);
-});
-
-it('the trace event is switched on and off by turns, one command at a time', async () => {
-  const answers: (() => void)[] = [];
-  const enabled: unknown[] = [];
-  const execute = vi.fn((_: string, event: { enable?: unknown } = {}) => {
-    enabled.push(event.enable);
-    return new Promise<never>((_resolve, reject) => {
-      answers.push(() => reject(new Error('gone')));
-    });
-  });
-  const trace = new TraceWake({ execute });
-  trace.wake();
-  trace.wake();
-  answers[0]?.();
-  await vi.waitFor(() => {
-    trace.wake();
-    expect(enabled).toEqual([true, false]);
-  });
 });

@@ -9,7 +9,6 @@ import type { VmConfig } from '../../../src/hypervisor/config.ts';
 import { Storage } from '../../../src/hypervisor/disks/storage.ts';
 import { createRamFile } from '../../../src/hypervisor/memory/ram.ts';
 import { copySparse } from '../../../src/hypervisor/memory/sparse-copy.ts';
-import { vcpuWakeOf } from '../../../src/hypervisor/qemu/vcpu-wake.ts';
 import { qemuVersion } from '../../../src/hypervisor/qemu/version.ts';
 import type { Recorder } from '../../../src/hypervisor/record/recorder.ts';
 import {
@@ -95,7 +94,6 @@ export class Lab {
         ramFile,
         nbdSocket: storage.nbdSocket,
         startsAt: this.#startsAt,
-        vcpuWake: vcpuWakeOf(this.layout.qemu),
       },
       layout: this.layout,
       diskIds: [diskId],
