@@ -10,7 +10,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { firstValueFrom, Subject } from 'rxjs';
 import { UnderstudyError } from '../src/base/errors.ts';
-import { type Guest, startGuest } from '../src/bench/measure/guest.ts';
+import { type Guest, type GuestOptions, startGuest } from '../src/bench/measure/guest.ts';
+import { benchLimits } from '../src/bench/measure/limits.ts';
+import { median } from '../src/bench/report/stats.ts';
+import type { Arrangement } from '../src/bench/results.ts';
 import { runCommand } from '../src/cli/exit.ts';
 import { allowedProcessors } from '../src/host/libc.ts';
 import { LoadProcess } from '../src/lab/load-process.ts';
@@ -18,49 +21,54 @@ import type { LoadStats } from '../src/lab/load-record.ts';
 import { openWorld } from '../src/lab/open-world.ts';
 import type { World } from '../src/lab/world.ts';
 import { Progress } from '../src/text/progress.ts';
-import { type PriceArguments, readArguments } from './price/arguments.ts';
 import { type Charges, chargesBetween, lookAt } from './price/charges.ts';
 import {
   type ArrangementName,
   arrangementTexts,
   chargesText,
-  type Rounds,
   summaryOf,
   summaryText,
 } from './price/summary.ts';
+import { readArguments, type TurnArguments } from './turns/arguments.ts';
+import { byTurns, chosen, type Turn } from './turns/by-turns.ts';
 
 const guestMemoryBytes = 128 * 2 ** 20;
 /** Until clients and nodes have compiled what they do all the time. */
 const warmMs = 4000;
+const idlePages = 60;
+const idlePauseMs = 50;
 const progress = new Progress(process.stderr);
 
-interface Measured {
-  readonly name: ArrangementName;
-  readonly start: (world: World) => Promise<Guest>;
-}
-
-function arrangementsFor({ against }: PriceArguments): Measured[] {
-  const guestOf = (world: World) => ({ world, memoryBytes: guestMemoryBytes });
+function turnsFor(world: World, { against, seconds, only }: TurnArguments) {
+  const plain = { world, memoryBytes: guestMemoryBytes };
+  const turn = (
+    name: ArrangementName,
+    arrangement: Arrangement,
+    options: Partial<GuestOptions> = {},
+  ): Turn<ArrangementName, Charges> => ({
+    ...{ name, title: arrangementTexts[name] },
+    measure: async () => {
+      const guest = await startGuest(arrangement, { ...plain, ...options });
+      try {
+        return await measure(world, guest, seconds);
+      } finally {
+        await guest.close();
+      }
+    },
+  });
+  const turns = [turn('bare', 'bare'), turn('alone', 'record'), turn('pair', 'pair')];
   const [one, other] = allowedProcessors();
-  const all: Measured[] = [
-    { name: 'bare', start: (world) => startGuest('bare', guestOf(world)) },
-    { name: 'alone', start: (world) => startGuest('record', guestOf(world)) },
-    { name: 'pair', start: (world) => startGuest('pair', guestOf(world)) },
-  ];
   if (one !== undefined && other !== undefined) {
     const commandPrefix = (node: string) => ['taskset', '-c', String(node === 'a' ? one : other)];
-    const start = (world: World) => startGuest('pair', { ...guestOf(world), commandPrefix });
-    all.push({ name: 'split', start });
+    turns.push(turn('split', 'pair', { commandPrefix }));
   }
-  if (against !== undefined) {
-    const start = (world: World) => startGuest('pair', { ...guestOf(world), checkout: against });
-    all.push({ name: 'against', start });
-  }
-  return all;
+  if (against !== undefined) turns.push(turn('against', 'pair', { checkout: against }));
+  return chosen(turns, only);
 }
 
-/** Charges the load's requests for so many seconds, once all is compiled that is used all along. */
+/** Pages of the idle guest; then what its load is charged, once all is compiled that is used. */
 async function measure(world: World, guest: Guest, seconds: number): Promise<Charges> {
+  const idlePageMs = await idlePage(guest);
   const stats = new Subject<LoadStats>();
   const load = new LoadProcess(world, {
     runName: `price${Date.now()}`,
@@ -75,36 +83,26 @@ async function measure(world: World, guest: Guest, seconds: number): Promise<Cha
   const before = await lookAfter(warmMs);
   const after = await lookAfter(seconds * 1000);
   const { requestsFailed } = await load.stop();
-  if (requestsFailed === 0) return chargesBetween(before, after);
+  if (requestsFailed === 0) return { ...chargesBetween(before, after), idlePageMs };
   throw new UnderstudyError('environment', `${requestsFailed} requests of the load failed`);
 }
 
-async function measureAll(world: World, args: PriceArguments): Promise<Rounds> {
-  const measured = arrangementsFor(args);
-  const rounds: Rounds = Object.fromEntries(measured.map(({ name }) => [name, []]));
-  for (let round = 0; round < args.rounds; round += 1) {
-    // None is always behind the same other one.
-    for (let turn = 0; turn < measured.length; turn += 1) {
-      const { name, start } = measured[(turn + round) % measured.length] as Measured;
-      progress.status(`round ${round + 1} of ${args.rounds}: ${arrangementTexts[name]}`);
-      const guest = await start(world);
-      try {
-        const charges = await measure(world, guest, args.seconds);
-        rounds[name]?.push(charges);
-        progress.event(`${arrangementTexts[name]}: ${chargesText(charges)}`);
-      } finally {
-        await guest.close();
-      }
-    }
+/** Milliseconds for a page of a guest that does nothing else, median. */
+async function idlePage({ client }: Guest): Promise<number> {
+  await sleep(benchLimits.idleSettleMs);
+  const took: number[] = [];
+  for (let page = 0; page < idlePages; page += 1) {
+    await sleep(idlePauseMs);
+    took.push((await client.ask('/read')).ms);
   }
-  return rounds;
+  return median(took);
 }
 
 async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
+  const args = readArguments('price', Object.keys(arrangementTexts), process.argv.slice(2));
   const world = await openWorld();
   try {
-    const rounds = await measureAll(world, args);
+    const rounds = await byTurns(turnsFor(world, args), args.rounds, progress, chargesText);
     progress.end();
     const summary = summaryOf(rounds, allowedProcessors().length);
     if (args.json) process.stdout.write(`${JSON.stringify({ ...summary, rounds })}\n`);

@@ -1,5 +1,6 @@
 /** Who used how much of the processors while the guest served what. */
 import fs from 'node:fs';
+import { UnderstudyError } from '../../src/base/errors.ts';
 import type { Guest } from '../../src/bench/measure/guest.ts';
 import { parseProcessorTicks } from '../../src/host/processor-load.ts';
 import { machineSeconds } from '../../src/lab/processor-time.ts';
@@ -16,6 +17,8 @@ export interface Charges {
   readonly others: number;
   /** Share of all processors that had nothing to do. */
   readonly idle: number;
+  /** A page before the load began, milliseconds, median. */
+  readonly idlePageMs: number;
 }
 
 /** Sums since each process began, or the machine was switched on. */
@@ -49,7 +52,7 @@ export function lookAt(guest: Guest, requests: number): Sums {
   };
 }
 
-export function chargesBetween(before: Sums, after: Sums): Charges {
+export function chargesBetween(before: Sums, after: Sums): Omit<Charges, 'idlePageMs'> {
   const requests = after.requests - before.requests;
   const passed = (of: (sums: Sums) => number): number => of(after) - of(before);
   const demand = (role: 'primary' | 'backup'): Demand => ({
@@ -59,6 +62,11 @@ export function chargesBetween(before: Sums, after: Sums): Charges {
   });
   const primary = demand('primary');
   const backup = demand('backup');
+  if (requests <= 0 || [primary, backup].some((one) => Object.values(one).some((s) => s < 0))) {
+    throw new UnderstudyError('environment', 'The machine did not stay as it was for so long', {
+      hint: 'its backup was given up, or it stood still: run it on a machine that does nothing else',
+    });
+  }
   const busy = passed((sums) => sums.busy);
   const ours = [primary, backup].flatMap((one) => Object.values(one) as number[]);
   return {

@@ -2,6 +2,7 @@
 import { median } from '../../src/bench/report/stats.ts';
 import { painter } from '../../src/text/style.ts';
 import { sectionLines } from '../../src/text/text-table.ts';
+import { type Ratio, type Rounds, ratioOf } from '../turns/by-turns.ts';
 import type { Charges } from './charges.ts';
 import { type Bound, type Demand, oneHost, total, twoHosts } from './model.ts';
 
@@ -15,25 +16,22 @@ export const arrangementTexts = {
 
 export type ArrangementName = keyof typeof arrangementTexts;
 
-/** What each arrangement was charged, round by round. */
-export type Rounds = Partial<Record<ArrangementName, Charges[]>>;
-
 /** What the model says, against what was measured; a rate is requests a second. */
 interface Predicted extends Bound {
   readonly measured?: number;
 }
 
-/** Of a figure of two pairs by turns, this one's by the other's: median, least and greatest. */
-type Ratio = readonly [number, number, number];
-
 export interface PriceSummary {
   /** Medians over the rounds. */
   readonly charges: Partial<Record<ArrangementName, Charges>>;
   readonly model: Readonly<Record<string, Predicted>>;
-  readonly against?: Readonly<Record<'rate' | 'pair' | 'nodes' | 'machines', Ratio>>;
+  readonly against?: Readonly<Record<'rate' | 'pair' | 'nodes' | 'machines' | 'idlePage', Ratio>>;
 }
 
-export function summaryOf(rounds: Rounds, processors: number): PriceSummary {
+export function summaryOf(
+  rounds: Rounds<ArrangementName, Charges>,
+  processors: number,
+): PriceSummary {
   const charges = Object.fromEntries(
     Object.entries(rounds).map(([name, of]) => [name, medianCharges(of)]),
   ) as PriceSummary['charges'];
@@ -83,20 +81,19 @@ function medianCharges(all: readonly Charges[]): Charges {
     backup: demand('backup'),
     others: of(({ others }) => others),
     idle: of(({ idle }) => idle),
+    idlePageMs: of(({ idlePageMs }) => idlePageMs),
   };
 }
 
 function ratios(own: readonly Charges[], other: readonly Charges[]): PriceSummary['against'] {
   if (other.length === 0) return undefined;
-  const of = (figure: (charges: Charges) => number): Ratio => {
-    const all = own.map((charges, round) => figure(charges) / figure(other[round] ?? charges));
-    return [median(all), Math.min(...all), Math.max(...all)];
-  };
+  const of = (figure: (charges: Charges) => number): Ratio => ratioOf(own, other, figure);
   return {
     rate: of(({ rate }) => rate),
     pair: of(({ primary, backup }) => total(primary) + total(backup)),
     nodes: of(({ primary, backup }) => primary.node + backup.node),
     machines: of(({ primary, backup }) => primary.machine + backup.machine),
+    idlePage: of(({ idlePageMs }) => idlePageMs),
   };
 }
 
@@ -104,9 +101,10 @@ const ms = (seconds: number): string => (seconds * 1000).toFixed(2);
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 /** In a line, while it is measured. */
-export function chargesText({ rate, primary, backup, idle }: Charges): string {
+export function chargesText({ rate, primary, backup, idle, idlePageMs }: Charges): string {
   const pair = total(primary) + total(backup);
-  return `${rate.toFixed(1)} requests/s, ${ms(pair)} ms of a processor each, ${percent(idle)} idle`;
+  const page = `a page of the idle guest ${idlePageMs.toFixed(1)} ms`;
+  return `${page}; ${rate.toFixed(1)} requests/s, ${ms(pair)} ms of a processor each, ${percent(idle)} idle`;
 }
 
 /** For people. */
@@ -117,13 +115,13 @@ export function summaryText({ charges, model, against }: PriceSummary): string {
       title: 'processor time of a request, ms',
       columns: [
         ...['requests/s', 'QEMU a', 'node a', 'disks a', 'QEMU b', 'node b', 'disks b'],
-        ...['others', 'idle'],
+        ...['others', 'idle', 'idle page'],
       ],
-      rows: measured.map(([name, { rate, primary, backup, others, idle }]) => [
+      rows: measured.map(([name, { rate, primary, backup, others, idle, idlePageMs }]) => [
         ...[arrangementTexts[name], rate.toFixed(1)],
         ...[ms(primary.machine), ms(primary.node), ms(primary.disks)],
         ...[ms(backup.machine), ms(backup.node), ms(backup.disks)],
-        ...[ms(others), percent(idle)],
+        ...[ms(others), percent(idle), `${idlePageMs.toFixed(1)} ms`],
       ]),
     },
     {

@@ -12,13 +12,11 @@
  * (distribution/phases.ts); `--no-boot`: it is not booted on plain TCG to compare with. Root is
  * needed. What it judges: docs/operations.md.
  */
-import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { asError, UnderstudyError } from '../../src/base/errors.ts';
+import { UnderstudyError } from '../../src/base/errors.ts';
 import { exitCodes, runCommand } from '../../src/cli/exit.ts';
 import { openWorld } from '../../src/lab/open-world.ts';
 import { Stage } from '../../src/lab/stage.ts';
@@ -27,14 +25,12 @@ import { readArguments, type SoakArguments } from './distribution/arguments.ts';
 import { bareBootMs, bootMs } from './distribution/boot-time.ts';
 import { Evidence } from './distribution/evidence.ts';
 import { Findings } from './distribution/findings.ts';
-import { DebianGuest } from './distribution/guest.ts';
+import { DebianGuest, distributionDir, makeDistribution } from './distribution/guest.ts';
 import { SoakedPair } from './distribution/pair.ts';
 import { phasesInTurn } from './distribution/phases.ts';
 import { Soak } from './distribution/soak.ts';
 import { type SoakResult, soakPromises, summaryOf, summaryTable } from './distribution/summary.ts';
 
-const guestDir = fileURLToPath(new URL('../../build/distribution', import.meta.url));
-const maker = fileURLToPath(new URL('../../scripts/guest/distribution', import.meta.url));
 /** A stall is looked at again from the last one on. */
 const keepEvery = '30s';
 const snapshotsKept = 6;
@@ -43,18 +39,6 @@ const progress = new Progress(process.stderr);
 /** A QEMU of ours, a namespace and files are made: the first Ctrl-C undoes all that. */
 const end = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
-
-function makeGuest(): void {
-  progress.event('making the guest: some minutes the first time');
-  try {
-    execFileSync(maker, { stdio: ['ignore', 2, 2] });
-  } catch (thrown) {
-    throw new UnderstudyError('environment', 'The guest could not be made', {
-      cause: asError(thrown),
-      hint: `run '${maker}'`,
-    });
-  }
-}
 
 async function soak(args: SoakArguments, logs: string): Promise<SoakResult> {
   const { seed, memoryMebibytes, timesBoot } = args;
@@ -70,11 +54,11 @@ async function soak(args: SoakArguments, logs: string): Promise<SoakResult> {
       });
     }
     stage = await Stage.open({
-      ...{ nodes: ['a', 'b'], egressSpecs: world.egressSpecs, guestDir },
+      ...{ nodes: ['a', 'b'], egressSpecs: world.egressSpecs, guestDir: distributionDir },
       ...{ memory: `${memoryMebibytes}M`, logDir: logs },
       pairKeys: { snapshots: { store, every: keepEvery, keep: { last: snapshotsKept } } },
     });
-    const guest = new DebianGuest(world, path.join(guestDir, 'key'));
+    const guest = new DebianGuest(world, path.join(distributionDir, 'key'));
     const bare = timesBoot
       ? await bareBootMs(stage, world.egressSpecs[0] ?? 'none', guest)
       : undefined;
@@ -106,7 +90,8 @@ async function soak(args: SoakArguments, logs: string): Promise<SoakResult> {
 async function main(): Promise<void> {
   const args = readArguments(process.argv.slice(2), randomInt(2 ** 32));
   progress.event(`seed ${args.seed}`);
-  makeGuest();
+  progress.event('making the guest: some minutes the first time');
+  makeDistribution();
   const logs = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-soak-'));
   let isGood = false;
   try {

@@ -291,6 +291,11 @@ export const limits = {
   softLagMs: 60,
   /** At this lag the primary gives all that it may give. */
   fullThrottleLagMs: 150,
+  /**
+   * A busy primary's next log comes before, and its acknowledgement tells what was executed; a
+   * third of the lag at which anybody is slowed down.
+   */
+  newsAfterMs: 20,
   /** A lag that slowing down did not cure: what is behind is then some seconds of takeover. */
   hardLagMs: 2_000,
   /** A disk or a neighbour may keep a backup busy; a new seed costs more than to wait so long. */

@@ -16,9 +16,9 @@
  *     and also when the primary was lost behind a guest's shutdown that is in the log.
  *  7. `ack: received` acknowledges log that is held in memory, `ack: durable` only log that the
  *     node reported to be on disk. Nothing is acknowledged before the copy executes, nor while
- *     claiming. What was acknowledged is so once more when the copy has executed it: a primary that
- *     hears of that only with the next log holds it for lag, and slows down whoever would write the
- *     next log.
+ *     claiming. What was acknowledged is so once more when the copy has executed it, with the next
+ *     log or `newsAfterMs` later: a primary that hears of that only with the next log holds it for
+ *     lag, and slows down whoever would write the next log.
  *  8. A copy that fails while a claim is on its way is discarded at once, and the claim's answer is
  *     awaited (`withdrawing`). A term that is won then, or whose takeover could not be proven, is
  *     never spoken in: it ends in `unproven`. Membership (membership.ts, 3) brings the pair back.
@@ -96,6 +96,8 @@ export class BackupCore {
   #state: BackupState = { kind: 'connecting' };
   #shutdownLogged = false;
   #acknowledged: LogPosition | undefined;
+  /** Since when the copy has executed what was acknowledged, and the primary was not told. */
+  #owesNewsSince: Millis | undefined;
   #lagMs = 0;
   #effects: BackupEffect[] = [];
 
@@ -143,7 +145,7 @@ export class BackupCore {
         return;
       case 'caughtUp':
         this.#lagMs = 0;
-        if (this.#acknowledged !== undefined) this.#acknowledge(this.#acknowledged);
+        this.#owesNewsSince ??= now;
         if (state.kind === 'claiming' && state.retryAt !== undefined) this.#claim(state.expected);
         return;
       case 'behind':
@@ -189,6 +191,7 @@ export class BackupCore {
         if (state.kind !== 'takingOver') this.#end('poweredOff');
         return;
       case 'timer':
+        this.#tellNews(now);
         if (state.kind === 'claiming' && state.retryAt !== undefined && now >= state.retryAt) {
           this.#claim(state.expected);
         }
@@ -196,10 +199,17 @@ export class BackupCore {
     }
   }
 
+  #tellNews(now: Millis): void {
+    const since = this.#owesNewsSince;
+    if (since === undefined || this.#acknowledged === undefined) return;
+    if (now - since >= limits.newsAfterMs) this.#acknowledge(this.#acknowledged);
+  }
+
   #acknowledge(position: LogPosition): void {
     const { kind } = this.#state;
     if (kind !== 'ready' && kind !== 'protecting') return;
     this.#acknowledged = position;
+    this.#owesNewsSince = undefined;
     this.#effects.push({ type: 'ack', position });
   }
 

@@ -68,6 +68,19 @@ function outputOf(bytes: number): { readonly chunkSize: number } {
 const outputBytesMin = 64; // zlib refuses less
 const outputBytesMax = 65_536; // what a damaged head says is not taken at its word
 
+/**
+ * zlib's window, no larger than all that there is to look back at, dictionary included: with its
+ * default four tables of 64 KiB are made, and cleared, for each segment. A reader's holds whatever
+ * a writer could refer to, with any window of its own.
+ */
+function windowOf(bytes: number): { readonly windowBits: number } {
+  const bits = Math.ceil(Math.log2(bytes + lookaheadBytes));
+  return { windowBits: Math.min(windowBitsMax, Math.max(windowBitsMin, bits)) };
+}
+const lookaheadBytes = 262; // of a window that deflate does not look back at (MIN_LOOKAHEAD)
+const windowBitsMin = 9;
+const windowBitsMax = 15;
+
 /** `bytesMax`: what it may unpack to. @default what its head says */
 function inflate(
   opened: Opened,
@@ -75,7 +88,11 @@ function inflate(
   bytesMax: number = opened.bytes,
 ): Buffer {
   // zlib refuses a limit of 0; a longer output than announced is caught by the length check.
-  const limit = { maxOutputLength: Math.max(bytesMax, 1), ...outputOf(bytesMax) };
+  const limit = {
+    maxOutputLength: Math.max(bytesMax, 1),
+    ...outputOf(bytesMax),
+    ...windowOf((dictionary?.length ?? 0) + bytesMax),
+  };
   try {
     return inflateRawSync(opened.data, dictionary ? { ...limit, dictionary } : limit);
   } catch (error) {
@@ -158,7 +175,11 @@ export class SegmentPacker {
     this.#history.append(columns);
     if (bytes.length >= bounds.deflateFromBytes) {
       const level = bytes.length <= bounds.deflateHardBytesMax ? 6 : 1;
-      const options = { level, memLevel: segmentMemLevel, ...outputOf(columns.length) };
+      const options = {
+        ...{ level, memLevel: segmentMemLevel },
+        ...outputOf(columns.length),
+        ...windowOf((dictionary?.length ?? 0) + columns.length),
+      };
       const packed = deflateRawSync(columns, dictionary ? { ...options, dictionary } : options);
       if (packed.length < bytes.length) return frame('columns', bytes, packed);
     }

@@ -1,8 +1,28 @@
-/** The Debian that is soaked, by its ssh: commands, and whether it is up. */
+/** A Debian of `scripts/guest/distribution`, by its ssh: commands, and whether it is up. */
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UnderstudyError } from '../../../src/base/errors.ts';
+import { fileURLToPath } from 'node:url';
+import { asError, UnderstudyError } from '../../../src/base/errors.ts';
 import { guestNet } from '../../../src/lab/guest-net.ts';
 import type { World, WorldChild } from '../../../src/lab/world.ts';
+
+/** Where its disk, kernel and key are. */
+export const distributionDir = fileURLToPath(
+  new URL('../../../build/distribution', import.meta.url),
+);
+const maker = fileURLToPath(new URL('../../../scripts/guest/distribution', import.meta.url));
+
+/** Makes it, if it is not there or its inputs have changed. Throws `environment`. */
+export function makeDistribution(): void {
+  try {
+    execFileSync(maker, { stdio: ['ignore', 2, 2] });
+  } catch (thrown) {
+    throw new UnderstudyError('environment', 'The guest could not be made', {
+      cause: asError(thrown),
+      hint: `run '${maker}'`,
+    });
+  }
+}
 
 const pollMs = 500;
 const commandMs = 60_000;

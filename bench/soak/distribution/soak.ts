@@ -124,7 +124,8 @@ export class Soak {
 
   async #sameBoot(): Promise<void> {
     const { guest, findings } = this.#options;
-    const boot = await guest.bootId();
+    // Behind a takeover a busy guest may let ssh wait for longer than that does.
+    const boot = await guest.untilUp(rebootMs);
     if (boot === this.#boot) return;
     findings.others.push('the guest is in another boot, and nobody rebooted it');
     this.#boot = boot;

@@ -15,7 +15,7 @@ export interface InstancePaths {
   readonly monitor: string;
   readonly pad: string;
   readonly wake: string;
-  /** Of a recorder, whose vCPU is woken by it (vcpu-wake.ts). */
+  /** Two ends of a pipe of a recorder, whose vCPU is woken by it (vcpu-wake.ts). */
   readonly flash: string;
   readonly echo: string;
   readonly console: string;
@@ -142,7 +142,7 @@ const nothingArguments = [['-drive', `driver=null-co,size=512,if=none,id=${nothi
 
 /** A server beside the machine that writes to its memory. Not the accelerator of that name. */
 const flashArguments = (path: string): string[][] => [
-  ['-chardev', `socket,id=flash,path=${doubled(path)}`],
+  ['-chardev', `pipe,id=flash,path=${doubled(path)}`],
   ['-object', 'qtest,id=flash,chardev=flash,log=none'],
 ];
 

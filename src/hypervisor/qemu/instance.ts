@@ -52,7 +52,6 @@ export class QemuInstance {
   readonly monitor: Monitor;
   readonly pad: Stream;
   readonly #wake: Stream;
-  readonly #flash: Stream | undefined;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
   readonly console: ConsolePipe;
@@ -74,12 +73,11 @@ export class QemuInstance {
       echo: Stream | undefined;
       console: ConsolePipe;
       nics: Stream[];
-      flash: Stream | undefined;
     },
-    vcpuThread: number | undefined,
+    vcpu: { readonly thread: number | undefined; readonly wake: VcpuWake } | undefined,
   ) {
     this.#dir = options.dir;
-    this.vcpuThread = vcpuThread;
+    this.vcpuThread = vcpu?.thread;
     this.process = child;
     this.monitor = monitor;
     this.pad = streams.pad;
@@ -88,8 +86,7 @@ export class QemuInstance {
     this.console = streams.console;
     this.nics = streams.nics;
     this.exited = child.exited;
-    this.#flash = streams.flash;
-    this.#vcpuWake = streams.flash && new VcpuWake(streams.flash);
+    this.#vcpuWake = vcpu?.wake;
   }
 
   /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
@@ -98,6 +95,8 @@ export class QemuInstance {
     const paths = instancePaths(options.dir);
     const doors = await openDoors(paths, options);
     const consolePipe = new ConsolePipe(paths.console);
+    // A replayer answers only while log flows (R1), and is never asked to wake.
+    const vcpuWake = options.mode === 'record' ? new VcpuWake(paths.flash) : undefined;
     const child = spawnOwned({
       name: options.name,
       command: options.vm.qemu,
@@ -115,16 +114,15 @@ export class QemuInstance {
         doors.wake,
         doors.echo,
         Promise.all(doors.nics),
-        doors.flash,
       ]);
-      const [qmp, pad, wake, echo, nics, flash] = await Promise.race([all, died]);
+      const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      const streams = { pad, wake, echo, console: consolePipe, nics, flash };
-      // A replayer answers only while log flows (R1), and is never asked to wake.
-      const vcpu = options.mode === 'record' ? await vcpuThread(qmp) : undefined;
+      const streams = { pad, wake, echo, console: consolePipe, nics };
+      const vcpu = vcpuWake && { thread: await vcpuThread(qmp), wake: vcpuWake };
       return new QemuInstance(options, child, qmp, streams, vcpu);
     } catch (error) {
       consolePipe.destroy();
+      vcpuWake?.destroy();
       await child.kill();
       throw error;
     } finally {
@@ -241,8 +239,10 @@ export class QemuInstance {
 
   /** Ends QEMU at once and removes its directory. Safe to call more than once. */
   async destroy(): Promise<void> {
-    for (const stream of [this.pad, this.#wake, this.#flash, this.echo, this.console, ...this.nics])
+    for (const stream of [this.pad, this.#wake, this.echo, this.console, ...this.nics]) {
       stream?.destroy();
+    }
+    this.#vcpuWake?.destroy();
     this.monitor.close();
     await this.process.kill('SIGKILL');
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
@@ -290,7 +290,6 @@ async function openDoors(paths: InstancePaths, options: InstanceOptions) {
   const pad = await door(paths.pad);
   const wake = await door(paths.wake);
   const echo = mode === 'replay' ? (await door(paths.echo)).connected : undefined;
-  const flash = options.mode === 'record' ? (await door(paths.flash)).connected : undefined;
   const nics: Promise<Stream>[] = [];
   for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);
@@ -299,7 +298,6 @@ async function openDoors(paths: InstancePaths, options: InstanceOptions) {
     pad: pad.connected,
     wake: wake.connected,
     echo,
-    flash,
     nics,
     close: () => {
       for (const server of servers) server.close();

@@ -4,40 +4,40 @@
  * such. The firmware's chip is told to be read, as it is: its driver leaves that mode and comes
  * back (`pflash_write`, hw/block/pflash_cfi01.c), so the map of memory is made anew, and the vCPU
  * is told (`tcg_commit`, softmmu/physmem.c), which empties its TLB. A qtest server, an object
- * beside the machine, takes such a write from a socket (softmmu/qtest.c).
+ * beside the machine, takes such a write from a FIFO (softmmu/qtest.c).
+ *
+ * What the server answers goes nowhere: to read it would wake the node as often as its machine.
+ * That a QEMU does not refuse is seen by `doctor`.
  */
+import fs from 'node:fs';
+import { makeFifo, pipeBytesPending } from '../../host/libc.ts';
 
 /** The last page of the firmware; "read array" of the chip's command set. */
 export const readArray = 'writeb 0xfffffff0 0xff\n';
 /** What QEMU answers. */
 export const qtestDone = 'OK';
 
-/** What there is of a socket here. */
-export interface QtestStream {
-  write(text: string): unknown;
-  on(event: 'data', take: (bytes: Buffer) => void): unknown;
-}
-
 export class VcpuWake {
-  readonly #stream: QtestStream;
-  #isBusy = false;
-  #said = '';
+  readonly #input: number;
+  #isClosed = false;
 
-  constructor(stream: QtestStream) {
-    this.#stream = stream;
-    stream.on('data', (bytes) => {
-      this.#said += bytes.toString('latin1');
-      const lines = this.#said.split('\n');
-      this.#said = lines.pop() ?? '';
-      // Refused, it is never tried again: doctor says so, and outputs are held longer.
-      if (lines.length > 0 && lines.every((line) => line === qtestDone)) this.#isBusy = false;
-    });
+  /** Makes `PATH.in` and `PATH.out`, which QEMU's `pipe` backend opens. */
+  constructor(path: string) {
+    makeFifo(`${path}.in`);
+    fs.symlinkSync('/dev/null', `${path}.out`);
+    // Read and write: opening does not wait for QEMU, which never sees an end.
+    this.#input = fs.openSync(`${path}.in`, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
   }
 
-  /** Does nothing while the last one is not answered. */
+  /** Does nothing while QEMU has not read the last one. */
   wake(): void {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    this.#stream.write(readArray);
+    if (this.#isClosed || pipeBytesPending(this.#input) > 0) return;
+    fs.writeSync(this.#input, readArray);
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    fs.closeSync(this.#input);
   }
 }

@@ -33,6 +33,8 @@ export class VcpuWaker {
   #lastRuns = '';
   #lastTickAt = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** A look is due when what happens now has happened: frames come several at a time. */
+  #looksNow = false;
   #looksForFrame = 0;
   #isClosed = false;
 
@@ -47,7 +49,7 @@ export class VcpuWaker {
   /** A frame was given to QEMU, which reads it in a moment. */
   frameGiven(): void {
     this.#looksForFrame = limits.wakesForFrame;
-    this.#look();
+    this.#lookNow();
   }
 
   /** A marker was given to QEMU, and somebody waits for what it pushes out. */
@@ -81,6 +83,15 @@ export class VcpuWaker {
       this.#timer = undefined;
       this.#look();
     }, limits.wakeMs);
+  }
+
+  #lookNow(): void {
+    if (this.#looksNow) return;
+    this.#looksNow = true;
+    queueMicrotask(() => {
+      this.#looksNow = false;
+      this.#look();
+    });
   }
 
   #look(): void {

@@ -8,6 +8,7 @@ const charges = (rate: number, nodes: number): Charges => ({
   backup: { node: nodes, machine: 0.01, disks: 0 },
   others: 0.002,
   idle: 0.1,
+  idlePageMs: 10,
 });
 
 test('a figure is the median of its rounds, and two checkouts are compared by rounds', () => {

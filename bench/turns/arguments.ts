@@ -1,22 +1,29 @@
-/** What `npm run bench -- price` is called with. */
+/** What a benchmark is called with that measures several arrangements by turns. */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import { parsedOr, wholeWithin, within } from '../soak/options.ts';
+import { parsedOr, wholeWithin, within, wrongOption } from '../soak/options.ts';
 
-export interface PriceArguments {
+export interface TurnArguments {
   readonly rounds: number;
   /** That each arrangement is measured for in a round. */
   readonly seconds: number;
   /** Another checkout, whose pair is measured by turns with this one's. */
   readonly against: string | undefined;
+  /** Arrangements that are measured; empty: all. */
+  readonly only: readonly string[];
   readonly json: boolean;
 }
 
-const usage = 'npm run bench -- price [--rounds N] [--seconds N] [--against CHECKOUT] [--json]';
-
-/** Throws `config` that says what is wrong. */
-export function readArguments(args: readonly string[]): PriceArguments {
+/** Throws `config` that says what is wrong. `name`: of the benchmark; `known`: its arrangements. */
+export function readArguments(
+  name: string,
+  known: readonly string[],
+  args: readonly string[],
+): TurnArguments {
+  const usage =
+    `npm run bench -- ${name} [--rounds N] [--seconds N] [--against CHECKOUT] ` +
+    `[--only ARRANGEMENT]... [--json]`;
   const { values } = parsedOr(usage, () =>
     parseArgs({
       args: [...args],
@@ -24,6 +31,7 @@ export function readArguments(args: readonly string[]): PriceArguments {
         rounds: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '15' },
         against: { type: 'string' },
+        only: { type: 'string', multiple: true, default: [] },
         json: { type: 'boolean', default: false },
       },
     }),
@@ -36,10 +44,13 @@ export function readArguments(args: readonly string[]): PriceArguments {
       { hint: 'make one with git worktree add, and run npm ci in it' },
     );
   }
+  const unknown = values.only.find((one) => !known.includes(one));
+  if (unknown !== undefined) throw wrongOption('only', `one of ${known.join(', ')}`, unknown);
   return {
     rounds: wholeWithin('rounds', values.rounds, 1000, 1),
     seconds: within('seconds', values.seconds, 2, 3600),
     against,
+    only: values.only,
     json,
   };
 }

@@ -1,0 +1,134 @@
+/**
+ * What a database costs: the Debian of `scripts/guest/distribution` with PostgreSQL and ssh, plain,
+ * alone and protected by turns.
+ *
+ *   npm run bench -- database [--rounds N] [--seconds N] [--against CHECKOUT] [--json]
+ *
+ * Root is needed. A round takes five minutes.
+ */
+import path from 'node:path';
+import { startBare } from '../src/bench/measure/bare.ts';
+import { median } from '../src/bench/report/stats.ts';
+import { runCommand } from '../src/cli/exit.ts';
+import { openWorld } from '../src/lab/open-world.ts';
+import { Stage } from '../src/lab/stage.ts';
+import type { World } from '../src/lab/world.ts';
+import { Progress } from '../src/text/progress.ts';
+import { painter } from '../src/text/style.ts';
+import { sectionLines } from '../src/text/text-table.ts';
+import { measureServed, type Served } from './database/measure.ts';
+import { bootMs } from './soak/distribution/boot-time.ts';
+import { DebianGuest, distributionDir, makeDistribution } from './soak/distribution/guest.ts';
+import { readArguments, type TurnArguments } from './turns/arguments.ts';
+import { byTurns, chosen, type Ratio, type Rounds, ratioOf, type Turn } from './turns/by-turns.ts';
+
+type Name = 'bare' | 'alone' | 'pair' | 'against';
+
+const titles: Readonly<Record<Name, string>> = {
+  bare: 'plain TCG',
+  alone: 'alone',
+  pair: 'pair',
+  against: 'pair of the other checkout',
+};
+const figures = ['transactions', 'answerMs', 'echoMs'] as const satisfies (keyof Served)[];
+const progress = new Progress(process.stderr);
+
+/** Boots the guest in an arrangement, and measures it. */
+async function measure(world: World, name: Name, args: TurnArguments): Promise<Served> {
+  const stage = await Stage.open({
+    ...{ nodes: ['a', 'b'], egressSpecs: world.egressSpecs, guestDir: distributionDir },
+    ...{ memory: '512M', checkout: name === 'against' ? args.against : undefined },
+  });
+  const guest = new DebianGuest(world, path.join(distributionDir, 'key'));
+  const bare =
+    name === 'bare' ? await startBare('bare', stage, world.egressSpecs[0] ?? 'none') : undefined;
+  try {
+    if (bare === undefined) stage.start('a');
+    await guest.untilUp(bootMs);
+    if (name === 'pair' || name === 'against') await stage.start('b').until('protecting', bootMs);
+    return await measureServed(world, guest, args.seconds);
+  } finally {
+    await bare?.kill();
+    await stage.close();
+  }
+}
+
+const served = ({ transactions, answerMs, echoMs }: Served): string =>
+  `${transactions.toFixed(1)} transactions/s, select 1 ${answerMs.toFixed(1)} ms, ` +
+  `ssh echo ${echoMs.toFixed(1)} ms`;
+
+function summaryOf(rounds: Rounds<Name, Served>) {
+  const medians = (all: readonly Served[]): Served => {
+    const of = (figure: keyof Served): number => median(all.map((found) => found[figure]));
+    return { transactions: of('transactions'), answerMs: of('answerMs'), echoMs: of('echoMs') };
+  };
+  const ratios = (one: Name, other: Name): Partial<Record<keyof Served, Ratio>> =>
+    Object.fromEntries(
+      figures.map((figure) => [
+        figure,
+        ratioOf(rounds[one] ?? [], rounds[other] ?? [], (found) => found[figure]),
+      ]),
+    );
+  return {
+    served: Object.fromEntries(Object.entries(rounds).map(([name, all]) => [name, medians(all)])),
+    ratios: {
+      'alone by plain TCG': ratios('alone', 'bare'),
+      'pair by plain TCG': ratios('pair', 'bare'),
+      ...(rounds.against === undefined
+        ? {}
+        : { 'pair by the other checkout': ratios('pair', 'against') }),
+    },
+  };
+}
+
+function summaryText({ served: all, ratios }: ReturnType<typeof summaryOf>): string {
+  const columns = ['transactions/s', 'select 1, ms', 'ssh echo, ms'];
+  const text = ([middle, low, high]: Ratio): string =>
+    `${middle.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+  const sections = [
+    {
+      title: 'what the guest serves, medians',
+      columns,
+      rows: Object.entries(all).map(([name, found]) => [
+        titles[name as Name],
+        ...figures.map((figure) => found[figure].toFixed(1)),
+      ]),
+    },
+    {
+      title: 'ratios by rounds: median, least to most',
+      columns,
+      rows: Object.entries(ratios).map(([name, found]) => [
+        name,
+        ...figures.map((figure) => text(found[figure] ?? [Number.NaN, Number.NaN, Number.NaN])),
+      ]),
+    },
+  ];
+  return `${sections.flatMap((section) => sectionLines(section, painter(false))).join('\n')}\n`;
+}
+
+async function main(): Promise<void> {
+  const args = readArguments('database', Object.keys(titles), process.argv.slice(2));
+  progress.event('making the guest: some minutes the first time');
+  makeDistribution();
+  const world = await openWorld();
+  try {
+    const names: Name[] = ['bare', 'alone', 'pair'];
+    if (args.against !== undefined) names.push('against');
+    const turns = names.map(
+      (name): Turn<Name, Served> => ({
+        ...{ name, title: titles[name] },
+        measure: () => measure(world, name, args),
+      }),
+    );
+    const rounds = await byTurns(chosen(turns, args.only), args.rounds, progress, served);
+    progress.end();
+    const summary = summaryOf(rounds);
+    if (args.json) process.stdout.write(`${JSON.stringify({ ...summary, rounds })}\n`);
+    else process.stdout.write(summaryText(summary));
+  } finally {
+    progress.end();
+    await world.close();
+  }
+}
+
+await runCommand(main);
