@@ -39,6 +39,9 @@ const progress = new Progress(process.stderr);
 /** A QEMU of ours, a namespace and files are made: the first Ctrl-C undoes all that. */
 const end = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
+end.signal.addEventListener('abort', () =>
+  progress.event('it ends with this round; a second Ctrl-C ends it at once'),
+);
 
 async function soak(args: SoakArguments, logs: string): Promise<SoakResult> {
   const { seed, memoryMebibytes, timesBoot } = args;
