@@ -62,21 +62,24 @@ function summaryOf(rounds: Rounds<Name, Served>) {
     const of = (figure: keyof Served): number => median(all.map((found) => found[figure]));
     return { transactions: of('transactions'), answerMs: of('answerMs'), echoMs: of('echoMs') };
   };
-  const ratios = (one: Name, other: Name): Partial<Record<keyof Served, Ratio>> =>
-    Object.fromEntries(
-      figures.map((figure) => [
-        figure,
-        ratioOf(rounds[one] ?? [], rounds[other] ?? [], (found) => found[figure]),
-      ]),
-    );
+  const ratios = (title: string, one: Name, other: Name) => {
+    const [ofOne = [], ofOther = []] = [rounds[one], rounds[other]];
+    if (ofOne.length === 0 || ofOther.length === 0) return {};
+    const of = (figure: keyof Served): Ratio => ratioOf(ofOne, ofOther, (found) => found[figure]);
+    return {
+      [title]: {
+        transactions: of('transactions'),
+        answerMs: of('answerMs'),
+        echoMs: of('echoMs'),
+      },
+    };
+  };
   return {
     served: Object.fromEntries(Object.entries(rounds).map(([name, all]) => [name, medians(all)])),
     ratios: {
-      'alone by plain TCG': ratios('alone', 'bare'),
-      'pair by plain TCG': ratios('pair', 'bare'),
-      ...(rounds.against === undefined
-        ? {}
-        : { 'pair by the other checkout': ratios('pair', 'against') }),
+      ...ratios('alone by plain TCG', 'alone', 'bare'),
+      ...ratios('pair by plain TCG', 'pair', 'bare'),
+      ...ratios('pair by the other checkout', 'pair', 'against'),
     },
   };
 }
@@ -99,7 +102,7 @@ function summaryText({ served: all, ratios }: ReturnType<typeof summaryOf>): str
       columns,
       rows: Object.entries(ratios).map(([name, found]) => [
         name,
-        ...figures.map((figure) => text(found[figure] ?? [Number.NaN, Number.NaN, Number.NaN])),
+        ...figures.map((figure) => text(found[figure])),
       ]),
     },
   ];
