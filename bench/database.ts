@@ -2,7 +2,8 @@
  * What a database costs: the Debian of `scripts/guest/distribution` with PostgreSQL and ssh, plain,
  * alone and protected by turns.
  *
- *   npm run bench -- database [--rounds N] [--seconds N] [--against CHECKOUT] [--json]
+ *   npm run bench -- database [--rounds N] [--seconds N] [--against CHECKOUT] [--only NAME]...
+ *                             [--json]
  *
  * Root is needed. A round takes five minutes.
  */
@@ -10,17 +11,16 @@ import path from 'node:path';
 import { startBare } from '../src/bench/measure/bare.ts';
 import { median } from '../src/bench/report/stats.ts';
 import { runCommand } from '../src/cli/exit.ts';
-import { openWorld } from '../src/lab/open-world.ts';
 import { Stage } from '../src/lab/stage.ts';
 import type { World } from '../src/lab/world.ts';
-import { Progress } from '../src/text/progress.ts';
 import { painter } from '../src/text/style.ts';
 import { sectionLines } from '../src/text/text-table.ts';
 import { measureServed, type Served } from './database/measure.ts';
 import { bootMs } from './soak/distribution/boot-time.ts';
 import { DebianGuest, distributionDir, makeDistribution } from './soak/distribution/guest.ts';
-import { readArguments, type TurnArguments } from './turns/arguments.ts';
-import { byTurns, chosen, type Ratio, type Rounds, ratioOf, type Turn } from './turns/by-turns.ts';
+import type { TurnArguments } from './turns/arguments.ts';
+import { type Ratio, type Rounds, ratioOf, type Turn } from './turns/by-turns.ts';
+import { runByTurns } from './turns/run.ts';
 
 type Name = 'bare' | 'alone' | 'pair' | 'against';
 
@@ -31,7 +31,6 @@ const titles: Readonly<Record<Name, string>> = {
   against: 'pair of the other checkout',
 };
 const figures = ['transactions', 'answerMs', 'echoMs'] as const satisfies (keyof Served)[];
-const progress = new Progress(process.stderr);
 
 /** Boots the guest in an arrangement, and measures it. */
 async function measure(world: World, name: Name, args: TurnArguments): Promise<Served> {
@@ -109,29 +108,21 @@ function summaryText({ served: all, ratios }: ReturnType<typeof summaryOf>): str
   return `${sections.flatMap((section) => sectionLines(section, painter(false))).join('\n')}\n`;
 }
 
-async function main(): Promise<void> {
-  const args = readArguments('database', Object.keys(titles), process.argv.slice(2));
-  progress.event('making the guest: some minutes the first time');
-  makeDistribution();
-  const world = await openWorld();
-  try {
-    const names: Name[] = ['bare', 'alone', 'pair'];
-    if (args.against !== undefined) names.push('against');
-    const turns = names.map(
-      (name): Turn<Name, Served> => ({
-        ...{ name, title: titles[name] },
-        measure: () => measure(world, name, args),
-      }),
-    );
-    const rounds = await byTurns(chosen(turns, args.only), args.rounds, progress, served);
-    progress.end();
-    const summary = summaryOf(rounds);
-    if (args.json) process.stdout.write(`${JSON.stringify({ ...summary, rounds })}\n`);
-    else process.stdout.write(summaryText(summary));
-  } finally {
-    progress.end();
-    await world.close();
-  }
-}
+const turnsFor = (args: TurnArguments): Turn<Name, Served>[] => {
+  const names: Name[] = ['bare', 'alone', 'pair'];
+  if (args.against !== undefined) names.push('against');
+  return names.map((name) => ({
+    ...{ name, title: titles[name] },
+    measure: (world) => measure(world, name, args),
+  }));
+};
 
-await runCommand(main);
+await runCommand(() =>
+  runByTurns({
+    ...{ name: 'database', turnsFor, describe: served, summaryOf, summaryText },
+    prepare: (progress) => {
+      progress.event('making the guest: some minutes the first time');
+      makeDistribution();
+    },
+  }),
+);

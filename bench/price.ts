@@ -2,13 +2,14 @@
  * What protection costs in processor time, and where it goes: the same guest under the same load
  * plain, alone, and protected, by turns; and what a pair would serve on two hosts.
  *
- *   npm run bench -- price [--rounds N] [--seconds N] [--against CHECKOUT] [--json]
+ *   npm run bench -- price [--rounds N] [--seconds N] [--against CHECKOUT] [--only NAME]...
+ *                          [--json]
  *
  * The model (price/model.ts) is held against what can be measured on one host: a pair on all of its
  * processors, and one whose nodes have one processor each.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { firstValueFrom, Subject } from 'rxjs';
+import { firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../src/base/errors.ts';
 import { type Guest, type GuestOptions, startGuest } from '../src/bench/measure/guest.ts';
 import { benchLimits } from '../src/bench/measure/limits.ts';
@@ -18,9 +19,7 @@ import { runCommand } from '../src/cli/exit.ts';
 import { allowedProcessors } from '../src/host/libc.ts';
 import { LoadProcess } from '../src/lab/load-process.ts';
 import type { LoadStats } from '../src/lab/load-record.ts';
-import { openWorld } from '../src/lab/open-world.ts';
 import type { World } from '../src/lab/world.ts';
-import { Progress } from '../src/text/progress.ts';
 import { type Charges, chargesBetween, lookAt } from './price/charges.ts';
 import {
   type ArrangementName,
@@ -29,25 +28,27 @@ import {
   summaryOf,
   summaryText,
 } from './price/summary.ts';
-import { readArguments, type TurnArguments } from './turns/arguments.ts';
-import { byTurns, chosen, type Turn } from './turns/by-turns.ts';
+import type { TurnArguments } from './turns/arguments.ts';
+import type { Turn } from './turns/by-turns.ts';
+import { runByTurns } from './turns/run.ts';
 
 const guestMemoryBytes = 128 * 2 ** 20;
 /** Until clients and nodes have compiled what they do all the time. */
 const warmMs = 4000;
+/** The load tells how far it is four times a second. */
+const statsLateMs = 30_000;
 const idlePages = 60;
 const idlePauseMs = 50;
-const progress = new Progress(process.stderr);
 
-function turnsFor(world: World, { against, seconds, only }: TurnArguments) {
-  const plain = { world, memoryBytes: guestMemoryBytes };
+function turnsFor({ against, seconds }: TurnArguments) {
   const turn = (
     name: ArrangementName,
     arrangement: Arrangement,
     options: Partial<GuestOptions> = {},
   ): Turn<ArrangementName, Charges> => ({
     ...{ name, title: arrangementTexts[name] },
-    measure: async () => {
+    measure: async (world) => {
+      const plain = { world, memoryBytes: guestMemoryBytes };
       const guest = await startGuest(arrangement, { ...plain, ...options });
       try {
         return await measure(world, guest, seconds);
@@ -63,7 +64,7 @@ function turnsFor(world: World, { against, seconds, only }: TurnArguments) {
     turns.push(turn('split', 'pair', { commandPrefix }));
   }
   if (against !== undefined) turns.push(turn('against', 'pair', { checkout: against }));
-  return chosen(turns, only);
+  return turns;
 }
 
 /** Pages of the idle guest; then what its load is charged, once all is compiled that is used. */
@@ -77,7 +78,11 @@ async function measure(world: World, guest: Guest, seconds: number): Promise<Cha
   });
   const lookAfter = async (ms: number) => {
     await sleep(ms);
-    const { requestsOk } = await firstValueFrom(stats);
+    const told = firstValueFrom(stats.pipe(timeout(statsLateMs)));
+    const { requestsOk } = await told.catch(async () => {
+      await load.stop(); // says why it ended, if it did
+      throw new UnderstudyError('environment', 'The load program says nothing any more');
+    });
     return lookAt(guest, requestsOk);
   };
   const before = await lookAfter(warmMs);
@@ -98,19 +103,9 @@ async function idlePage({ client }: Guest): Promise<number> {
   return median(took);
 }
 
-async function main(): Promise<void> {
-  const args = readArguments('price', Object.keys(arrangementTexts), process.argv.slice(2));
-  const world = await openWorld();
-  try {
-    const rounds = await byTurns(turnsFor(world, args), args.rounds, progress, chargesText);
-    progress.end();
-    const summary = summaryOf(rounds, allowedProcessors().length);
-    if (args.json) process.stdout.write(`${JSON.stringify({ ...summary, rounds })}\n`);
-    else process.stdout.write(summaryText(summary));
-  } finally {
-    progress.end();
-    await world.close();
-  }
-}
-
-await runCommand(main);
+await runCommand(() =>
+  runByTurns({
+    ...{ name: 'price', turnsFor, describe: chargesText, summaryText },
+    summaryOf: (rounds) => summaryOf(rounds, allowedProcessors().length),
+  }),
+);

@@ -3,7 +3,7 @@
  *
  *     asking-main HOST SECONDS
  *
- * Says the median of what an answer took, milliseconds.
+ * Says the median of what an answer took, milliseconds, as a line of JSON.
  */
 import pg from 'pg';
 import { median } from '../../src/bench/report/stats.ts';

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { median } from '../../src/bench/report/stats.ts';
 import { guestNet } from '../../src/lab/guest-net.ts';
+import { recordOf } from '../../src/lab/record-of.ts';
 import type { World } from '../../src/lab/world.ts';
 import { spawnProgram } from '../../src/lab/world-program.ts';
 import type { DebianGuest } from '../soak/distribution/guest.ts';
@@ -44,44 +45,29 @@ export async function measureServed(
 async function echo(guest: DebianGuest, seconds: number): Promise<number> {
   const session = guest.start('cat');
   session.stderr.resume();
+  session.stdin.on('error', () => undefined); // its end tells
   const lines = createInterface({ input: session.stdout })[Symbol.asyncIterator]();
-  const took: number[] = [];
-  const until = performance.now() + seconds * 1000;
+  const echoed = async (line: string): Promise<number> => {
+    const begun = performance.now();
+    session.stdin.write(`${line}\n`);
+    const { done, value } = await lines.next();
+    if (done !== true && value === line) return performance.now() - begun;
+    throw new UnderstudyError('environment', `The ssh session did not echo: '${value}'`);
+  };
   try {
-    while (performance.now() < until) {
-      const begun = performance.now();
-      session.stdin.write(`${took.length}\n`);
-      const { done, value } = await lines.next();
-      if (done === true || value !== String(took.length)) {
-        throw new UnderstudyError('environment', `The ssh session did not echo: '${value}'`);
-      }
-      took.push(performance.now() - begun);
-    }
+    await echoed('the session is there');
+    const took: number[] = [];
+    const until = performance.now() + seconds * 1000;
+    while (performance.now() < until) took.push(await echoed(String(took.length)));
+    return median(took);
   } finally {
     session.stdin.end();
   }
-  // The first one waits for the session.
-  return median(took.slice(1));
 }
 
-async function answer(world: World, seconds: number): Promise<number> {
-  const child = spawnProgram(world, import.meta.url, 'asking-main', [
-    guestNet.address,
-    String(seconds),
-  ]);
+function answer(world: World, seconds: number): Promise<number> {
+  const { address } = guestNet;
+  const child = spawnProgram(world, import.meta.url, 'asking-main', [address, String(seconds)]);
   child.stdin.end();
-  let said = '';
-  let complaint = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString()).slice(-500);
-  });
-  await new Promise((resolve) => child.on('close', resolve));
-  const ms = Number(said);
-  if (said !== '' && ms > 0) return ms;
-  throw new UnderstudyError('environment', 'The database did not answer', {
-    cause: new Error(complaint.trim()),
-  });
+  return recordOf(child, 'Asking the database', (ms: number) => (ms > 0 ? ms : undefined));
 }

@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import type { Guest } from '../../src/bench/measure/guest.ts';
 import { parseProcessorTicks } from '../../src/host/processor-load.ts';
-import { machineSeconds } from '../../src/lab/processor-time.ts';
-import type { Demand } from './model.ts';
+import { machineSeconds, ticksPerSecond } from '../../src/lab/processor-time.ts';
+import { type Demand, total } from './model.ts';
 
 /** Of one stretch of time; processor seconds for each request. */
 export interface Charges {
@@ -32,7 +32,6 @@ interface Sums {
 }
 
 const nothing: Demand = { node: 0, machine: 0, disks: 0 };
-const ticksPerSecond = 100;
 
 export function lookAt(guest: Guest, requests: number): Sums {
   const [primary, backup] = guest.nodes;
@@ -68,12 +67,11 @@ export function chargesBetween(before: Sums, after: Sums): Omit<Charges, 'idlePa
     });
   }
   const busy = passed((sums) => sums.busy);
-  const ours = [primary, backup].flatMap((one) => Object.values(one) as number[]);
   return {
     rate: (requests * 1000) / passed(({ atMs }) => atMs),
     primary,
     backup,
-    others: Math.max(0, busy / requests - ours.reduce((sum, one) => sum + one, 0)),
+    others: Math.max(0, busy / requests - total(primary) - total(backup)),
     idle: 1 - busy / passed(({ all }) => all),
   };
 }

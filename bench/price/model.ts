@@ -54,5 +54,6 @@ const ofProcesses = (role: string, { node, machine }: Demand): Bound[] => [
   { rate: 1 / machine, by: `the ${role}'s QEMU` },
 ];
 
-const least = (bounds: readonly Bound[]): Bound =>
+/** The one that binds. */
+export const least = (bounds: readonly Bound[]): Bound =>
   bounds.reduce((one, other) => (other.rate < one.rate ? other : one));

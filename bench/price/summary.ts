@@ -4,7 +4,7 @@ import { painter } from '../../src/text/style.ts';
 import { sectionLines } from '../../src/text/text-table.ts';
 import { type Ratio, type Rounds, ratioOf } from '../turns/by-turns.ts';
 import type { Charges } from './charges.ts';
-import { type Bound, type Demand, oneHost, total, twoHosts } from './model.ts';
+import { type Bound, type Demand, least, oneHost, total, twoHosts } from './model.ts';
 
 export const arrangementTexts = {
   bare: 'plain TCG',
@@ -58,15 +58,13 @@ function modelOf(
       : {
           // What its clients do is done by the same two processors.
           'two hosts, a processor each': {
-            ...least(twoHosts(primary, backup, 1), oneHost(primary, backup, others, 2)),
+            ...least([twoHosts(primary, backup, 1), oneHost(primary, backup, others, 2)]),
             measured: split.rate,
           },
         }),
     'two hosts, 2 processors each': twoHosts(primary, backup, 2),
   };
 }
-
-const least = (one: Bound, other: Bound): Bound => (other.rate < one.rate ? other : one);
 
 function medianCharges(all: readonly Charges[]): Charges {
   const of = (figure: (charges: Charges) => number): number => median(all.map(figure));

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { UnderstudyError } from '../../src/base/errors.ts';
-import { parsedOr, wholeWithin, within, wrongOption } from '../soak/options.ts';
+import { parsedOr, wholeWithin, within } from '../soak/options.ts';
 
 export interface TurnArguments {
   readonly rounds: number;
@@ -15,12 +15,8 @@ export interface TurnArguments {
   readonly json: boolean;
 }
 
-/** Throws `config` that says what is wrong. `name`: of the benchmark; `known`: its arrangements. */
-export function readArguments(
-  name: string,
-  known: readonly string[],
-  args: readonly string[],
-): TurnArguments {
+/** Throws `config` that says what is wrong. `name`: of the benchmark. */
+export function readArguments(name: string, args: readonly string[]): TurnArguments {
   const usage =
     `npm run bench -- ${name} [--rounds N] [--seconds N] [--against CHECKOUT] ` +
     `[--only ARRANGEMENT]... [--json]`;
@@ -44,8 +40,6 @@ export function readArguments(
       { hint: 'make one with git worktree add, and run npm ci in it' },
     );
   }
-  const unknown = values.only.find((one) => !known.includes(one));
-  if (unknown !== undefined) throw wrongOption('only', `one of ${known.join(', ')}`, unknown);
   return {
     rounds: wholeWithin('rounds', values.rounds, 1000, 1),
     seconds: within('seconds', values.seconds, 2, 3600),

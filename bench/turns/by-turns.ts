@@ -1,37 +1,49 @@
 /** Arrangements that are measured by turns, so that what disturbs the machine disturbs them all. */
 import { median } from '../../src/bench/report/stats.ts';
+import type { World } from '../../src/lab/world.ts';
 import type { Progress } from '../../src/text/progress.ts';
+import { wrongOption } from '../soak/options.ts';
 
 export interface Turn<Name extends string, Found> {
   readonly name: Name;
   /** For people. */
   readonly title: string;
-  readonly measure: () => Promise<Found>;
+  readonly measure: (world: World) => Promise<Found>;
 }
 
 /** What was found in each arrangement, round by round. */
 export type Rounds<Name extends string, Found> = Partial<Record<Name, Found[]>>;
 
-/** Those that were asked for; all when none was. */
-export const chosen = <Name extends string, Found>(
+/** Those that were asked for; all when none was. Throws `config` for one that there is not. */
+export function chosen<Name extends string, Found>(
   turns: readonly Turn<Name, Found>[],
   only: readonly string[],
-): readonly Turn<Name, Found>[] =>
-  only.length === 0 ? turns : turns.filter(({ name }) => only.includes(name));
+): readonly Turn<Name, Found>[] {
+  const names: readonly string[] = turns.map(({ name }) => name);
+  const unknown = only.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw wrongOption('only', `one of ${names.join(', ')}`, unknown);
+  return only.length === 0 ? turns : turns.filter(({ name }) => only.includes(name));
+}
 
-/** None is always behind the same other one. `describe`: a line for people. */
+interface Surroundings<Found> {
+  readonly world: World;
+  readonly progress: Progress;
+  /** A line for people. */
+  readonly describe: (found: Found) => string;
+}
+
+/** None is always behind the same other one. */
 export async function byTurns<Name extends string, Found>(
   turns: readonly Turn<Name, Found>[],
   rounds: number,
-  progress: Progress,
-  describe: (found: Found) => string,
+  { world, progress, describe }: Surroundings<Found>,
 ): Promise<Rounds<Name, Found>> {
   const all: Rounds<Name, Found> = {};
   for (let round = 0; round < rounds; round += 1) {
     const at = round % turns.length;
     for (const { name, title, measure } of [...turns.slice(at), ...turns.slice(0, at)]) {
       progress.status(`round ${round + 1} of ${rounds}: ${title}`);
-      const found = await measure();
+      const found = await measure(world);
       all[name] = [...(all[name] ?? []), found];
       progress.event(`${title}: ${describe(found)}`);
     }

@@ -7,7 +7,7 @@ import { type PidFile, readProcStat } from '../host/pid-files.ts';
 import { livingOwned } from '../host/processes.ts';
 
 /** Linux counts a process's time in these (`sysconf(_SC_CLK_TCK)`, 100 on every port). */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 
 /** Seconds since the processes began, all threads, in steps of 10 ms. */
 export interface ProcessorSeconds {
