@@ -1,9 +1,13 @@
 /** One ssh session, open through every takeover: lines that come back, once and in order. */
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnderstudyError } from '../../../src/base/errors.ts';
 import type { WorldChild } from '../../../src/lab/world.ts';
 import type { DebianGuest } from './guest.ts';
 
 const lineMs = 500;
+const connectMs = 300_000;
+const greeting = 'connected';
 /** What is on its way at the end, behind a takeover. */
 const lastMs = 20_000;
 
@@ -23,11 +27,9 @@ export class EchoSession {
   #isEnding = false;
   #isBroken = false;
 
-  constructor(guest: DebianGuest) {
-    this.#child = guest.start('cat');
-    this.#child.stdin.on('error', () => undefined); // its end tells
-    this.#child.stderr.resume();
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+  private constructor({ child, lines }: Connected) {
+    this.#child = child;
+    lines.on('line', (line) => {
       this.#seen.set(line, (this.#seen.get(line) ?? 0) + 1);
     });
     this.#closed = new Promise((resolve) => this.#child.on('close', resolve));
@@ -39,6 +41,19 @@ export class EchoSession {
       this.#child.stdin.write(`line ${this.#sent}\n`);
       this.#sent += 1;
     }, lineMs);
+  }
+
+  /** Resolves when it is connected: a guest that has just booted lets ssh wait. */
+  static async begin(guest: DebianGuest): Promise<EchoSession> {
+    const deadline = performance.now() + connectMs;
+    for (;;) {
+      const connected = await connect(guest);
+      if (connected !== undefined) return new EchoSession(connected);
+      if (performance.now() > deadline) {
+        throw new UnderstudyError('environment', 'The guest lets no ssh session begin');
+      }
+      await sleep(lineMs);
+    }
   }
 
   /** Closes it, and judges. */
@@ -58,4 +73,21 @@ export class EchoSession {
       isBroken,
     };
   }
+}
+
+interface Connected {
+  readonly child: WorldChild;
+  readonly lines: Interface;
+}
+
+/** Nothing when ssh gave up. */
+async function connect(guest: DebianGuest): Promise<Connected | undefined> {
+  const child = guest.start(`echo ${greeting}; exec cat`);
+  child.stdin.on('error', () => undefined); // its end tells
+  child.stderr.resume();
+  const lines = createInterface({ input: child.stdout });
+  return new Promise((resolve) => {
+    lines.once('line', () => resolve({ child, lines }));
+    child.once('close', () => resolve(undefined));
+  });
 }

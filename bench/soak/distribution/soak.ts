@@ -51,12 +51,12 @@ export class Soak {
       if (!this.#isRebooting) findings.others.push(`${new Date(atMs).toISOString()} ${reason}`);
     });
     const until = performance.now() + soakMs;
-    let echo = new EchoSession(guest);
+    let echo = await EchoSession.begin(guest);
     for (let round = 1; performance.now() < until && !signal.aborted; round += 1) {
       const phase = this.#options.phases.next().value as PhaseName;
       if (phase === 'reboot') await this.#judgeEcho(echo);
       await this.#round(round, phase);
-      if (phase === 'reboot') echo = new EchoSession(guest);
+      if (phase === 'reboot') echo = await EchoSession.begin(guest);
     }
     await this.#judgeEcho(echo);
     await this.#sameBoot();

@@ -12,6 +12,8 @@
  *     changed.
  *  3. One capture at a time: the next one is made when `ship` or `drop` has settled.
  *  4. Nothing is left after `close`: no shadow, no copy, no bitmap.
+ *  5. A capture lets others in: a node that answers nobody for as long as it takes to compare all
+ *     of a large machine's RAM is taken for dead.
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../../base/errors.ts';
@@ -24,8 +26,14 @@ import { diskImage, ramImage, type SnapshotWriter } from '../../ports/snapshot-s
 import { snapshotLimits } from '../../restore/limits.ts';
 import type { Pace } from '../seeding/pace.ts';
 
+/** What it has of the storage daemon. */
+type CopyingStorage = Pick<
+  Storage,
+  'trackWrites' | 'prepareCopy' | 'startCopies' | 'hurryCopies' | 'discardCopy'
+>;
+
 export interface CaptureOptions {
-  readonly storage: Storage;
+  readonly storage: CopyingStorage;
   readonly ramFile: string;
   /** Image of each disk that can be written, by id. A copy lies beside its image. */
   readonly diskImages: Readonly<Record<string, string>>;
@@ -61,7 +69,8 @@ interface TrackedDisk {
 const copyPath = ({ image }: TrackedDisk): string => `${image}.kept`;
 
 export class Capturer {
-  readonly #storage: Storage;
+  readonly #storage: CopyingStorage;
+  readonly #pace: Pace;
   readonly #disks: TrackedDisk[] = [];
   readonly #shadow: RamShadow;
   readonly #shadowFile: string;
@@ -71,30 +80,30 @@ export class Capturer {
   #prepared: string[] | undefined;
   /** The store has nothing of this machine yet. */
   #isFirst = true;
+  /** The last one; never rejects. */
+  #capturing: Promise<unknown> = Promise.resolve();
 
-  private constructor({ storage, ramFile }: CaptureOptions) {
+  private constructor({ storage, ramFile }: CaptureOptions, pace: Pace) {
     this.#storage = storage;
+    this.#pace = pace;
     this.#shadowFile = `${ramFile}.kept`;
     this.#shadow = new RamShadow(ramFile, this.#shadowFile, snapshotLimits.blockBytes);
     this.#changed = new Uint8Array(Math.ceil(this.#shadow.bytes / snapshotLimits.chunkBytes));
   }
 
   /**
-   * Begins to follow RAM and disks. Throws `resources` without room for the shadow, `disk` when the
-   * storage daemon refuses.
+   * Begins to follow RAM and disks. `pace`: of this and of all captures, which end when it does.
+   * Throws `resources` without room for the shadow, `disk` when the storage daemon refuses.
    */
   static async begin(options: CaptureOptions, pace: Pace): Promise<Capturer> {
-    const capturer = new Capturer(options);
+    const capturer = new Capturer(options, pace);
     try {
       for (const [id, image] of Object.entries(options.diskImages)) {
         const bytes = imageBytes(image);
         const tracker = await options.storage.trackWrites(id, bytes);
         capturer.#disks.push({ id, image, bytes, tracker });
       }
-      for (const block of capturer.#shadow.candidates()) {
-        capturer.#follow(block);
-        await pace.breathe();
-      }
+      await capturer.#follow();
       return capturer;
     } catch (error) {
       await capturer.close();
@@ -112,8 +121,17 @@ export class Capturer {
     this.#prepared = nodes;
   }
 
-  /** The machine stands still. `prepare` must have been called since the last capture. */
-  async capture(): Promise<Captured> {
+  /**
+   * The machine stands still until it resolves. `prepare` must have been called since the last
+   * capture.
+   */
+  capture(): Promise<Captured> {
+    const capturing = this.#capture();
+    this.#capturing = capturing.catch(() => undefined);
+    return capturing;
+  }
+
+  async #capture(): Promise<Captured> {
     const nodes = this.#prepared;
     if (nodes === undefined) throw new Error('a capture was not prepared');
     const isWhole = this.#isFirst;
@@ -129,7 +147,7 @@ export class Capturer {
     starting.catch(() => undefined); // awaited below
     let failure: Error | undefined;
     try {
-      for (const block of this.#shadow.candidates()) this.#follow(block);
+      await this.#follow();
     } catch (thrown) {
       failure = asError(thrown); // the copies are under way and must be ended
     }
@@ -171,6 +189,7 @@ export class Capturer {
 
   /** The storage daemon may be gone already. */
   async close(): Promise<void> {
+    await this.#capturing;
     this.#shadow.close();
     for (const [index, disk] of this.#disks.entries()) {
       const node = this.#prepared?.[index];
@@ -180,11 +199,15 @@ export class Capturer {
     }
   }
 
-  #follow(block: number): void {
+  /** Brings the shadow up to date. What it did before it failed counts as changed. */
+  async #follow(): Promise<void> {
     const { chunkBytes } = snapshotLimits;
-    for (const { offset, bytes } of this.#shadow.update(block)) {
-      const end = Math.ceil((offset + bytes) / chunkBytes);
-      this.#changed.fill(1, Math.floor(offset / chunkBytes), end);
+    for (const block of this.#shadow.candidates()) {
+      for (const { offset, bytes } of this.#shadow.update(block)) {
+        const end = Math.ceil((offset + bytes) / chunkBytes);
+        this.#changed.fill(1, Math.floor(offset / chunkBytes), end);
+      }
+      await this.#pace.breathe();
     }
   }
 

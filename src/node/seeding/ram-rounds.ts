@@ -35,10 +35,19 @@ export async function sendRamRounds(options: RamRoundsOptions): Promise<number[]
   }
 }
 
-/** Brings the shadow up to date while the machine stands still. Reads no clock, awaits nothing. */
-export function lastRound(shadow: RamShadow): Change[] {
+/**
+ * Brings the shadow up to date while the machine stands still. In slices as the others: a node that
+ * answers nobody for as long as it takes to compare a large machine's RAM is taken for dead.
+ */
+export async function lastRound({
+  shadow,
+  pace,
+}: Pick<RamRoundsOptions, 'shadow' | 'pace'>): Promise<Change[]> {
   const changes: Change[] = [];
-  for (const block of shadow.candidates()) changes.push(...shadow.update(block));
+  for (const block of shadow.candidates()) {
+    changes.push(...shadow.update(block));
+    await pace.breathe();
+  }
   return changes;
 }
 

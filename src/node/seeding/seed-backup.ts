@@ -146,7 +146,7 @@ class Seed {
       const starting = storage.startCopies(disks);
       starting.catch(() => undefined); // awaited below
       const begun = performance.now();
-      const changes = lastRound(shadow);
+      const changes = await lastRound({ shadow, pace: this.#pace });
       const ramMs = performance.now() - begun;
       const copying = await starting;
       const disksMs = performance.now() - begun - ramMs;

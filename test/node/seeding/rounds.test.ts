@@ -37,7 +37,7 @@ async function seed(attempt: SeedAttempt, meanwhile: () => void = () => undefine
   meanwhile();
   await sending;
   meanwhile();
-  const changes = lastRound(shadow);
+  const changes = await lastRound({ shadow, pace });
   await attempt.offer(deviceState);
   // The cut of a disk is the tracker's and the storage daemon's work; here all of it was written.
   const written = [{ from: 0, to: files.diskBytes }];
