@@ -1,6 +1,7 @@
 /** `understudy log`: look into an event log. */
 import { Command, Option } from 'commander';
 import { UnderstudyError } from '../base/errors.ts';
+import { qemuReleases } from '../base/qemu-releases.ts';
 import { type LogPosition, logPosition } from '../base/units.ts';
 import type { DumpOptions, LogOptions } from './verbs/log.ts';
 
@@ -14,7 +15,7 @@ export function logCommand(): Command {
       .argument('<file>', 'log recorded by QEMU, or stripped by Understudy')
       .addOption(
         new Option('--qemu <release>', 'QEMU release that recorded it')
-          .choices(['7.2', '10.0'])
+          .choices(qemuReleases)
           .default('7.2'),
       )
       .option('--stripped', 'markers in the file are cut to their head')

@@ -23,6 +23,7 @@ import { secretCommand } from './secret.ts';
 import { snapshotCommand } from './snapshot.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { upgradeCommand } from './upgrade.ts';
 import { witnessCommand } from './witness.ts';
 
 /** To be run within `runCommand`: usage errors are thrown. */
@@ -34,6 +35,7 @@ export function understudyProgram(): Command {
     .addCommand(nodeCommand())
     .addCommand(statusCommand())
     .addCommand(drillCommand())
+    .addCommand(upgradeCommand())
     .addCommand(stopCommand())
     .addCommand(consoleCommand())
     .addCommand(snapshotCommand())

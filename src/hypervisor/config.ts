@@ -11,6 +11,7 @@ import path from 'node:path';
 import { asError, UnderstudyError } from '../base/errors.ts';
 import type { MachinePart } from '../ports/link.ts';
 import { findFirmware } from './qemu/firmware.ts';
+import { fullMachineType } from './qemu/machine-type.ts';
 import { qemuVersion } from './qemu/version.ts';
 import { defaultDiskId, type Problem, readVmFile } from './vm-file/read.ts';
 import type { VmFile } from './vm-file/schema.ts';
@@ -41,9 +42,14 @@ export interface VmConfig {
   readonly name: string;
   /** Path or name of the QEMU program. */
   readonly qemu: string;
+  /** The same of an older one, whose machines a copy takes over to `qemu`. */
+  readonly upgradeFrom?: string;
+  /** The full name of a machine type. */
   readonly machine: string;
   /** Absolute path of the firmware's image. */
   readonly firmware: string;
+  /** The VM file names it; otherwise it is that of `qemu`. */
+  readonly isOwnFirmware: boolean;
   readonly cpu: string;
   /** A multiple of 2 MiB. */
   readonly memoryBytes: number;
@@ -53,8 +59,10 @@ export interface VmConfig {
   readonly nics: readonly { readonly mac: string }[];
 }
 
-/** A machine as its file alone describes it, whatever QEMU there is. */
-export type VmDescription = Omit<VmConfig, 'firmware'>;
+/** A machine as its file alone describes it, whatever QEMU there is: its type may be `pc`. */
+export interface VmDescription extends Omit<VmConfig, 'firmware' | 'isOwnFirmware'> {
+  readonly firmware?: string;
+}
 
 /**
  * Reads and checks a VM file.
@@ -65,7 +73,22 @@ export type VmDescription = Omit<VmConfig, 'firmware'>;
 export async function loadVmConfig(file: string): Promise<VmConfig> {
   const vm = await readVmDescription(file);
   await qemuVersion(vm.qemu); // knows best what is wrong with a program that is no QEMU
-  return { ...vm, firmware: await findFirmware(vm.qemu) };
+  return withQemu(vm);
+}
+
+/** What a VM file says of the machine. */
+export function descriptionOf({ firmware, isOwnFirmware, ...vm }: VmConfig): VmDescription {
+  return isOwnFirmware ? { ...vm, firmware } : vm;
+}
+
+/** What its QEMU adds to the description of a machine. Throws as `loadVmConfig`. */
+export async function withQemu(vm: VmDescription): Promise<VmConfig> {
+  return {
+    ...vm,
+    machine: await fullMachineType(vm.qemu, vm.machine),
+    firmware: vm.firmware ?? (await findFirmware(vm.qemu)),
+    isOwnFirmware: vm.firmware !== undefined,
+  };
 }
 
 /** As `loadVmConfig`, and asks no QEMU. */
@@ -117,6 +140,8 @@ function complete(file: VmFile): VmDescription {
   return {
     name: file.name,
     qemu: file.qemu,
+    ...(file.upgradeFrom === undefined ? {} : { upgradeFrom: file.upgradeFrom }),
+    ...(file.firmware === undefined ? {} : { firmware: file.firmware }),
     machine: file.machine,
     cpu: file.cpu,
     memoryBytes: file.memory,
@@ -187,8 +212,8 @@ export async function vmIdentity(vm: VmConfig): Promise<VmIdentity> {
   ]);
   const macs = vm.nics.map(({ mac }) => mac);
   const { name, machine, cpu, memoryBytes } = vm;
-  // 2: without S3 and S4; discards reach the image
-  const same = ['understudy vm 2', name, machine, firmware, cpu, memoryBytes, started, disks, macs];
+  // 2: without S3 and S4; discards reach the image. 3: the full name of the machine's type
+  const same = ['understudy vm 3', name, machine, firmware, cpu, memoryBytes, started, disks, macs];
   return {
     fingerprint: hash('sha256', JSON.stringify(same), 'hex'),
     parts: partsOf(vm, firmware, started),

@@ -11,6 +11,7 @@ import type { VmConfig } from './config.ts';
 import { Storage } from './disks/storage.ts';
 import { createRamFile, reserveRam } from './memory/ram.ts';
 import { copySparse } from './memory/sparse-copy.ts';
+import type { NewerQemu } from './qemu/upgrade.ts';
 import type { Recorder, RecorderHandlers } from './record/recorder.ts';
 import { Successor, type SuccessorOptions, startRecorder } from './record/successor.ts';
 import { Replayer, type ReplayerOptions } from './replay/replayer.ts';
@@ -19,6 +20,8 @@ import { Replayer, type ReplayerOptions } from './replay/replayer.ts';
 export interface MachinePlace {
   readonly vm: VmConfig;
   readonly layout: Layout;
+  /** The QEMU that takes over, where it is a newer one than the one that replays. */
+  readonly newer?: NewerQemu | undefined;
   /** Directory of this machine alone, on a tmpfs, its path short enough for sockets in it. */
   readonly dir: string;
   readonly pidDir: string;
@@ -71,7 +74,23 @@ export class MachineParts {
   }
 
   successor(part: 'successor' | 'recorder' = 'successor'): Promise<Successor> {
-    return Successor.start(this.#optionsOf(part));
+    return Successor.start(this.#successorOptions(part));
+  }
+
+  /**
+   * Whether a newer QEMU can go on from the state, while nothing runs here: another one tries, with
+   * a view of RAM of its own, and goes. Throws `qemu` when it cannot.
+   */
+  async rehearse(deviceState: Buffer): Promise<void> {
+    if (this.#place.newer === undefined) return;
+    const options = this.#successorOptions('rehearsal');
+    const instance = { ...options.instance, isRamPrivate: true };
+    const successor = await Successor.start({ ...options, instance });
+    try {
+      await successor.load(deviceState);
+    } finally {
+      await successor.destroy();
+    }
   }
 
   /** A machine may have several, one after the other: each has a number. */
@@ -82,6 +101,15 @@ export class MachineParts {
     const { incoming, ...rest } = options;
     const common = this.#optionsOf(`replayer${number}`);
     return Replayer.start({ ...common, ...rest, instance: { ...common.instance, incoming } });
+  }
+
+  #successorOptions(part: string): SuccessorOptions {
+    const options = this.#optionsOf(part);
+    const { newer } = this.#place;
+    if (newer === undefined) return options;
+    const { program, layout, rewritesState } = newer;
+    const instance = { ...options.instance, vm: { ...options.instance.vm, qemu: program } };
+    return { ...options, instance, layout, rewritesState };
   }
 
   #optionsOf(part: string): SuccessorOptions {

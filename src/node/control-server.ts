@@ -26,6 +26,9 @@ export interface NodeStatus {
   /** What is wrong now. */
   readonly concerns: readonly Concern[];
   readonly term: number;
+  /** Version of the QEMU that runs machines here, and of the other node's while there is a link. */
+  readonly qemu: string;
+  readonly peerQemu?: string;
   /** As in the pair file, with an absolute path. */
   readonly arbiter: string;
   readonly pid: number;

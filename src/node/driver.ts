@@ -9,7 +9,7 @@ import type { Answer, LinkId, NodeEffect, NodeEvent, Wish } from '../core/effect
 import { type NodeOptions as CoreOptions, NodeCore } from '../core/node.ts';
 import { ownMemoryBytes } from '../host/own-memory.ts';
 import type { Arbiter } from '../ports/arbiter.ts';
-import type { Link, LinkMessage, Standing } from '../ports/link.ts';
+import type { Hello, Link, LinkMessage, Standing } from '../ports/link.ts';
 import type { Layout } from '../rrlog/layouts.ts';
 import { HelloRefused } from '../wire/hello.ts';
 import { askArbiter } from './arbiter-asks.ts';
@@ -96,6 +96,11 @@ export class NodeDriver {
 
   get standing(): Standing {
     return { ...this.#core.standing, logged: this.#options.machines.logged() };
+  }
+
+  /** What the node at the other end of the newest link said of itself. */
+  get peer(): Hello | undefined {
+    return [...this.#links.values()].at(-1)?.peer;
   }
 
   /** It was primary or backup. */

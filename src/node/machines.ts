@@ -10,7 +10,7 @@ import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import { CardEgresses, cardSpecs } from '../egress/cards.ts';
 import { inspectEgress } from '../egress/inspect.ts';
-import type { VmConfig } from '../hypervisor/config.ts';
+import { descriptionOf, type VmConfig } from '../hypervisor/config.ts';
 import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
 import { imageBytes } from '../hypervisor/disks/storage.ts';
 import {
@@ -19,6 +19,7 @@ import {
   type LiveMachine,
   type MachinePlace,
 } from '../hypervisor/machine-parts.ts';
+import type { Upgrade } from '../hypervisor/qemu/upgrade.ts';
 import { writeVmFile } from '../hypervisor/vm-file/write.ts';
 import type { MachineReport } from '../ports/machine.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
@@ -48,6 +49,8 @@ export interface MachinesOptions {
   /** As QEMU prints it. */
   readonly qemuVersion: string;
   readonly layout: Layout;
+  /** Copies of machines that still have the older one are taken over with ours. */
+  readonly upgrade: Upgrade | undefined;
   readonly runDir: RunDir;
   /** Where the pair file has snapshots. */
   readonly store: NodeStore | undefined;
@@ -143,8 +146,10 @@ export class Machines implements MachineSource, NodeDisks {
       config.self.spoolDir ?? runDir.path,
       `${config.pair}-${config.self.name}.spool`,
     );
+    const { qemu } = given.link.peer;
+    const place = this.#placeOfCopy(qemu);
     return new CopiedMachine({
-      ...this.#nextPlace(),
+      ...place,
       ...given,
       remains: this.#remains,
       spool: { path: spool, budgetBytes: config.spoolBudget },
@@ -156,7 +161,7 @@ export class Machines implements MachineSource, NodeDisks {
               budgetBytes: config.durableLogBudget,
               budgetKey: 'durableLogBudget',
             },
-      keepSnapshots: this.#keepSnapshots(),
+      keepSnapshots: this.#keepSnapshots(place, qemu),
       prepareToSpeak: async () => {
         await this.#cardEgresses().prepare();
       },
@@ -209,11 +214,14 @@ export class Machines implements MachineSource, NodeDisks {
     return cardSpecs(this.#options.config.self.egress, this.#options.vm.nics.length);
   }
 
-  /** Who keeps the cuts of a copy here, when the pair file says so. */
-  #keepSnapshots(): CopiedMachineOptions['keepSnapshots'] {
-    const { config, log, store, qemuVersion, vmFingerprint, layout } = this.#options;
+  /** Who keeps the cuts of a copy here, when the pair file says so; by the QEMU of its primary. */
+  #keepSnapshots(
+    { vm, layout }: MachinePlace,
+    qemuVersion: string,
+  ): CopiedMachineOptions['keepSnapshots'] {
+    const { config, log, store, vmFingerprint } = this.#options;
     if (store === undefined) return undefined;
-    const vmFile = writeVmFile(this.#options.vm);
+    const vmFile = writeVmFile(descriptionOf(vm));
     return (seedId, term) => {
       const run = `${seedId}-${randomBytes(3).toString('hex')}`;
       return new SnapshotKeeper({
@@ -226,6 +234,15 @@ export class Machines implements MachineSource, NodeDisks {
         log,
       });
     };
+  }
+
+  /** Where the next copy lies, and with which QEMU it is executed: that of its primary. */
+  #placeOfCopy(qemuVersion: string): MachinePlace {
+    const place = this.#nextPlace();
+    const { upgrade } = this.#options;
+    if (upgrade === undefined || upgrade.older.text !== qemuVersion) return place;
+    const { older, newer } = upgrade;
+    return { ...place, vm: { ...place.vm, qemu: older.program }, layout: older.layout, newer };
   }
 
   /** Where the next machine, or copy, lies. */

@@ -9,6 +9,7 @@ import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
 import { loadVmConfig, type VmConfig, type VmIdentity, vmIdentity } from '../hypervisor/config.ts';
 import { lockImages, type Release } from '../hypervisor/disks/image-lock.ts';
+import { type Upgrade, upgradeOf } from '../hypervisor/qemu/upgrade.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
 import type { Link } from '../ports/link.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
@@ -56,6 +57,7 @@ interface NodeParts {
   readonly machine: VmIdentity;
   readonly qemu: string;
   readonly layout: Layout;
+  readonly upgrade: Upgrade | undefined;
   readonly security: LinkSecurity;
   readonly lock: NodeLock;
   readonly runDir: RunDir;
@@ -88,7 +90,7 @@ export class UnderstudyNode {
 
   private constructor(options: NodeOptions, parts: NodeParts) {
     const { config, log, prepared, startAnew } = options;
-    const { vm, layout, lock, runDir, arbiter, spoken, qemu, machine, security } = parts;
+    const { vm, layout, lock, runDir, arbiter, spoken, qemu, upgrade, machine, security } = parts;
     const { reporter } = this;
     this.concerns = new Concerns({ reporter, log });
     const node = config.self.name;
@@ -100,6 +102,7 @@ export class UnderstudyNode {
     this.#arbiter = arbiter;
     this.#identity = {
       ...{ node, pair: config.pair, qemu, logLayout: layout.qemu },
+      ...(upgrade === undefined ? {} : { upgradeFrom: upgrade.older.text }),
       ...(options.program === undefined ? {} : { program: options.program }),
       ...{ vmFingerprint: machine.fingerprint, machine: machine.parts },
     };
@@ -107,7 +110,15 @@ export class UnderstudyNode {
     this.#peer = new PeerAttempts({ concerns, dial: () => this.#dialPeer() });
     this.#store = this.#storeOf(options);
     this.#machines = new Machines({
-      ...{ config, vm, vmFingerprint: machine.fingerprint, qemuVersion: qemu, layout, runDir },
+      ...{
+        config,
+        vm,
+        vmFingerprint: machine.fingerprint,
+        qemuVersion: qemu,
+        layout,
+        upgrade,
+        runDir,
+      },
       ...{ store: this.#store, prepared, console: this.#console, concerns, reporter, log },
     });
     this.#driver = new NodeDriver({
@@ -153,6 +164,7 @@ export class UnderstudyNode {
     const security = loadLinkSecurity(config);
     const qemu = await qemuVersion(vm.qemu);
     const layout = layoutFor(qemu.logLayout);
+    const upgrade = await upgradeOf(vm, qemu);
     inspectRunDir(config.self.runDir);
     const machine = await vmIdentity(vm);
     options.prepared?.check({
@@ -160,7 +172,7 @@ export class UnderstudyNode {
       qemuVersion: qemu.text,
       diskImages: config.self.disks,
     });
-    const checked = { vm, machine, qemu: qemu.text, layout, security };
+    const checked = { vm, machine, qemu: qemu.text, layout, upgrade, security };
     const undo: (() => unknown)[] = [];
     try {
       const releaseImages = lockOwnImages(config, vm);
@@ -220,7 +232,7 @@ export class UnderstudyNode {
 
   status(): NodeStatus {
     const { config } = this.#options;
-    const { role, state, term, waitsFor } = this.#driver;
+    const { role, state, term, waitsFor, peer } = this.#driver;
     const isStarting = role === 'none';
     return {
       node: config.self.name,
@@ -230,6 +242,8 @@ export class UnderstudyNode {
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
       concerns: this.concerns.present,
       term,
+      qemu: this.#identity.qemu,
+      ...(peer === undefined ? {} : { peerQemu: peer.qemu }),
       arbiter: textOfArbiter(config.arbiter),
       pid: process.pid,
     };

@@ -34,6 +34,7 @@
  *     core's.
  */
 import type { UnderstudyError } from '../base/errors.ts';
+import type { QemuRelease } from '../base/qemu-releases.ts';
 import type { Icount, LogPosition, Millis, Term } from '../base/units.ts';
 
 /** A stretch of the event log: whole events only. */
@@ -261,7 +262,9 @@ export interface Hello {
   readonly pair: string;
   /** Version of QEMU, as it prints it. */
   readonly qemu: string;
-  readonly logLayout: '7.2' | '10.0';
+  readonly logLayout: QemuRelease;
+  /** Version of an older QEMU, whose machine it takes over with its own. */
+  readonly upgradeFrom?: string;
   /** Digest of everything about the machine that must be equal on both sides. */
   readonly vmFingerprint: string;
   /** The same in an operator's words, to say what differs. */

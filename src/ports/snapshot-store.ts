@@ -28,8 +28,9 @@
  *  8. A full disk, or one that fails, throws and loses nothing that was there. What was begun can
  *     then only be aborted.
  */
+
+import type { QemuRelease } from '../base/qemu-releases.ts';
 import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
-import type { QemuRelease } from '../rrlog/layouts.ts';
 
 /** The guest's memory, as QEMU maps it: one file, without the holes of its address space. */
 export const ramImage = 'ram';

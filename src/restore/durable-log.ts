@@ -31,6 +31,7 @@
  */
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { qemuReleases } from '../base/qemu-releases.ts';
 import { type Icount, type LogPosition, logPosition, icount as toIcount } from '../base/units.ts';
 import { judgementBytes } from '../hypervisor/device-state/device-state.ts';
 import type { Cut, LogFrame } from '../ports/link.ts';
@@ -49,7 +50,7 @@ const baseSchema = z.strictObject({
   pair: z.string(),
   vmFingerprint: z.string(),
   /** QEMU release whose event kinds the log has. */
-  layout: z.enum(['7.2', '10.0']),
+  layout: z.enum(qemuReleases),
   term: z.number().int(),
   seedId: z.string(),
   /** Of the cut: the log goes on from here. */

@@ -4,9 +4,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UnderstudyError } from '../base/errors.ts';
-import { parseVmConfig, type VmConfig, vmFingerprint } from '../hypervisor/config.ts';
+import { parseVmConfig, type VmConfig, vmFingerprint, withQemu } from '../hypervisor/config.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
-import { findFirmware } from '../hypervisor/qemu/firmware.ts';
 import type { QemuInstance } from '../hypervisor/qemu/instance.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
 import {
@@ -195,7 +194,7 @@ export async function machineAt(
       { hint: 'install the version that recorded it: a device state belongs to one' },
     );
   }
-  const vm = { ...described, firmware: await findFirmware(described.qemu) };
+  const vm = await withQemu(described);
   if ((await vmFingerprint(vm)) !== manifest.vmFingerprint) {
     throw new UnderstudyError(
       'config',

@@ -3,12 +3,12 @@
  * recorded events. A whole event as a value is encoded by `encodeEvent` in events.ts.
  */
 import { encodeEvent } from './events.ts';
-import { headerBytes, type Layout, logVersion } from './layouts.ts';
+import { headerBytes, type Layout } from './layouts.ts';
 
 /** A 12-byte header with the version word, as a clean exit leaves it. */
-export function encodeHeader(): Buffer {
+export function encodeHeader({ version }: Layout): Buffer {
   const header = Buffer.alloc(headerBytes);
-  header.writeUInt32BE(logVersion);
+  header.writeUInt32BE(version);
   return header;
 }
 
@@ -21,7 +21,7 @@ export function encodeHeader(): Buffer {
  *   says that nothing is unread, so after the load the next byte is taken as a kind again.
  */
 export function encodeFifoPreamble(layout: Layout, stateFollows: boolean): Buffer {
-  const word = encodeHeader().subarray(0, 4);
+  const word = encodeHeader(layout).subarray(0, 4);
   return stateFollows ? Buffer.concat([word, encodeEnd(layout)]) : word;
 }
 

@@ -31,9 +31,11 @@ export function eventSize(
   const here = buffer.length - at;
   if (s === shape.input) return inputSize(layout, buffer, at, here);
   if (s === shape.audioIn) {
-    if (here < 17) return 17;
+    const head = layout.audioInHead;
+    if (here < head) return head;
     const samples = longAt(buffer, at + 1);
-    return samples <= layout.lengthMax[kind]! ? 17 + 16 * samples : tooLong(layout, kind, samples);
+    if (samples > layout.lengthMax[kind]!) return tooLong(layout, kind, samples);
+    return head + 16 * samples;
   }
   const head = (s & 0x3f) + 4;
   if (here < head) return head;
@@ -49,6 +51,7 @@ function inputSize(layout: Layout, buffer: Buffer, at: number, here: number): nu
   if (type === 1) return 10;
   if (type === 2 || type === 3) return 17;
   if (type === 4) return 37;
+  if (layout.hasKeyCodes) return 10;
   if (here < 9) return 9;
   const key = wordAt(buffer, at + 5);
   if (key > 1) return `unknown INPUT key type ${key}`;

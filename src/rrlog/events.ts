@@ -19,12 +19,14 @@ import { EventLogReader } from './reader.ts';
 
 /** An INPUT event (replay-input.c). Codes are QEMU's enumerations of qapi/ui.json. */
 export type InputValue =
+  /** Of Linux (input-event-codes.h); from QEMU 11.1 on, which has neither of the next two. */
+  | { readonly type: 'key-code'; readonly code: number; readonly down: boolean }
   | { readonly type: 'key-number'; readonly value: bigint; readonly down: boolean }
   | { readonly type: 'key-qcode'; readonly qcode: number; readonly down: boolean }
   | { readonly type: 'button'; readonly button: number; readonly down: boolean }
   | { readonly type: 'rel' | 'abs'; readonly axis: number; readonly value: bigint }
   | {
-      /** QEMU 10.0 only. */
+      /** From QEMU 8.1 on. */
       readonly type: 'multi-touch';
       readonly phase: number;
       readonly slot: bigint;
@@ -57,7 +59,8 @@ export type LogEvent =
   | { readonly kind: 'audio-out'; readonly played: bigint }
   | {
       readonly kind: 'audio-in';
-      readonly writePosition: bigint;
+      /** In the ring; QEMU 11.0 and later do not log it. */
+      readonly writePosition?: bigint;
       /** Left and right of each recorded sample. */
       readonly samples: readonly (readonly [bigint, bigint])[];
     }
@@ -146,7 +149,8 @@ function fieldsOf(layout: Layout, event: LogEvent): Fields {
     case 'audio-out':
       return head().u64(event.played);
     case 'audio-in': {
-      const all = head().u64(BigInt(event.samples.length)).u64(event.writePosition);
+      const all = head().u64(BigInt(event.samples.length));
+      if (layout.audioInHead === 17) all.u64(event.writePosition ?? 0n);
       for (const [left, right] of event.samples) all.u64(left).u64(right);
       return all;
     }
@@ -160,7 +164,12 @@ function fieldsOf(layout: Layout, event: LogEvent): Fields {
 }
 
 function inputFields(layout: Layout, head: Fields, input: InputValue): Fields {
+  if (input.type.startsWith('key-') && layout.hasKeyCodes !== (input.type === 'key-code')) {
+    throw new UnderstudyError('log-format', `QEMU ${layout.qemu} has no ${input.type} input`);
+  }
   switch (input.type) {
+    case 'key-code':
+      return head.u32(0).u32(input.code).u8(Number(input.down));
     case 'key-number':
       return head.u32(0).u32(0).u64(input.value).u8(Number(input.down));
     case 'key-qcode':
@@ -215,7 +224,7 @@ export function decodeEvent(reader: EventLogReader): LogEvent {
     case 'block':
       return { kind, id: safeNumber(reader) };
     case 'input':
-      return { kind, input: decodeInput(b) };
+      return { kind, input: decodeInput(layout, b) };
     case 'char-read':
       return { kind, id: b[1]!, data: Buffer.from(reader.payload()) };
     case 'net':
@@ -231,7 +240,11 @@ export function decodeEvent(reader: EventLogReader): LogEvent {
     case 'audio-out':
       return { kind, played: b.readBigUInt64BE(1) };
     case 'audio-in':
-      return { kind, writePosition: b.readBigUInt64BE(9), samples: decodeSamples(b) };
+      return {
+        kind,
+        ...(layout.audioInHead === 17 ? { writePosition: b.readBigUInt64BE(9) } : {}),
+        samples: decodeSamples(b, layout.audioInHead),
+      };
     case 'random':
       return { kind, result: b.readInt32BE(1), data: Buffer.from(reader.payload()) };
     case 'clock':
@@ -241,11 +254,12 @@ export function decodeEvent(reader: EventLogReader): LogEvent {
   }
 }
 
-function decodeInput(b: Buffer): InputValue {
+function decodeInput(layout: Layout, b: Buffer): InputValue {
   const type = inputTypes[b.readUInt32BE(1)]!;
   const down = b[b.length - 1] !== 0;
   switch (type) {
     case 'key':
+      if (layout.hasKeyCodes) return { type: 'key-code', code: b.readUInt32BE(5), down };
       return b.readUInt32BE(5) === 0
         ? { type: 'key-number', value: b.readBigInt64BE(9), down }
         : { type: 'key-qcode', qcode: b.readUInt32BE(9), down };
@@ -266,9 +280,9 @@ function decodeInput(b: Buffer): InputValue {
   }
 }
 
-function decodeSamples(b: Buffer): [bigint, bigint][] {
+function decodeSamples(b: Buffer, from: number): [bigint, bigint][] {
   const samples: [bigint, bigint][] = [];
-  for (let at = 17; at < b.length; at += 16) {
+  for (let at = from; at < b.length; at += 16) {
     samples.push([b.readBigUInt64BE(at), b.readBigUInt64BE(at + 8)]);
   }
   return samples;

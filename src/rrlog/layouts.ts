@@ -1,5 +1,5 @@
 /**
- * Event kinds of QEMU's record/replay log, version word 0xe0200c.
+ * Event kinds of QEMU's record/replay log.
  *
  * The log numbers its kinds by the order of C enumerations (`enum ReplayEvents` in
  * replay/replay-internal.h), and three of those ranges depend on other enumerations: the
@@ -7,20 +7,19 @@
  * (include/sysemu/replay.h). QEMU bumps its version word only for some changes, so a layout is
  * chosen by the caller, by QEMU release.
  *
- * 7.2 and 10.0 number their kinds alike. They differ in one payload: 10.0 knows a fifth kind of
- * INPUT event (multi-touch, since 8.1), which 7.2 cannot replay.
+ * All known releases number their kinds alike, and differ in payloads:
+ *
+ *   7.2    word 0xe0200c
+ *   10.0   the same word; a fifth kind of INPUT event (multi-touch, since 8.1)
+ *   11.0   word 0xe0200d; AUDIO_IN without its place in the ring
+ *   11.1   word 0xe0200e; a key of INPUT is a Linux key code, and nothing says of what kind it is
  */
 import { UnderstudyError } from '../base/errors.ts';
+import { type QemuRelease, qemuReleases } from '../base/qemu-releases.ts';
 import { bounds } from './bounds.ts';
-
-/** QEMU releases whose log layout is known. */
-export type QemuRelease = '7.2' | '10.0';
 
 /** Bytes before the first event: u32 version, 8 bytes never written (`HEADER_SIZE` in replay.c). */
 export const headerBytes = 12;
-
-/** The version word of both known layouts (`REPLAY_VERSION` in replay.c). */
-export const logVersion = 0xe0200c;
 
 /** A group of kinds with the same payload. */
 type EventFamily =
@@ -89,7 +88,7 @@ export const shape = {
 } as const;
 
 /** One numbering of event kinds. Get it from {@link layoutFor}. */
-export interface Layout {
+export interface Layout extends Payloads {
   readonly qemu: QemuRelease;
   /** Number of kinds; the largest kind is END, one below. */
   readonly count: number;
@@ -102,8 +101,18 @@ export interface Layout {
   readonly shapes: Uint8Array;
   /** For all 256 values: the largest length in an event that has one. */
   readonly lengthMax: Uint32Array;
+}
+
+/** What a release does in its own way. */
+interface Payloads {
+  /** The version word (`REPLAY_VERSION` in replay.c). */
+  readonly version: number;
   /** Input event types 0 to this minus one are known (`InputEventKind` in qapi/ui.json). */
   readonly inputTypes: number;
+  /** Whether a key is a Linux key code; before, it is a number or a QCode, and says which. */
+  readonly hasKeyCodes: boolean;
+  /** Bytes of AUDIO_IN before its samples: kind, u64 samples, and u64 place in the ring if any. */
+  readonly audioInHead: 9 | 17;
 }
 
 interface Row {
@@ -137,7 +146,7 @@ const rows: readonly Row[] = [
   { family: 'end', shape: 1 },
 ];
 
-function build(qemu: QemuRelease, inputTypes: number): Layout {
+function build(qemu: QemuRelease): Layout {
   const names: string[] = [];
   const families: EventFamily[] = [];
   const first: Partial<Record<EventFamily, number>> = {};
@@ -153,6 +162,7 @@ function build(qemu: QemuRelease, inputTypes: number): Layout {
     }
   }
   return {
+    ...payloads[qemu],
     qemu,
     count: names.length,
     names,
@@ -160,14 +170,17 @@ function build(qemu: QemuRelease, inputTypes: number): Layout {
     first: first as Record<EventFamily, number>,
     shapes,
     lengthMax,
-    inputTypes,
   };
 }
 
-const layouts: Readonly<Record<QemuRelease, Layout>> = {
-  '7.2': build('7.2', 4),
-  '10.0': build('10.0', 5),
+const payloads: Readonly<Record<QemuRelease, Payloads>> = {
+  '7.2': { version: 0xe0200c, inputTypes: 4, hasKeyCodes: false, audioInHead: 17 },
+  '10.0': { version: 0xe0200c, inputTypes: 5, hasKeyCodes: false, audioInHead: 17 },
+  '11.0': { version: 0xe0200d, inputTypes: 5, hasKeyCodes: false, audioInHead: 9 },
+  '11.1': { version: 0xe0200e, inputTypes: 5, hasKeyCodes: true, audioInHead: 9 },
 };
+
+const layouts = new Map<string, Layout>(qemuReleases.map((qemu) => [qemu, build(qemu)]));
 
 /**
  * The layout of the log that a QEMU release writes.
@@ -175,27 +188,28 @@ const layouts: Readonly<Record<QemuRelease, Layout>> = {
  * @throws UnderstudyError `config` when the release is not known.
  */
 export function layoutFor(qemu: string): Layout {
-  const layout = Object.hasOwn(layouts, qemu) ? layouts[qemu as QemuRelease] : undefined;
+  const layout = layouts.get(qemu);
   if (layout === undefined) {
     throw new UnderstudyError('config', `the event log of QEMU ${qemu} is not known`, {
-      hint: `name one of ${Object.keys(layouts).join(', ')}`,
+      hint: `name one of ${qemuReleases.join(', ')}`,
     });
   }
   return layout;
 }
 
 /**
- * Check the version word of a log's header. QEMU writes it only at a clean exit, so 0 is the
- * word of a log that is being recorded, or whose recorder was killed.
+ * Check the version word of a log's header. QEMU writes it only at a clean exit, so 0 is the word
+ * of a log that is being recorded, or whose recorder was killed.
  *
- * @throws UnderstudyError `log-format` for any other word.
+ * @throws UnderstudyError `log-format` for another word than that of the release.
  */
-export function checkVersion(word: number): void {
-  if (word === 0 || word === logVersion) return;
-  const found = `0x${word.toString(16).padStart(8, '0')}`;
+export function checkVersion({ qemu, version }: Layout, word: number): void {
+  if (word === 0 || word === version) return;
   throw new UnderstudyError(
     'log-format',
-    `event log: unknown version word ${found} at position 0, expected 0x${logVersion.toString(16)}`,
-    { hint: 'check that the file is a QEMU record log, and of QEMU 7.2 or 10.0' },
+    `event log: version word ${wordText(word)} at position 0, expected ${wordText(version)}`,
+    { hint: `check that the file is a QEMU record log, and of QEMU ${qemu}` },
   );
 }
+
+const wordText = (word: number): string => `0x${word.toString(16).padStart(8, '0')}`;

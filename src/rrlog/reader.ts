@@ -317,7 +317,7 @@ export class EventLogReader {
       this.#keepRest(headerBytes);
       return false;
     }
-    checkVersion(wordAt(this.#buffer, this.#at));
+    checkVersion(this.layout, wordAt(this.#buffer, this.#at));
     this.#at += headerBytes;
     this.#end += headerBytes;
     this.#position = this.#end;

@@ -10,6 +10,7 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { qemuReleases } from '../base/qemu-releases.ts';
 import { epoch, icount, logPosition, term } from '../base/units.ts';
 import type { LogPiece, LogPieceFacts } from '../ports/snapshot-store.ts';
 import type { PieceRow } from './catalogue.ts';
@@ -26,7 +27,7 @@ const positionDigits = 16;
 
 const factsShape = {
   ...runShape,
-  layout: z.enum(['7.2', '10.0']),
+  layout: z.enum(qemuReleases),
   term: natural.transform(term),
   from: natural.transform(logPosition),
   to: natural.transform(logPosition),

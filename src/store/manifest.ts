@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { UnderstudyError } from '../base/errors.ts';
+import { qemuReleases } from '../base/qemu-releases.ts';
 import { epoch, icount, logPosition, term } from '../base/units.ts';
 import type { SnapshotFacts, SnapshotManifest } from '../ports/snapshot-store.ts';
 import { checkName } from './file-names.ts';
@@ -29,7 +30,7 @@ const manifestSchema = z.object({
   serial: natural.optional(),
   ...runShape,
   vmFingerprint: z.string(),
-  layout: z.enum(['7.2', '10.0']),
+  layout: z.enum(qemuReleases),
   qemuVersion: z.string(),
   term: natural.transform(term),
   epoch: natural.transform(epoch),

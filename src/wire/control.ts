@@ -7,13 +7,14 @@
  */
 import { z } from 'zod';
 import { UnderstudyError } from '../base/errors.ts';
+import { qemuReleases } from '../base/qemu-releases.ts';
 import type { Icount, LogPosition, Term } from '../base/units.ts';
 import type { Control, Hello } from '../ports/link.ts';
 import { wireLimits } from './limits.ts';
 import { pack, unpack } from './msgpack.ts';
 
 /** Raised whenever a control message changes. Both sides must speak the same one. */
-export const protocolVersion = 9;
+export const protocolVersion = 10;
 
 const nameOf = z.string().min(1).max(wireLimits.nameChars);
 /** Words for people are cut rather than refused: a long reason must not end a link. */
@@ -45,7 +46,8 @@ const helloFields = {
   node: nameOf,
   pair: nameOf,
   qemu: nameOf,
-  logLayout: z.enum(['7.2', '10.0']),
+  logLayout: z.enum(qemuReleases),
+  upgradeFrom: nameOf.exactOptional(),
   vmFingerprint: nameOf,
   machine: z
     .array(z.strictObject({ what: nameOf, value: nameOf }))

@@ -32,8 +32,11 @@ export function differenceOf(one: Described, other: Described): Difference | und
       what: both('the identity of the arbiter', a.arbiter, b.arbiter),
     });
   }
-  if (a.qemu !== b.qemu) found.push({ code: 'qemu', what: both('QEMU', a.qemu, b.qemu) });
-  else if (a.logLayout !== b.logLayout) {
+  if (a.qemu !== b.qemu) {
+    if (!(upgrades(a, b) || upgrades(b, a))) {
+      found.push({ code: 'qemu', what: both('QEMU', a.qemu, b.qemu) });
+    }
+  } else if (a.logLayout !== b.logLayout) {
     const what = both("the layout of QEMU's log", a.logLayout, b.logLayout);
     found.push({ code: 'logLayout', what });
   }
@@ -48,6 +51,10 @@ export function differenceOf(one: Described, other: Described): Difference | und
   const [first] = found;
   return first && { code: first.code, what: found.map(({ what }) => what).join('; ') };
 }
+
+/** One takes the other's machine over with a newer QEMU: as its backup, and not the other way. */
+const upgrades = (from: Described, to: Described): boolean =>
+  to.upgradeFrom === from.qemu && from.standing?.role === 'primary';
 
 function differingParts(a: Described, b: Described) {
   const valuesOf = ({ machine = [] }: Described) =>

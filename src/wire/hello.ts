@@ -15,7 +15,8 @@
  *     challenge is refused, and so is one that brings a challenge to a side without a secret.
  *  3. A message that is not the next one in the order above ends the exchange.
  *
- * Lockstep needs the same QEMU, log layout and machine on both sides: a difference there would show
+ * Lockstep needs the same QEMU, log layout and machine on both sides, or a backup that has the
+ * primary's QEMU beside its own (`upgradeFrom`): a difference there would show
  * much later, as a divergence, and cost far more to find. They are compared last, when it is known
  * who says them.
  */
@@ -292,7 +293,9 @@ const hints: Readonly<Record<string, string>> = {
   pair: 'Give both nodes the same pair name, or check the address that is dialled.',
   secret: 'Give both nodes the same secret file.',
   self: 'Give each node of a pair a name of its own.',
-  qemu: 'Install the same version of QEMU on both hosts.',
+  qemu:
+    'Install the same version of QEMU on both hosts. To go on with a newer one, the backup names ' +
+    'the older one as `upgradeFrom` in its VM file.',
   logLayout: 'Install the same version of QEMU on both hosts.',
   vmFingerprint: 'Give both nodes the same VM file, kernel and initial RAM disk.',
   arbiter: 'Name the same arbiter in the pair file of both nodes.',

@@ -15,6 +15,7 @@ import { SeedRemains } from '../../src/node/seeding/remains.ts';
 import { SeedReceiver } from '../../src/node/seeding/seed-receiver.ts';
 import { hasOpenssl } from '../arbiter/certificates.ts';
 import { fullResults } from '../bench/fixture.ts';
+import { writeFakeQemu } from '../doubles/fake-qemu.ts';
 import { makeCertificates } from '../node/openssl.ts';
 import { scratchDir } from '../node/scratch.ts';
 import { hangMs } from '../time.ts';
@@ -87,12 +88,12 @@ let freePort = 0;
 let bootPorts: number[] = [];
 
 beforeAll(async () => {
-  const version = 'QEMU emulator version 7.2.22 (Debian)';
   fs.writeFileSync(at('bios-256k.bin'), 'firmware');
-  script('qemu', `[ "$1" = -L ] && echo ${dir} || echo "${version}"`);
-  script('bare-qemu', `[ "$1" = -L ] && echo ${at('home')} || echo "${version}"`);
-  script('old-qemu', 'echo "QEMU emulator version 6.2.0"');
-  script('new-qemu', 'echo "QEMU emulator version 11.0.0"');
+  writeFakeQemu(at('qemu'));
+  writeFakeQemu(at('bare-qemu'), { dataDir: at('home') });
+  writeFakeQemu(at('old-qemu'), { version: '6.2.0' });
+  writeFakeQemu(at('later-qemu'), { version: '10.0.2', releases: ['10.0', '7.2'] });
+  writeFakeQemu(at('new-qemu'), { version: '12.0.0' });
   script('no-qemu', 'echo "Hello, I am no hypervisor"');
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   fs.writeFileSync(at('secret'), `${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o600 });
@@ -430,8 +431,8 @@ const cases: readonly BadInput[] = [
     code: 3,
     args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/new-qemu') })),
     says: [
-      'is QEMU 11.0.0: the event log of releases after 10.x is not known',
-      'try: use QEMU 7.2 to 10.x',
+      'is QEMU 12.0.0: the event log of releases after 11.x is not known',
+      'try: use QEMU 7.2 to 11.x',
     ],
   },
   {
@@ -439,6 +440,35 @@ const cases: readonly BadInput[] = [
     code: 3,
     args: () => node(pair({ vm: vm(kernel).replace('/qemu', '/no-qemu') })),
     says: ['is not QEMU: --version says "Hello', 'try: set qemu in the VM file'],
+  },
+  {
+    row: 'machine type that QEMU does not have',
+    code: 2,
+    args: () => node(pair({ vm: vm(`${kernel}machine: pc-i440fx-9.9\n`) })),
+    says: ["has no machine 'pc-i440fx-9.9'", '-machine help'],
+  },
+  {
+    row: '`upgradeFrom` that cannot be gone on from',
+    code: 2,
+    args: () => node(pair({ vm: vm(`${kernel}upgradeFrom: ${at('later-qemu')}\n`) })),
+    says: ['No machine goes back from QEMU 10.0.2 to 7.2.22', 'try: set qemu'],
+  },
+  {
+    row: '`upgradeFrom` that cannot be gone on from',
+    code: 2,
+    args: () =>
+      node(
+        pair({
+          vm: `${vm(kernel)}upgradeFrom: ${at('qemu')}\n`.replace('/qemu\n', '/later-qemu\n'),
+        }),
+      ),
+    says: ["of upgradeFrom has no machine 'pc-i440fx-10.0'", 'machine: pc-i440fx-7.2'],
+  },
+  {
+    row: 'QEMU that is too old or too new, or no QEMU',
+    code: 3,
+    args: () => node(pair({ vm: vm(`${kernel}upgradeFrom: /nowhere/qemu\n`) })),
+    says: ["Cannot run '/nowhere/qemu'"],
   },
   {
     row: 'QEMU without its firmware',

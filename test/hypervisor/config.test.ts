@@ -77,13 +77,17 @@ nics:
   - {}
 console: true
 cpu: qemu64,+ssse3
-machine: pc
+machine: pc-i440fx-7.2
 qemu: /opt/qemu/bin/qemu-system-x86_64
+upgradeFrom: qemu-of-before
+firmware: vmlinuz
 `;
     expect(parse(text)).toEqual({
       name: 'web-1',
       qemu: '/opt/qemu/bin/qemu-system-x86_64',
-      machine: 'pc',
+      upgradeFrom: 'qemu-of-before',
+      machine: 'pc-i440fx-7.2',
+      firmware: path.join(dir, 'vmlinuz'),
       cpu: 'qemu64,+ssse3',
       memoryBytes: 1024 ** 3,
       boot: {
@@ -156,8 +160,14 @@ describe('a VM file is refused', () => {
     ['console: false', /^4 console: must be true, or left out/],
     ['cpu: host', /^4 cpu: must be a CPU model of QEMU: host needs KVM/],
     ['cpu: a b', /^4 cpu: must be a CPU model of QEMU.*current value is a b$/],
-    ['machine: q35', /^4 machine: must be pc: current value is q35. q35 brings an AHCI/],
-    ['machine: virt', /^4 machine: must be pc: current value is virt. no other machine/],
+    [
+      'machine: q35',
+      /^4 machine: must be pc, or a full name such as pc-i440fx-7.2: current value is q35. q35 brings an AHCI/,
+    ],
+    [
+      'machine: virt',
+      /^4 machine: must be pc, or a full name such as pc-i440fx-7.2: current value is virt. no other machine/,
+    ],
     ['boot: { disk: true, kernel: vmlinuz }', /^4 boot: must have `kernel` or `disk: true`, not/],
     ['boot: { initrd: initrd.img }', /^4 boot.initrd: needs `kernel` beside it$/],
     ['boot: { kernel: none }', /^4 boot.kernel: cannot be read: ENOENT/],
@@ -300,7 +310,8 @@ disks: [{ id: root, path: root.raw }]
 nics: [{}]
 `;
   const firmware = (): string => path.join(dir, 'data.raw');
-  const fingerprint = (from: string) => vmFingerprint({ ...parse(from), firmware: firmware() });
+  const fingerprint = (from: string, image: string = firmware()) =>
+    vmFingerprint({ ...parse(from), firmware: image, isOwnFirmware: true });
 
   it('is the same for the same machine with other paths', async () => {
     // Goal: each node may keep its files where it likes.
@@ -323,6 +334,7 @@ nics: [{}]
     ['nics: [{}]', 'nics: [{}, {}]'],
     ['nics: [{}]', 'nics: [{ mac: 52:54:00:00:00:01 }]'],
     ['nics: [{}]', 'nics: [{}]\ncpu: max'],
+    ['nics: [{}]', 'nics: [{}]\nmachine: pc-i440fx-7.1'],
   ])('changes when %s becomes %s', async (from, to) => {
     // Goal: whatever the guest could notice makes the nodes refuse each other.
     expect(text).toContain(from);
@@ -331,7 +343,6 @@ nics: [{}]
 
   it('changes with the firmware', async () => {
     writeFileSync(path.join(dir, 'bios'), 'another');
-    const other = vmFingerprint({ ...parse(text), firmware: path.join(dir, 'bios') });
-    expect(await other).not.toBe(await fingerprint(text));
+    expect(await fingerprint(text, path.join(dir, 'bios'))).not.toBe(await fingerprint(text));
   });
 });

@@ -18,6 +18,7 @@ const status: NodeStatus = {
   role: 'primary',
   state: 'protected',
   term: 3,
+  qemu: '7.2.22',
   concerns: [],
   arbiter: 'file:/terms',
   pid: 42,

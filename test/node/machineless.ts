@@ -6,6 +6,7 @@ import { FileArbiter } from '../../src/arbiter/file.ts';
 import { term } from '../../src/base/units.ts';
 import { loadVmConfig, vmIdentity } from '../../src/hypervisor/config.ts';
 import type { Identity } from '../../src/wire/hello.ts';
+import { writeFakeQemu } from '../doubles/fake-qemu.ts';
 
 export const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -13,8 +14,7 @@ export const quiet = { info: () => undefined, warn: () => undefined, error: () =
 export async function writeMachineless(dir: string): Promise<void> {
   const at = (name: string): string => path.join(dir, name);
   fs.writeFileSync(at('bios-256k.bin'), 'firmware');
-  const answers = `[ "$1" = -L ] && echo ${dir} || echo "QEMU emulator version 7.2.22"`;
-  fs.writeFileSync(at('qemu'), `#!/bin/sh\n${answers}\n`, { mode: 0o755 });
+  writeFakeQemu(at('qemu'));
   fs.writeFileSync(at('kernel'), 'x'.repeat(5000));
   const vm = `name: vm\nmemory: 32M\nqemu: ${at('qemu')}\nboot: { kernel: kernel }\n`;
   fs.writeFileSync(at('vm.yaml'), vm);

@@ -44,6 +44,7 @@ describe('with a umask of 0, for the owner only is', () => {
         role: 'backup',
         state: '',
         term: 0,
+        qemu: '7.2.22',
         concerns: [],
         arbiter: 'file:/terms',
         pid: 1,

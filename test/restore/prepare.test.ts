@@ -3,8 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { epoch, icount, logPosition, term } from '../../src/base/units.ts';
-import { vmFingerprint as fingerprintOf, parseVmConfig } from '../../src/hypervisor/config.ts';
-import { findFirmware } from '../../src/hypervisor/qemu/firmware.ts';
+import {
+  vmFingerprint as fingerprintOf,
+  parseVmConfig,
+  withQemu,
+} from '../../src/hypervisor/config.ts';
 import { qemuVersion } from '../../src/hypervisor/qemu/version.ts';
 import { diskImage, ramImage, type SnapshotFacts } from '../../src/ports/snapshot-store.ts';
 import type { Instant } from '../../src/restore/instant.ts';
@@ -142,7 +145,7 @@ describe.skipIf(!hasQemu)('preparing with this QEMU', () => {
 
   async function stored() {
     const description = parseVmConfig(text, { file: 'vm.yaml', baseDir: '/' });
-    const vm = { ...description, firmware: await findFirmware(description.qemu) };
+    const vm = await withQemu(description);
     const vmFingerprint = await fingerprintOf(vm);
     const { text: version } = await qemuVersion(vm.qemu);
     return storeWith({ vmFile: text, vmFingerprint, qemuVersion: version });

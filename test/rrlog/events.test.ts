@@ -1,12 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { qemuReleases } from '../../src/base/qemu-releases.ts';
 import { encodeBlockCompletion, encodeEnd, encodeFifoPreamble } from '../../src/rrlog/encoder.ts';
 import { decodeEvent, encodeEvent, type LogEvent } from '../../src/rrlog/events.ts';
 import { layoutFor } from '../../src/rrlog/layouts.ts';
 import { EventLogReader } from '../../src/rrlog/reader.ts';
 import { eventsByFamily } from './generate.ts';
 
-for (const qemu of ['7.2', '10.0'] as const) {
+/** As QEMU writes them; of AUDIO_IN with and without the place in the ring. */
+const versionWords = {
+  '7.2': '00e0200c',
+  '10.0': '00e0200c',
+  '11.0': '00e0200d',
+  '11.1': '00e0200e',
+};
+const keyQcode = '0500000000000000010000000901';
+const keyCode = '05000000000000000901';
+const place = '0000000000000003';
+const sound = (at: string): string => `1a0000000000000001${at}00000000000000010000000000000002`;
+
+for (const qemu of qemuReleases) {
   const layout = layoutFor(qemu);
 
   describe(`events of QEMU ${qemu}`, () => {
@@ -51,18 +64,21 @@ for (const qemu of ['7.2', '10.0'] as const) {
         [{ kind: 'char-write', result: -1, offset: 3 }, '16ffffffff00000003'],
         [{ kind: 'audio-out', played: 5n }, '190000000000000005'],
         [{ kind: 'shutdown', cause: 'host-qmp-quit' }, '0c'],
-        [
-          { kind: 'input', input: { type: 'key-qcode', qcode: 9, down: true } },
-          '050000000000000001' + '0000000901',
-        ],
+        layout.hasKeyCodes
+          ? [{ kind: 'input', input: { type: 'key-code', code: 9, down: true } }, keyCode]
+          : [{ kind: 'input', input: { type: 'key-qcode', qcode: 9, down: true } }, keyQcode],
+        layout.audioInHead === 9
+          ? [{ kind: 'audio-in', samples: [[1n, 2n]] }, sound('')]
+          : [{ kind: 'audio-in', writePosition: 3n, samples: [[1n, 2n]] }, sound(place)],
       ];
       for (const [event, hex] of golden) {
         expect(encodeEvent(layout, event).toString('hex')).toBe(hex);
       }
       expect(encodeEnd(layout).toString('hex')).toBe('27');
       expect(encodeBlockCompletion(layout, 1).toString('hex')).toBe('080000000000000001');
-      expect(encodeFifoPreamble(layout, false).toString('hex')).toBe('00e0200c');
-      expect(encodeFifoPreamble(layout, true).toString('hex')).toBe('00e0200c27');
+      const word = versionWords[qemu];
+      expect(encodeFifoPreamble(layout, false).toString('hex')).toBe(word);
+      expect(encodeFifoPreamble(layout, true).toString('hex')).toBe(`${word}27`);
     });
 
     it('does not encode what a reader would refuse', () => {
@@ -73,6 +89,10 @@ for (const qemu of ['7.2', '10.0'] as const) {
         { kind: 'net', id: 0, flags: 0, data: Buffer.alloc(131_073) },
       ];
       if (qemu === '7.2') events.push({ kind: 'input', input: touch } as LogEvent);
+      const key = layout.hasKeyCodes
+        ? ({ type: 'key-qcode', qcode: 9, down: true } as const)
+        : ({ type: 'key-code', code: 9, down: true } as const);
+      events.push({ kind: 'input', input: key });
       for (const event of events) {
         expect(() => encodeEvent(layout, event)).toThrow(
           expect.objectContaining({ code: 'log-format' }),
@@ -85,7 +105,7 @@ for (const qemu of ['7.2', '10.0'] as const) {
 describe('layoutFor', () => {
   it('refuses a QEMU release that it does not know', () => {
     // Goal: nobody reads a log with a layout that was only guessed.
-    for (const qemu of ['10.2', '7', '', 'toString', '__proto__']) {
+    for (const qemu of ['10.2', '7', '12.0', '', 'toString', '__proto__']) {
       expect(() => layoutFor(qemu)).toThrow(expect.objectContaining({ code: 'config' }));
     }
   });

@@ -25,12 +25,16 @@ const netId = fc.constantFrom(0, 2, 255);
 function inputs(layout: Layout): fc.Arbitrary<InputValue> {
   const down = fc.boolean();
   const all: fc.Arbitrary<InputValue>[] = [
-    fc.record({ type: fc.constant('key-number' as const), value: i64, down }),
-    fc.record({ type: fc.constant('key-qcode' as const), qcode: u32, down }),
+    ...(layout.hasKeyCodes
+      ? [fc.record({ type: fc.constant('key-code' as const), code: u32, down })]
+      : [
+          fc.record({ type: fc.constant('key-number' as const), value: i64, down }),
+          fc.record({ type: fc.constant('key-qcode' as const), qcode: u32, down }),
+        ]),
     fc.record({ type: fc.constant('button' as const), button: u32, down }),
     fc.record({ type: fc.constantFrom('rel' as const, 'abs' as const), axis: u32, value: i64 }),
   ];
-  if (layout.qemu === '10.0') {
+  if (layout.inputTypes === 5) {
     all.push(
       fc.record({
         type: fc.constant('multi-touch' as const),
@@ -74,7 +78,7 @@ export function eventsByFamily(layout: Layout): Record<LogEvent['kind'], fc.Arbi
     'audio-out': fc.record({ kind: of('audio-out'), played: u64 }),
     'audio-in': fc.record({
       kind: of('audio-in'),
-      writePosition: u64,
+      ...(layout.audioInHead === 17 ? { writePosition: u64 } : {}),
       samples: fc.array(fc.tuple(u64, u64), { maxLength: 5 }),
     }),
     random: fc.record({ kind: of('random'), result: i32, data }),

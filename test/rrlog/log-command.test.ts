@@ -53,7 +53,7 @@ const step = encodeEvent(layout, { kind: 'instruction', count: 1_000_000 });
 const data = encodeMarkerFrame(8 as Epoch);
 const marker = encodeEvent(layout, { kind: 'net', id: 1, flags: 0, data });
 const end = encodeEvent(layout, { kind: 'end' });
-const log = file('whole', encodeHeader(), step, block, marker, end);
+const log = file('whole', encodeHeader(layout), step, block, marker, end);
 
 describe('understudy log', () => {
   it('dump prints each event with its position and icount', async () => {
@@ -105,18 +105,18 @@ describe('understudy log', () => {
     // Goal: a spool file and QEMU's file are dumped alike.
     const tail = new LogTail({ layout, input: 'raw', expectHeader: false, markerNetId: 1 });
     const { bytes } = tail.push(Buffer.concat([step, block, marker, end]))!;
-    const stripped = file('stripped', encodeHeader(), bytes);
+    const stripped = file('stripped', encodeHeader(layout), bytes);
     expect(await run('dump', stripped, '--stripped')).toBe(await run('dump', log));
   });
 
   it('says in one sentence what is wrong with a file', async () => {
     // Goal: missing, empty, foreign and damaged files are operating errors, not stack traces.
-    const damaged = file('damaged', encodeHeader(), step, Buffer.of(0xff));
+    const damaged = file('damaged', encodeHeader(layout), step, Buffer.of(0xff));
     const cases: [string, RegExp][] = [
       [join(folder, 'missing'), /cannot open the event log/],
       [folder, /cannot read the event log/],
       [file('empty'), /is no event log: it has 0 bytes/],
-      [file('text', Buffer.from('#!/bin/sh\necho hello\n')), /unknown version word 0x23212f62/],
+      [file('text', Buffer.from('#!/bin/sh\necho hello\n')), /version word 0x23212f62/],
       [damaged, /unknown event kind 255 at position 17/],
     ];
     for (const [path, message] of cases) {
@@ -132,7 +132,7 @@ describe('understudy log', () => {
 
   it('stops quietly when nobody reads on', () => {
     // Goal: `dump | head` ends without an error, with a log far larger than a pipe holds.
-    const large = file('large', encodeHeader(), idleLog(layout, 20_000));
+    const large = file('large', encodeHeader(layout), idleLog(layout, 20_000));
     const module = JSON.stringify(pathToFileURL(compiled('src/cli/log.ts')).href);
     const script = file(
       'main.mjs',

@@ -134,7 +134,7 @@ describe('LogTail', () => {
     const before = encodeEvent(layout, { kind: 'instruction', count: 5 });
     const marker = markerEvent(layout, 3);
     const tail = new LogTail({ ...primary, expectHeader: true });
-    const file = Buffer.concat([encodeHeader(), before, marker, before]);
+    const file = Buffer.concat([encodeHeader(layout), before, marker, before]);
     const early = tail.push(file.subarray(0, 12 + 5 + 42))!;
     expect(early).toMatchObject({ from: 12, to: 17 + marker.length, icount: 5, events: 2 });
     expect(early.bytes.length).toBe(5 + 42);

@@ -182,12 +182,12 @@ describe('EventLogReader', () => {
   it('takes the header of a finished log and of a killed one, and no other', () => {
     // Goal: zeros where the version word belongs are normal; any other word is refused.
     const event = encodeEvent(layout, { kind: 'instruction', count: 4 });
-    for (const header of [encodeHeader(), Buffer.alloc(12)]) {
+    for (const header of [encodeHeader(layout), Buffer.alloc(12)]) {
       const reader = new EventLogReader({ ...options, expectHeader: true });
       const log = Buffer.concat([header, event]);
       expect(readAll(reader, chunks(log, [5, 3]))).toMatchObject([{ position: 12, end: 17 }]);
     }
-    const other = encodeHeader();
+    const other = encodeHeader(layout);
     other.writeUInt32BE(0xe0200d);
     const reader = new EventLogReader({ ...options, expectHeader: true });
     reader.push(other);

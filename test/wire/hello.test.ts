@@ -115,6 +115,36 @@ describe('the hello exchange', () => {
     }
   });
 
+  describe('between a machine and a newer QEMU', () => {
+    const standing = (role: 'primary' | 'backup' | 'none') => ({
+      standing: { role, isGranted: false, spoken: term(0), logged: term(0) },
+    });
+    const newer = { node: 'b', qemu: '10.0.2', logLayout: '10.0', upgradeFrom: '7.2.22' } as const;
+
+    it.each(['dialer', 'listener'] as const)('takes its backup as the %s', async (role) => {
+      const [a, b] = memoryPipePair();
+      const primary = identity(standing('primary'));
+      const backup = identity({ ...newer, ...standing('none') });
+      const other = role === 'dialer' ? 'listener' : 'dialer';
+      const links = await Promise.all([
+        greet(a, { role, identity: backup, now }),
+        greet(b, { role: other, identity: primary, now }),
+      ]);
+      expect(links.map(({ peer }) => peer.qemu)).toEqual(['7.2.22', '10.0.2']);
+    });
+
+    it.each([
+      ['that has the machine', standing('none'), { ...newer, ...standing('primary') }],
+      ['when neither has it', standing('none'), { ...newer, ...standing('none') }],
+      ['that comes from another one', { ...standing('primary'), qemu: '7.2.9' }, newer],
+    ] as const)('refuses one %s', async (_, mine, theirs) => {
+      for (const error of await refusals(identity(mine), identity(theirs))) {
+        expect(error.message).toMatch(/QEMU is 7\.2\.\d+ on node 'a' and 10\.0\.2 on node 'b'/);
+        expect(error.hint).toContain('upgradeFrom');
+      }
+    });
+  });
+
   it('takes a node that knows no arbiter yet', async () => {
     const [a, b] = memoryPipePair();
     const { arbiter, ...unknowing } = identity({ node: 'b' });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { livingOwned } from '../../host/processes.ts';
+import { nodeNames } from '../../node/pair-file/pair-config.ts';
 import { askNode } from '../../observe/control-client.ts';
 import { type AnsweringNode, answeringNodes, primaryNode } from './pair-nodes.ts';
 
@@ -12,8 +13,8 @@ export interface DrillOptions {
   readonly json?: boolean;
 }
 
-/** What a drill ended in. */
-interface Report {
+/** What a takeover on purpose ended in. */
+export interface Handover {
   readonly from: string;
   readonly to: string;
   readonly killed: boolean;
@@ -26,7 +27,7 @@ const lookEveryMs = 5;
 
 /** Throws `link`, or `takeover`: not protected, refused, not seen in time. */
 export async function drill({ pair, kill = false, json = false }: DrillOptions): Promise<void> {
-  const report = await takeover(pair, kill);
+  const report = await handOver(pair, kill);
   if (json) {
     process.stdout.write(`${JSON.stringify(report)}\n`);
     return;
@@ -39,7 +40,11 @@ export async function drill({ pair, kill = false, json = false }: DrillOptions):
   if (kill) process.stdout.write(`start node ${from} again to be protected\n`);
 }
 
-async function takeover(pair: string, kill: boolean): Promise<Report> {
+/**
+ * Hands the machine over, or kills its primary; resolves when the other node speaks. Throws as
+ * `drill`.
+ */
+export async function handOver(pair: string, kill: boolean): Promise<Handover> {
   const primary = await primaryNode(pair);
   if (primary.status.state !== 'protected') {
     throw new UnderstudyError(
@@ -54,14 +59,8 @@ async function takeover(pair: string, kill: boolean): Promise<Report> {
     const answer = await askNode<{ ok: boolean; error?: string }>(primary.control, 'drill');
     if (!answer.ok) throw new UnderstudyError('takeover', answer.error ?? 'the drill was refused');
   }
-  const heir = await successor(pair, primary);
-  return {
-    from: primary.config.name,
-    to: heir.config.name,
-    killed: kill,
-    term: heir.status.term,
-    ms: performance.now() - begun,
-  };
+  const { to, term } = await successor(pair, primary);
+  return { from: primary.config.name, to, killed: kill, term, ms: performance.now() - begun };
 }
 
 /** SIGKILL to its QEMU and to the node itself: the hard way. */
@@ -72,22 +71,27 @@ function killNode({ config, status }: AnsweringNode): void {
   process.kill(status.pid, 'SIGKILL');
 }
 
-/** The other node, once it is primary. Throws `takeover` when that does not happen. */
-async function successor(pair: string, before: AnsweringNode): Promise<AnsweringNode> {
+/**
+ * The other node, once it is primary. On another host it is not seen: then this one tells, which
+ * hears of its term. Throws `takeover` when that does not happen.
+ */
+async function successor(
+  pair: string,
+  { config: { name }, status }: AnsweringNode,
+): Promise<Pick<Handover, 'to' | 'term'>> {
+  const to = nodeNames(pair).find((other) => other !== name) ?? '';
   const deadline = performance.now() + limits.drillMs;
   while (performance.now() < deadline) {
-    const heir = (await answeringNodes(pair)).find(
-      ({ config, status }) =>
-        config.name !== before.config.name &&
-        status.role === 'primary' &&
-        // Until its takeover is proved it speaks in no term.
-        status.state !== 'proving' &&
-        status.term > before.status.term,
-    );
-    if (heir !== undefined) return heir;
+    const nodes = await answeringNodes(pair);
+    const heir = nodes.find(({ config }) => config.name === to);
+    const teller = heir ?? nodes.find(({ config }) => config.name === name);
+    const { role, state, term } = teller?.status ?? status;
+    // Until its takeover is proved it speaks in no term.
+    const speaks = teller === heir ? role === 'primary' && state !== 'proving' : role !== 'primary';
+    if (speaks && term > status.term) return { to, term };
     await sleep(lookEveryMs);
   }
   throw new UnderstudyError('takeover', `No takeover was seen within ${limits.drillMs} ms`, {
-    hint: 'ask both nodes with `understudy status`; the backup may be on another host',
+    hint: 'ask both nodes with `understudy status`',
   });
 }

@@ -46,12 +46,14 @@ async function watch({ pair, name, json = false }: StatusOptions): Promise<void>
 }
 
 /** A line for the node, and one for each thing that is wrong. */
-function statusLine({ pair, node, role, state, term, reason, concerns }: NodeStatus): string {
+function statusLine(status: NodeStatus): string {
+  const { pair, node, role, state, term, reason, concerns, qemu, peerQemu = qemu } = status;
   const why = reason === undefined ? '' : `: ${reason}`;
+  const upgrade = qemu === peerQemu ? '' : `; QEMU ${qemu} here, ${peerQemu} on the other node`;
   const wrong = concerns.map(
     ({ about, problem, since }) => `\n  ${about}, since ${since}: ${problem}`,
   );
-  return `${pair}/${node}: ${role}, ${state}, term ${term}${why}${wrong.join('')}`;
+  return `${pair}/${node}: ${role}, ${state}, term ${term}${why}${upgrade}${wrong.join('')}`;
 }
 
 /** What happened, in a line for people; figures that come many times a second are left out. */

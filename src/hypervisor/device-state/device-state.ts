@@ -7,5 +7,5 @@ export { compareDeviceStates, describeDifferences } from './compare.ts';
 export { describeDeviceState } from './describe.ts';
 export { type DeviceState, parseDeviceState } from './parse.ts';
 export { releaseHalt } from './release-halt.ts';
-export { type ReplaySection, replaySection } from './replay-section.ts';
+export { newestReplaySection, type ReplaySection, replaySection } from './replay-section.ts';
 export { timerSection } from './timer-section.ts';

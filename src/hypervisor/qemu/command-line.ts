@@ -39,6 +39,8 @@ export interface CommandLineOptions {
   readonly paths: InstancePaths;
   /** The guest's RAM, a file on tmpfs that is mapped shared. */
   readonly ramFile: string;
+  /** What is written to RAM stays with this QEMU. @default false */
+  readonly isRamPrivate?: boolean;
   /** Unix socket of the storage daemon's NBD server; exports are named by the disks' ids. */
   readonly nbdSocket: string;
   readonly mode: 'record' | 'replay';
@@ -83,7 +85,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-m', `${vm.memoryBytes / 1024}K`],
     [
       '-object',
-      `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${doubled(options.ramFile)},share=on`,
+      `memory-backend-file,id=ram,size=${vm.memoryBytes},mem-path=${doubled(options.ramFile)},share=${options.isRamPrivate === true ? 'off' : 'on'}`,
     ],
     ['-icount', `shift=auto,${log}`],
     // The guest's own clock: with the host's, every turn of the main loop logs four events more.

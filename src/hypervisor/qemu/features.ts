@@ -40,7 +40,7 @@ export interface QemuCheckOptions {
 }
 
 /** Releases with which lockstep was measured. */
-const triedReleases = ['7.2', '10.0'];
+const triedReleases = ['7.2', '10.0', '11.1'];
 const exportName = 'probe';
 const diskBytes = 1024 * 1024;
 
@@ -75,7 +75,7 @@ const features: readonly Feature[] = [
   {
     id: 'qemu-device-state',
     title: 'device state',
-    hint: 'use QEMU 7.2 or 10.0, whose device states are known',
+    hint: 'use QEMU 7.2 to 11.1, whose device states are known',
     use: async ({ monitor, dir }) => {
       const filename = path.join(dir, 'state');
       await monitor.execute('xen-save-devices-state', { filename, live: false });
@@ -274,7 +274,7 @@ async function checkLog(use: () => Promise<string>): Promise<FeatureCheck> {
   try {
     return { ...base, status: 'ok', detail: await use() };
   } catch (thrown) {
-    const hint = 'use QEMU 7.2 to 10.x, whose log is known';
+    const hint = 'use QEMU 7.2 to 11.1, whose log is known';
     return { ...base, status: 'fail', detail: errorLine(thrown), hint };
   }
 }
@@ -289,7 +289,7 @@ async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
     if (triedReleases.includes(`${qemu.major}.${qemu.minor}`)) {
       return { ...base, status: 'ok', detail };
     }
-    const hint = `lockstep was tried with ${triedReleases.join(' and ')}: use one of them`;
+    const hint = `lockstep was tried with ${triedReleases.join(', ')}: use one of them`;
     return { ...base, status: 'warn', detail, hint };
   } catch (thrown) {
     return { ...base, status: 'fail', detail: errorLine(thrown), hint: anotherBuild };

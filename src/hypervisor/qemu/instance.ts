@@ -33,6 +33,8 @@ export interface InstanceOptions {
   readonly pidDir: string;
   readonly name: string;
   readonly ramFile: string;
+  /** What is written to RAM stays with this QEMU. @default false */
+  readonly isRamPrivate?: boolean;
   readonly nbdSocket: string;
   readonly mode: 'record' | 'replay';
   readonly logFile: string;
@@ -192,8 +194,8 @@ export class QemuInstance {
     socket.end(state);
     const status = await outcome;
     if (status !== 'completed') {
-      throw new UnderstudyError('qemu', `QEMU did not load the device state: ${status}`, {
-        cause: new Error(this.process.stderrTail()),
+      const said = this.process.stderrTail().trim() || `it says '${status}'`;
+      throw new UnderstudyError('qemu', `QEMU did not load the device state: ${said}`, {
         hint: 'both nodes need the same QEMU version and the same VM file',
       });
     }

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { OwnedProcess } from '../../host/processes.ts';
-import { checkVersion, headerBytes } from '../../rrlog/layouts.ts';
+import { checkVersion, headerBytes, layoutFor } from '../../rrlog/layouts.ts';
 import { type Probe, probeMachine, startProbe } from './probe.ts';
+import { qemuVersion } from './version.ts';
 
 /**
  * Ends the recorder, as QEMU writes the header of a log when it ends, and starts a replayer with
@@ -21,7 +22,7 @@ export async function replayRecorded(
   const header = readFileSync(path.join(dir, 'log'));
   if (header.length < headerBytes) throw new Error(`a log of ${header.length} bytes was recorded`);
   const word = header.readUInt32BE(0);
-  checkVersion(word);
+  checkVersion(layoutFor((await qemuVersion(command)).logLayout), word);
   const socket = path.join(dir, 'replay-qmp');
   const args = probeMachine('replay', dir, socket);
   const { monitor } = await startProbe({ name: 'replay', command, args, dir, socket }, children);

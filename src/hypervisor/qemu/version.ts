@@ -1,15 +1,18 @@
 /** Which QEMU it is, and which layout its event log has. */
 import { execFile } from 'node:child_process';
 import { asError, UnderstudyError } from '../../base/errors.ts';
+import type { QemuRelease } from '../../base/qemu-releases.ts';
 
 export interface QemuVersion {
   /** As QEMU prints it, for people and for comparing two nodes: "7.2.22 (Debian ...)". */
   readonly text: string;
-  readonly logLayout: '7.2' | '10.0';
+  readonly major: number;
+  readonly minor: number;
+  readonly logLayout: QemuRelease;
 }
 
-/** From 11.0 on the log has other payloads and another version word. */
-const lastKnownMajor = 10;
+/** A major release may have another log. */
+const lastKnownMajor = 11;
 
 /**
  * Asks the program.
@@ -54,6 +57,11 @@ export async function qemuVersion(program: string): Promise<QemuVersion> {
       { hint: `use QEMU 7.2 to ${lastKnownMajor}.x, or set qemu in the VM file to one` },
     );
   }
-  // The one difference in the log between the two came with 8.1 (multi-touch input).
-  return { text, logLayout: major > 8 || (major === 8 && minor >= 1) ? '10.0' : '7.2' };
+  return { text, major, minor, logLayout: layoutOf(major, minor) };
+}
+
+/** What a release changed in the log: src/rrlog/layouts.ts. */
+function layoutOf(major: number, minor: number): QemuRelease {
+  if (major > 10) return minor > 0 || major > 11 ? '11.1' : '11.0';
+  return major > 8 || (major === 8 && minor >= 1) ? '10.0' : '7.2';
 }

@@ -6,7 +6,12 @@
  * that one stands (R8): what takes time, starting a process, is behind us by then.
  */
 import type { Layout } from '../../rrlog/layouts.ts';
-import { parseDeviceState, releaseHalt, replaySection } from '../device-state/device-state.ts';
+import {
+  newestReplaySection,
+  parseDeviceState,
+  releaseHalt,
+  replaySection,
+} from '../device-state/device-state.ts';
 import { type InstanceOptions, QemuInstance } from '../qemu/instance.ts';
 import { continueClock } from './clock.ts';
 import { Recorder, type RecorderHandlers } from './recorder.ts';
@@ -15,6 +20,8 @@ export interface SuccessorOptions {
   readonly instance: Omit<InstanceOptions, 'mode' | 'logFile' | 'incoming'>;
   readonly layout: Layout;
   readonly diskIds: readonly string[];
+  /** The state that it loads is of an older QEMU (qemu/upgrade.ts). @default false */
+  readonly rewritesState?: boolean;
 }
 
 export class Successor {
@@ -30,15 +37,22 @@ export class Successor {
     return new Successor(options, await startInstance(options, true));
   }
 
+  /** Loads a device state, and no more. Throws `qemu` with what QEMU says when it does not. */
+  async load(deviceState: Buffer): Promise<void> {
+    const { clocks } = replaySection(parseDeviceState(deviceState));
+    // A sentinel's id left in the state would be taken for one that was read from a later log.
+    const state = continueClock(releaseHalt(deviceState), clocks[1]);
+    const { rewritesState = false } = this.#options;
+    await this.instance.loadDeviceState(rewritesState ? newestReplaySection(state) : state);
+  }
+
   /** Loads a device state and runs: from here on this machine is live and records. */
   async takeOver(
     deviceState: Buffer,
     icount: number,
     handlers: RecorderHandlers,
   ): Promise<Recorder> {
-    const { clocks } = replaySection(parseDeviceState(deviceState));
-    // A sentinel's id left in the state would be taken for one that was read from a later log.
-    await this.instance.loadDeviceState(continueClock(releaseHalt(deviceState), clocks[1]));
+    await this.load(deviceState);
     await this.instance.restartTick();
     const recorder = record(this.#options, this.instance, icount, handlers);
     await this.instance.cont();

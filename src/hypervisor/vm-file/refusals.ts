@@ -106,13 +106,13 @@ export function refusedModel(model: string): string | undefined {
   return `must be virtio-net: current value is ${model}. ${why}: leave this out`;
 }
 
-/** Why a `machine` other than pc is refused. */
+/** Why a `machine` other than pc, by that or by a full name, is refused. */
 export function refusedMachine(machine: string): string | undefined {
-  if (machine === 'pc') return undefined;
+  if (/^pc(-i440fx-[0-9]+\.[0-9]+)?$/.test(machine)) return undefined;
   const why = /q35/.test(machine)
     ? 'q35 brings an AHCI controller, which is not logged'
     : 'no other machine is known to stay in lockstep';
-  return `must be pc: current value is ${machine}. ${why}: leave this out`;
+  return `must be pc, or a full name such as pc-i440fx-7.2: current value is ${machine}. ${why}: leave this out`;
 }
 
 /** Why a CPU model is refused. */

@@ -89,11 +89,16 @@ export function vmSchema(baseDir: string) {
       cpu: textUnless(cpuText, refusedCpu)
         .regex(/^[A-Za-z0-9._-]+(,[+-]?[a-z0-9._-]+(=[a-z0-9._-]+)?)*$/i, must(cpuText))
         .default('qemu64'),
-      machine: textUnless('pc', refusedMachine).default('pc'),
+      machine: textUnless('pc, or a full name such as pc-i440fx-7.2', refusedMachine).default('pc'),
       qemu: z
         .string(must('the path or name of the QEMU program'))
         .min(1, must('the path or name of the QEMU program'))
         .default('qemu-system-x86_64'),
+      upgradeFrom: z
+        .string(must('the path or name of an older QEMU program'))
+        .min(1, must('the path or name of an older QEMU program'))
+        .optional(),
+      firmware: fileField(baseDir, 'the path of a firmware image').optional(),
     },
     must('a mapping of keys, such as `name: web`'),
   );

@@ -2,22 +2,19 @@
 import YAML from 'yaml';
 import type { VmConfig, VmDescription } from '../config.ts';
 
-/** The text of a VM file. Images of disks are left out: a pair file names them. */
-export function writeVmFile({
-  name,
-  qemu,
-  machine,
-  cpu,
-  memoryBytes,
-  ...vm
-}: VmDescription): string {
-  const { boot, disks, nics } = vm;
+/**
+ * The text of a VM file. Images of disks are left out, as a pair file names them; and which QEMU a
+ * machine came from.
+ */
+export function writeVmFile(vm: VmDescription): string {
+  const { name, qemu, machine, firmware, cpu, memoryBytes, boot, disks, nics } = vm;
   return YAML.stringify({
     name,
     memory: memoryBytes,
     cpu,
     machine,
     qemu,
+    ...(firmware === undefined ? {} : { firmware }),
     boot: boot.kind === 'disk' ? { disk: true } : withoutKind(boot),
     disks: disks.map(({ id, sizeBytes, readOnly, discard }) => ({
       id,

@@ -122,9 +122,13 @@ export class Replica {
     }
   }
 
-  /** Takes the state of the cut and executes; resolves when the first log after it has arrived. */
-  load(deviceState: Buffer): Promise<void> {
-    return this.#replayer.load(deviceState);
+  /**
+   * Takes the state of the cut and executes; resolves when the first log after it has arrived.
+   * Throws `qemu` when a newer QEMU is to take over, and could not go on from that state.
+   */
+  async load(deviceState: Buffer): Promise<void> {
+    await this.#parts.rehearse(deviceState);
+    await this.#replayer.load(deviceState);
   }
 
   /** Bytes given and not yet read by QEMU. */

@@ -6,6 +6,7 @@ import {
   describeDifferences,
   judgementBytes,
   judgementOf,
+  newestReplaySection,
   parseDeviceState,
   replaySection,
   timerSection,
@@ -91,6 +92,21 @@ describe('the replay section', () => {
     data.writeBigInt64BE(-1n, 36);
     const state = parseDeviceState(makeFile([{ name: 'replay', version: 2, data }]));
     expect(replaySection(state)).toEqual({ ...same, fileOffset: -1 });
+  });
+
+  it.each([
+    ['7.2', 2, 0],
+    ['8', 3, 0],
+    ['10.0', 3, 99],
+  ] as const)('of QEMU %s is rewritten as 10.0 has it', (release, version, currentEvent) => {
+    // Goal: a newer QEMU reads the same numbers, and nothing else of the file has changed.
+    const others = (name: string) => ({ name, data: Buffer.from(`of ${name}`) });
+    const made = (data: Buffer, of: number) =>
+      makeFile([others('timer'), { name: 'replay', version: of, data }, others('cpu')]);
+    const expected = replayData('10.0');
+    expected.writeUInt32BE(currentEvent, 28);
+    const rewritten = newestReplaySection(made(replayData(release), version));
+    expect(rewritten).toEqual(made(expected, 3));
   });
 
   it.each([

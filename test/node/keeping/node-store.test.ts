@@ -39,6 +39,7 @@ describe('while a node has the store open', () => {
         role: 'backup',
         state: '',
         term: 1,
+        qemu: '7.2.22',
         concerns: [],
         arbiter: 'file:/terms',
         pid: 1,

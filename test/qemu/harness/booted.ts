@@ -13,9 +13,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
 import { type Icount, icount } from '../../../src/base/units.ts';
-import { parseVmConfig, type VmConfig, vmFingerprint } from '../../../src/hypervisor/config.ts';
+import {
+  parseVmConfig,
+  type VmConfig,
+  vmFingerprint,
+  withQemu,
+} from '../../../src/hypervisor/config.ts';
 import { copySparse } from '../../../src/hypervisor/memory/sparse-copy.ts';
-import { findFirmware } from '../../../src/hypervisor/qemu/firmware.ts';
 import { qemuVersion } from '../../../src/hypervisor/qemu/version.ts';
 import { exampleVm } from '../../../src/lab/stage.ts';
 import { PreparedMachine, preparedPaths } from '../../../src/restore/prepared.ts';
@@ -36,7 +40,7 @@ interface Facts {
 export async function exampleMachine(): Promise<VmConfig> {
   const text = YAML.stringify(exampleVm(guestDir));
   const described = parseVmConfig(text, { file: 'the example guest', baseDir: guestDir });
-  return { ...described, firmware: await findFirmware(described.qemu) };
+  return withQemu(described);
 }
 
 export class BootedGuest {

@@ -28,6 +28,7 @@ export const patientMs = 10_000;
 
 /** What tests change in a pair file. */
 export interface PairFile {
+  vm: string;
   arbiter: string;
   silenceMs?: number;
   compareEvery?: string;
