@@ -14,7 +14,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { asError, UnderstudyError } from '../base/errors.ts';
+import { asError, reasonOf, UnderstudyError } from '../base/errors.ts';
 import { isLoopback } from '../base/loopback.ts';
 import type { TlsFiles } from './credentials.ts';
 import { NeverSetUp } from './identity.ts';
@@ -170,7 +170,7 @@ export class Witness {
       if (thrown instanceof Refusal) answer(thrown.status, { error: thrown.message });
       else if (thrown instanceof NeverSetUp) {
         answer(neverSetUpStatus, { error: thrown.message });
-      } else answer(this.#tell(thrown), { error: withCauses(asError(thrown)) });
+      } else answer(this.#tell(thrown), { error: reasonOf(thrown) });
     }
   }
 
@@ -260,12 +260,6 @@ async function readBody(request: http.IncomingMessage): Promise<Buffer> {
     throw new Refusal(400, 'the body ended early');
   }
   return Buffer.concat(chunks);
-}
-
-/** On one line: a node's log shows why its witness could not keep a term. */
-function withCauses(error: Error): string {
-  const { message, cause } = error;
-  return cause instanceof Error ? `${message}: ${withCauses(cause)}` : message;
 }
 
 function requireProofOffLoopback({ host, secret, tls }: WitnessOptions): void {

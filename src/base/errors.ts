@@ -4,6 +4,7 @@
  * Bugs are not `UnderstudyError`s: they assert and stop. A divergence of a backup is neither; it
  * is reported as data and healed.
  */
+import { oneLine } from './text.ts';
 
 /** Stable, documented in docs/errors.md; scripts may depend on them. */
 export type ErrorCode =
@@ -60,4 +61,13 @@ export class UnderstudyError extends Error {
 /** An `Error` for anything that was thrown. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** Why, in one line, with all causes: for a log, a status, and the other node. */
+export function reasonOf(thrown: unknown): string {
+  const reasons: string[] = [];
+  for (let error: unknown = asError(thrown); error instanceof Error; error = error.cause) {
+    reasons.push(oneLine(error.message.trim()));
+  }
+  return reasons.join(': ');
 }

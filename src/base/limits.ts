@@ -48,6 +48,10 @@ export const limits = {
   silenceRaisedAgain: 1.1,
   /** Round trips whose least one counts, about a second of heartbeats. */
   roundTripSamples: 8,
+  /** Of a link that has room for log as it is: within a building. */
+  nearRoundTripMs: 3,
+  /** After a piece of log, until which the next one travels plain on such a link. */
+  plainWithinMs: 20,
   /** A copy of RAM blocks a node for up to a second a gigabyte: 3 s at the default silence. */
   seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */

@@ -107,7 +107,14 @@ export type NodeEffect =
   | { readonly type: 'stop' }
   | { readonly type: 'go' }
   | { readonly type: 'seed'; readonly seedId: string; readonly link: LinkId }
-  | { readonly type: 'ship'; readonly link: LinkId; readonly term: Term; readonly run: RecordedRun }
+  | {
+      readonly type: 'ship';
+      readonly link: LinkId;
+      readonly term: Term;
+      readonly run: RecordedRun;
+      /** It travels as it is (log-packing.ts). */
+      readonly isPlain: boolean;
+    }
   | ({ readonly type: 'cut' } & CutOrder)
   | { readonly type: 'sendCut'; readonly link: LinkId; readonly cutId: string }
   /** A word of the backup for the seed that is on its way. */

@@ -254,12 +254,13 @@ export class NodeCore {
   }
 
   #becomePrimary(term: Term, isProven: boolean): PrimaryNode {
-    const { epochMs, onBackupLost, detector, cuts = {}, heldOutputsMax } = this.#options;
+    const { epochMs, onBackupLost, ack, detector, cuts = {}, heldOutputsMax } = this.#options;
     const primary: PrimaryNode = new PrimaryNode({
       term,
       isProven,
       epochMs,
       onBackupLost,
+      backupKeepsLog: ack === 'durable',
       detector,
       cuts,
       heldOutputsMax: heldOutputsMax ?? limits.heldOutputsMax,

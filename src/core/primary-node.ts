@@ -19,6 +19,7 @@ import type { CutPolicy } from './cuts.ts';
 import type { Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { HurtMachine } from './hurt.ts';
+import { LogPacking } from './log-packing.ts';
 import { MachineWork } from './machine-work.ts';
 import { hasNothing } from './place.ts';
 import type { PrimaryCore } from './primary.ts';
@@ -30,6 +31,8 @@ import { ServedBackup } from './served-backup.ts';
 export interface PrimaryNodeOptions extends PrimaryOptions {
   readonly detector: DetectorOptions;
   readonly cuts: CutPolicy;
+  /** What its backup acknowledges is on a disk. */
+  readonly backupKeepsLog: boolean;
   readonly rules: Rules;
   readonly emit: Emit;
   readonly claim: (expected: Term, overtakes: boolean) => void;
@@ -165,7 +168,7 @@ export class PrimaryNode {
   }
 
   #join(link: LinkId, hello: PeerHello, now: Millis): void {
-    const { rules, detector, onBackupLost, emit } = this.#options;
+    const { rules, detector, onBackupLost, backupKeepsLog, emit } = this.#options;
     this.heardOf(hello.term, now);
     if (hasNothing(hello)) this.#step({ type: 'winnerGaveUp' }, now);
     if (this.#hurt.reason !== undefined) {
@@ -179,6 +182,7 @@ export class PrimaryNode {
           {
             ...{ link, detector, emit, judgeTerm: rules.judgeTerm, term: () => this.term },
             ...{ flow: rules.flow(onBackupLost), cuts: this.#cuts },
+            packing: new LogPacking({ backupKeepsLog }),
             onSuspect: (reason, at) => this.#step({ type: 'backupLost', reason }, at),
             onTermHeard: (term, at) => this.heardOf(term, at),
           },

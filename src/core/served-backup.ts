@@ -13,6 +13,7 @@ import type { RecordedRun } from '../ports/machine.ts';
 import type { CutDesk } from './cut-desk.ts';
 import type { Emit } from './effects.ts';
 import { type FlowControl, type FlowEvent, spoolShare } from './flow-control.ts';
+import type { LogPacking } from './log-packing.ts';
 import { Peer, type PeerOptions } from './peer.ts';
 import type { PrimaryEvent } from './primary-events.ts';
 
@@ -24,12 +25,14 @@ interface Appointment {
 export interface ServedBackupOptions extends PeerOptions {
   readonly flow: FlowControl;
   readonly cuts: CutDesk;
+  readonly packing: LogPacking;
 }
 
 export class ServedBackup {
   readonly peer: Peer;
   readonly #flow: FlowControl;
   readonly #cuts: CutDesk;
+  readonly #packing: LogPacking;
   readonly #emit: Emit;
   #appointments: Appointment[] = [];
   #shippedTo: LogPosition | undefined;
@@ -41,6 +44,7 @@ export class ServedBackup {
     this.peer = new Peer(options, now);
     this.#flow = options.flow;
     this.#cuts = options.cuts;
+    this.#packing = options.packing;
     this.#emit = options.emit;
   }
 
@@ -57,7 +61,8 @@ export class ServedBackup {
   ship(run: RecordedRun, term: Term, now: Millis): void {
     if (this.#shippedTo === undefined || run.from < this.#shippedTo) return;
     this.#shippedTo = run.to;
-    this.#emit({ type: 'ship', link: this.peer.link, term, run });
+    const isPlain = this.#packing.isPlain(this.peer.roundTripMs, now);
+    this.#emit({ type: 'ship', link: this.peer.link, term, run, isPlain });
     const marker = run.markers.at(-1)?.icount;
     this.#judge({ type: 'shipped', bytes: run.bytes, marker }, now);
     this.#keepAppointments();
@@ -89,6 +94,7 @@ export class ServedBackup {
 
   granted(now: Millis): void {
     this.peer.seeded(now);
+    this.#packing.seeded();
     this.#judge({ type: 'granted' }, now);
     this.peer.tell({ type: 'grant' });
   }

@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Distribution } from '../base/distribution.ts';
-import { asError, UnderstudyError } from '../base/errors.ts';
+import { asError, reasonOf, UnderstudyError } from '../base/errors.ts';
 import { type Evidence, judge } from '../lab/judge.ts';
 import { demoLimits } from '../lab/limits.ts';
 import { LoadProcess } from '../lab/load-process.ts';
@@ -115,8 +115,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
       if (round < options.rounds) backup = await startBackup(stage, killed, figures, options);
     }
   } catch (thrown) {
-    figures.problems.push(asError(thrown).message);
-    tell(`the demo stops here: ${asError(thrown).message}`);
+    figures.problems.push(reasonOf(thrown));
+    tell(`the demo stops here: ${reasonOf(thrown)}`);
   }
   const record = await load.stop();
   const evidence: Evidence = {

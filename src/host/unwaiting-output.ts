@@ -15,7 +15,7 @@
  *     again: by an error, by dropping, or by `troubleMs` of waiting.
  */
 import fs from 'node:fs';
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { sendNow } from './libc.ts';
 import { hostLimits } from './limits.ts';
 
@@ -107,7 +107,7 @@ export class UnwaitingOutput {
         }
         if (!this.#took(taken)) return;
       } catch (thrown) {
-        this.#refused(asError(thrown).message);
+        this.#refused(reasonOf(thrown));
         return;
       }
     }
@@ -122,7 +122,7 @@ export class UnwaitingOutput {
       },
       (thrown: unknown) => {
         this.#isOffering = false;
-        this.#refused(asError(thrown).message);
+        this.#refused(reasonOf(thrown));
       },
     );
   }

@@ -1,5 +1,5 @@
 /** The end of a node, step by step, whatever becomes of each. */
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import type { Logger } from './logger.ts';
 
 export interface ClosingStep {
@@ -24,8 +24,7 @@ export async function closeAll(
   for (const { what, end } of steps) {
     const ending = (async () => end())().then(
       () => undefined,
-      (thrown: unknown) =>
-        log.error({ error: asError(thrown).message }, `${what} did not end well`),
+      (thrown: unknown) => log.error({ error: reasonOf(thrown) }, `${what} did not end well`),
     );
     if (isLate || (await Promise.race([ending, late])) !== 'late') continue;
     isLate = true;

@@ -2,7 +2,7 @@
  * Drives the core of a node (src/core/node.ts): tells it what happened, does what it says, and says
  * what became of it. Nothing is decided here.
  */
-import { asError, UnderstudyError } from '../base/errors.ts';
+import { asError, reasonOf, UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { millis, type Term } from '../base/units.ts';
 import type { Answer, LinkId, NodeEffect, NodeEvent, Wish } from '../core/effects.ts';
@@ -209,7 +209,7 @@ export class NodeDriver {
     this.#links.set(id, link);
     link.onClose(({ message, error }) => {
       this.#links.delete(id);
-      const cause = error?.cause instanceof Error ? `: ${error.cause.message}` : '';
+      const cause = error?.cause === undefined ? '' : `: ${reasonOf(error.cause)}`;
       this.#step({ type: 'linkClosed', link: id, reason: `${message}${cause}` });
     });
     return id;
@@ -325,7 +325,7 @@ export class NodeDriver {
         this.#narrator.remembered();
         return { type: 'remembered', term };
       },
-      (error) => ({ type: 'notRemembered', term, reason: error.message }),
+      (error) => ({ type: 'notRemembered', term, reason: reasonOf(error) }),
     );
   }
 

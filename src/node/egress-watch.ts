@@ -2,7 +2,7 @@
  * Looks whether what a takeover would plug the guest's cables into is there, while they are plugged
  * in nowhere: a machine that takes over without it has no network until somebody notices.
  */
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { inspectEgress } from '../egress/inspect.ts';
 import type { Concerns } from './concerns.ts';
 
@@ -33,7 +33,7 @@ export class EgressWatch {
       try {
         inspectEgress(spec);
       } catch (thrown) {
-        return `a takeover would run without a network. ${asError(thrown).message}`;
+        return `a takeover would run without a network. ${reasonOf(thrown)}`;
       }
     }
     return undefined;

@@ -353,11 +353,11 @@ export class MachineDriver {
     this.#seeding = machine.seed(seedId, link);
   }
 
-  #ship({ link: id, run, term }: Extract<MachineEffect, { type: 'ship' }>): void {
+  #ship({ link: id, run, term, isPlain }: Extract<MachineEffect, { type: 'ship' }>): void {
     const link = this.#options.link(id);
     if (link === undefined) return;
     // What is packed refers to what was packed before it.
     if (this.#shipper?.link !== link) this.#shipper = new LogShipper(link, this.#options.layout);
-    this.#shipper.ship((run as RecordedSegment).segment, term);
+    this.#shipper.ship((run as RecordedSegment).segment, term, isPlain);
   }
 }

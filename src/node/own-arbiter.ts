@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { type OpenedArbiter, openArbiter } from '../arbiter/open.ts';
 import { nameOfArbiter, textOfArbiter } from '../arbiter/spec.ts';
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import type { Link } from '../ports/link.ts';
 import { HelloRefused } from '../wire/hello.ts';
@@ -85,7 +85,7 @@ export class OwnArbiter {
   /** There is a link, whoever dialled. */
   met({ peer }: Link): void {
     this.identified.met(peer).catch((error: unknown) => {
-      this.#log.warn({ error: asError(error).message }, 'not remembered; trying again');
+      this.#log.warn({ error: reasonOf(error) }, 'not remembered; trying again');
     });
   }
 

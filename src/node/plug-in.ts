@@ -4,7 +4,7 @@
  * are there. Its guest sees a network that loses every frame, and nothing else.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { Attempts } from './attempts.ts';
 import type { Concerns } from './concerns.ts';
@@ -26,7 +26,7 @@ export async function plugIn(options: PlugInOptions): Promise<void> {
   const { outputs, macs, problem, concerns, isOver } = options;
   const pauseMsMax = limits.egressRetryMsMax;
   const attempts = new Attempts({ tells: { about: 'egress', concerns }, pauseMsMax });
-  let reason = asError(problem).message;
+  let reason = reasonOf(problem);
   while (!isOver()) {
     attempts.failed(`the machine runs without a network: ${reason}. It is tried again`);
     await sleep(limits.egressRetryMs, undefined, { ref: false });
@@ -36,7 +36,7 @@ export async function plugIn(options: PlugInOptions): Promise<void> {
       await outputs.open(macs);
       break;
     } catch (thrown) {
-      reason = asError(thrown).message;
+      reason = reasonOf(thrown);
     }
   }
   attempts.succeeded();

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Term } from '../base/units.ts';
 import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
@@ -63,7 +63,7 @@ export class Restarter {
       found = await findRestart({ store, vm, term: lastTerm, vmFingerprint, qemuVersion });
       concerns.tell('snapshot store', undefined);
     } catch (thrown) {
-      const why = asError(thrown).message;
+      const why = reasonOf(thrown);
       concerns.tell('snapshot store', `it cannot be read, and nothing can go on from it: ${why}`);
     }
     this.#looked = { term: lastTerm, at, found };
@@ -97,7 +97,7 @@ export class Restarter {
       fs.rmSync(this.#dir, { recursive: true, force: true });
       // Unless they were just being changed, its disks are as they were.
       refuseMarked(Object.values(config.self.disks));
-      log.error({ reason: asError(thrown).message }, 'no restart from the snapshot: it boots');
+      log.error({ reason: reasonOf(thrown) }, 'no restart from the snapshot: it boots');
       return undefined;
     } finally {
       fs.rmSync(runDir, { recursive: true, force: true });

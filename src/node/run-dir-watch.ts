@@ -9,7 +9,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
 import { directoriesNamedTo, openFilesBelow } from '../host/open-paths.ts';
 import type { Concerns } from './concerns.ts';
 import { type RunDir, takeRunDir } from './run-dir.ts';
@@ -66,7 +66,7 @@ export class RunDirWatch {
       }, toldMs).unref();
     } catch (thrown) {
       this.#isLost = true;
-      const why = asError(thrown).message;
+      const why = reasonOf(thrown);
       concerns.tell(about, `${lost}, and cannot be made anew: no takeover works. ${why}`);
     } finally {
       this.#isMending = false;

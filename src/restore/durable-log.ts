@@ -161,9 +161,7 @@ export class DurableLog {
   #fail(error: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    // In one line: it is the reason that the other node is told.
-    const why = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-    const message = `Cannot make log durable: ${error.message}${why}`;
+    const message = 'Cannot make log durable';
     this.#events.onFailure(new UnderstudyError('resources', message, { cause: error }));
   }
 

@@ -16,7 +16,7 @@
 
 import fs from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { asError, UnderstudyError } from '../base/errors.ts';
+import { reasonOf, UnderstudyError } from '../base/errors.ts';
 import type { LogPosition } from '../base/units.ts';
 import { receivedLogTail } from '../hypervisor/replay/received-log.ts';
 import type { LogPiece, SnapshotManifest } from '../ports/snapshot-store.ts';
@@ -58,7 +58,7 @@ export async function findDurableTail(
     }
     return { pieces: piecesBehind(file, snapshot), endMs: end.timeMs };
   } catch (thrown) {
-    return { whyNot: asError(thrown).message };
+    return { whyNot: reasonOf(thrown) };
   }
 }
 

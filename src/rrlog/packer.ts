@@ -9,11 +9,12 @@
  *
  *      0       1        5        9
  *      +-------+--------+--------+- - - - - - -   codec: 0 stored, 1 deflate, 2 segment,
- *      | codec | bytes  | crc32  | packed bytes          3 columns
+ *      | codec | bytes  | crc32  | packed bytes          3 columns, 4 plain
  *      +-------+--------+--------+- - - - - - -   bytes, crc32: of the unpacked bytes
  *        u8      u32      u32                     deflate is raw (RFC 1951)
  *
- * Codec 2 is only read: logs that were kept before there were columns have it (clock-delta.ts).
+ * Codec 4 is the segment as it is, which neither side remembers for those behind it. Codec 2 is
+ * only read: logs that were kept before there were columns have it (clock-delta.ts).
  */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { UnderstudyError } from '../base/errors.ts';
@@ -22,7 +23,7 @@ import { ClockDelta } from './clock-delta.ts';
 import { columnBytesMax, EventColumns } from './columns.ts';
 import type { Layout } from './layouts.ts';
 
-const codecs = ['stored', 'deflate', 'segment', 'columns'] as const;
+const codecs = ['stored', 'deflate', 'segment', 'columns', 'plain'] as const;
 type Codec = (typeof codecs)[number];
 
 /** Bytes before the packed ones. */
@@ -137,7 +138,7 @@ export function unpack(packed: Uint8Array, maxBytes: number = bounds.unpackedByt
   if (opened.codec === 'segment' || opened.codec === 'columns') {
     throw refused('it needs the segments before it');
   }
-  return check(opened.codec === 'stored' ? opened.data : inflate(opened, undefined), opened);
+  return check(opened.codec !== 'deflate' ? opened.data : inflate(opened, undefined), opened);
 }
 
 /** The end of what went before, in the form deflate saw it. */
@@ -162,6 +163,11 @@ export class SegmentPacker {
 
   constructor(layout: Layout) {
     this.#columns = new EventColumns(layout);
+  }
+
+  /** The next segment as it is, for a link with room: packing takes a processor its time. */
+  plain(bytes: Uint8Array): Buffer {
+    return frame('plain', bytes, bytes);
   }
 
   /**
@@ -233,6 +239,7 @@ export class SegmentUnpacker {
    */
   unpack(packed: Uint8Array): Buffer {
     const opened = open(packed, this.#maxBytes);
+    if (opened.codec === 'plain') return check(opened.data, opened);
     if (opened.codec === 'segment') {
       if (this.#deltas === undefined)
         throw refused('it is of an earlier version than those before');

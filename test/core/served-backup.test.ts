@@ -7,6 +7,7 @@ import { CutDesk } from '../../src/core/cut-desk.ts';
 import { Cuts } from '../../src/core/cuts.ts';
 import type { NodeEffect } from '../../src/core/effects.ts';
 import { FlowControl, spoolShare, throttleShare } from '../../src/core/flow-control.ts';
+import { LogPacking } from '../../src/core/log-packing.ts';
 import { ServedBackup } from '../../src/core/served-backup.ts';
 import { judgeTerm } from '../../src/core/terms.ts';
 import type { Control } from '../../src/ports/link.ts';
@@ -36,6 +37,7 @@ function serving(policy: 'hold' | 'runAlone' = 'runAlone') {
       ...{ link: 3, detector: { silenceMs: 60_000, heartbeatMs: 20_000 }, judgeTerm },
       ...{ term: () => term(1), onSuspect: () => undefined, onTermHeard: () => undefined },
       ...{ emit, cuts, flow: new FlowControl(policy) },
+      packing: new LogPacking({ backupKeepsLog: false }),
     },
     at(0),
   );
@@ -69,7 +71,9 @@ describe('what is shipped to a backup', () => {
     const [before, first, second] = [run(20, 30), run(30, 47), run(47, 60)];
     ship(before, first, second);
     expect(effects).toEqual(
-      [first, second].map((shipped) => ({ type: 'ship', link: 3, term: 1, run: shipped })),
+      [first, second].map((shipped) => {
+        return { type: 'ship', link: 3, term: 1, run: shipped, isPlain: false };
+      }),
     );
   });
 

@@ -103,7 +103,7 @@ async function open(): Promise<MachineRig> {
     a.onMessage((message) => seeding.take(message));
     const shipper = new LogShipper(a, lab.layout);
     take = serving({
-      ship: (run) => shipper.ship((run as RecordedSegment).segment, one),
+      ship: (run) => shipper.ship((run as RecordedSegment).segment, one, false),
       sendCut: (cutId) => machine.sendCut(cutId, a),
     });
     return { copy: made, reports: copyReports };

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { reasonOf } from '../../src/base/errors.ts';
 import { icount, type LogPosition, logPosition, type Millis, term } from '../../src/base/units.ts';
 import { BackupCore, type BackupEffect } from '../../src/core/backup.ts';
 import {
@@ -79,7 +80,7 @@ function open(disk: SlowDisk, budgetBytes = 1_000_000) {
   const options = { path: file, budgetBytes, budgetKey: 'durableLogBudget', flush: disk.flush };
   const log = new DurableLog(options, base, {
     onDurable: (to) => durable.push(to),
-    onFailure: (error) => failures.push(error.message),
+    onFailure: (error) => failures.push(reasonOf(error)),
     now: () => receivedAtMs,
   });
   return { log, durable, failures };

@@ -26,7 +26,9 @@ export function makeDistribution(): void {
 
 const pollMs = 500;
 const commandMs = 60_000;
-const tryMs = 20_000;
+const tryMs = 45_000;
+/** A guest that works, behind a takeover, on a machine that has little time for it. */
+const connectSeconds = 30;
 
 export class DebianGuest {
   readonly #world: World;
@@ -36,7 +38,16 @@ export class DebianGuest {
   constructor(world: World, key: string) {
     this.#world = world;
     this.#ssh = [
-      ...['-i', key, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=10', '-o', 'LogLevel=ERROR'],
+      ...[
+        '-i',
+        key,
+        '-o',
+        'BatchMode=yes',
+        '-o',
+        `ConnectTimeout=${connectSeconds}`,
+        '-o',
+        'LogLevel=ERROR',
+      ],
       ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
       `root@${guestNet.address}`,
     ];
@@ -81,6 +92,22 @@ export class DebianGuest {
     throw new UnderstudyError('environment', `The guest did not do '${command}'`, {
       cause: new Error(complaint.trim() || `ssh ended with ${code}`),
     });
+  }
+
+  /** Tells it to reboot, until it has heard that. Throws `environment` when it does not in time. */
+  async reboot(deadlineMs: number): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
+    while (performance.now() < deadline) {
+      const child = this.start('echo heard; systemctl reboot');
+      child.stdin.end();
+      const heard = new Promise<boolean>((resolve) => {
+        child.stdout.once('data', () => resolve(true));
+        child.once('close', () => resolve(false));
+      });
+      if (await heard) return;
+      await sleep(pollMs);
+    }
+    throw new UnderstudyError('environment', 'The guest did not hear that it is to reboot');
   }
 
   /** Which boot it is in. */

@@ -115,7 +115,7 @@ export class Soak {
     const { guest } = this.#options;
     this.#isRebooting = true;
     await this.#sameBoot();
-    guest.start('systemctl reboot').stdin.end();
+    await guest.reboot(rebootMs);
     this.#boot = await guest.untilUp(rebootMs, this.#boot);
     // What the ledger was told of the old connections may come later.
     await sleep(this.#options.everyMs);

@@ -9,12 +9,13 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import net from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { reasonOf } from '../../base/errors.ts';
 import type { OwnedProcess } from '../../host/processes.ts';
 import { parseDeviceState, replaySection } from '../device-state/device-state.ts';
 import { hypervisorLimits } from '../limits.ts';
 import { replayRecorded } from './log-feature.ts';
 import type { Monitor } from './monitor.ts';
-import { errorLine, type Probe, probeMachine, startProbe } from './probe.ts';
+import { type Probe, probeMachine, startProbe } from './probe.ts';
 import { qtestDone, readArray } from './vcpu-wake.ts';
 
 /** The outcome of one check. */
@@ -193,7 +194,7 @@ export async function checkQemu(options: QemuCheckOptions): Promise<FeatureCheck
     checks.push(await checkStorageDaemon(storageDaemon, dir, children));
     checks.push(...(await checkMachine(qemu, dir, children)));
   } catch (thrown) {
-    const detail = errorLine(thrown);
+    const detail = reasonOf(thrown);
     const hint = 'use a directory you may write to, with some free space';
     checks.push({ id: 'scratch', title: 'scratch directory', status: 'fail', detail, hint });
   } finally {
@@ -229,7 +230,7 @@ async function checkStorageDaemon(
     monitor.close();
     return { id, title, status: 'ok', detail: `${release(qemu)}, exports a disk over NBD` };
   } catch (thrown) {
-    return { id, title, status: 'fail', detail: errorLine(thrown), hint };
+    return { id, title, status: 'fail', detail: reasonOf(thrown), hint };
   }
 }
 
@@ -253,7 +254,7 @@ async function checkMachine(
     recorder = await startProbe({ name: 'qemu', command, args, dir, socket }, children);
   } catch (thrown) {
     const hint = `install ${command} with TCG and record/replay (Debian: qemu-system-x86)`;
-    return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: errorLine(thrown), hint }];
+    return [{ id: 'qemu', title: 'QEMU', status: 'fail', detail: reasonOf(thrown), hint }];
   }
   const { monitor } = recorder;
   const checks = [await checkVersion(monitor)];
@@ -261,7 +262,7 @@ async function checkMachine(
     try {
       checks.push({ id, title, status: 'ok', detail: await use({ dir, monitor }) });
     } catch (thrown) {
-      checks.push({ id, title, status: 'fail', detail: errorLine(thrown), hint });
+      checks.push({ id, title, status: 'fail', detail: reasonOf(thrown), hint });
     }
   }
   checks.push(await checkLog(() => replayRecorded(recorder, { command, dir }, children)));
@@ -275,7 +276,7 @@ async function checkLog(use: () => Promise<string>): Promise<FeatureCheck> {
     return { ...base, status: 'ok', detail: await use() };
   } catch (thrown) {
     const hint = 'use QEMU 7.2 to 11.1, whose log is known';
-    return { ...base, status: 'fail', detail: errorLine(thrown), hint };
+    return { ...base, status: 'fail', detail: reasonOf(thrown), hint };
   }
 }
 
@@ -292,6 +293,6 @@ async function checkVersion(monitor: Monitor): Promise<FeatureCheck> {
     const hint = `lockstep was tried with ${triedReleases.join(', ')}: use one of them`;
     return { ...base, status: 'warn', detail, hint };
   } catch (thrown) {
-    return { ...base, status: 'fail', detail: errorLine(thrown), hint: anotherBuild };
+    return { ...base, status: 'fail', detail: reasonOf(thrown), hint: anotherBuild };
   }
 }

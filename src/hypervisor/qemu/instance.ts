@@ -91,21 +91,29 @@ export class QemuInstance {
     this.#vcpuWake = vcpu?.wake;
   }
 
-  /** Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr. */
+  /**
+   * Starts QEMU and waits until it is connected to everything. Throws `qemu` with its stderr, and
+   * `resources`; nothing is left open then.
+   */
   static async start(options: InstanceOptions): Promise<QemuInstance> {
     fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const paths = instancePaths(options.dir);
-    const doors = await openDoors(paths, options);
-    const consolePipe = new ConsolePipe(paths.console);
-    // A replayer answers only while log flows (R1), and is never asked to wake.
-    const vcpuWake = options.mode === 'record' ? new VcpuWake(paths.flash) : undefined;
-    const child = spawnOwned({
-      name: options.name,
-      command: options.vm.qemu,
-      args: qemuArguments({ ...options, paths }),
-      runDir: options.pidDir,
-    });
+    const servers: net.Server[] = [];
+    const undo: (() => unknown)[] = [];
     try {
+      const doors = await openDoors(paths, options, servers);
+      const consolePipe = new ConsolePipe(paths.console);
+      undo.push(() => consolePipe.destroy());
+      // A replayer answers only while log flows (R1), and is never asked to wake.
+      const vcpuWake = options.mode === 'record' ? new VcpuWake(paths.flash) : undefined;
+      undo.push(() => vcpuWake?.destroy());
+      const child = spawnOwned({
+        name: options.name,
+        command: options.vm.qemu,
+        args: qemuArguments({ ...options, paths }),
+        runDir: options.pidDir,
+      });
+      undo.push(() => child.kill());
       const died = child.exited.then((info) => {
         throw whyEnded(info);
       });
@@ -123,12 +131,10 @@ export class QemuInstance {
       const vcpu = vcpuWake && { thread: await vcpuThread(qmp), wake: vcpuWake };
       return new QemuInstance(options, child, qmp, streams, vcpu);
     } catch (error) {
-      consolePipe.destroy();
-      vcpuWake?.destroy();
-      await child.kill();
+      for (const giveBack of undo) await giveBack();
       throw error;
     } finally {
-      doors.close();
+      for (const server of servers) server.close();
     }
   }
 
@@ -194,8 +200,8 @@ export class QemuInstance {
     socket.end(state);
     const status = await outcome;
     if (status !== 'completed') {
-      const said = this.process.stderrTail().trim() || `it says '${status}'`;
-      throw new UnderstudyError('qemu', `QEMU did not load the device state: ${said}`, {
+      throw new UnderstudyError('qemu', 'QEMU did not load the device state', {
+        cause: new Error(this.process.stderrTail().trim() || `it says '${status}'`),
         hint: 'both nodes need the same QEMU version and the same VM file',
       });
     }
@@ -265,9 +271,11 @@ async function vcpuThread(monitor: Monitor): Promise<number | undefined> {
 }
 
 /** Sockets that QEMU connects to while it starts; each takes one connection. */
-async function openDoors(paths: InstancePaths, options: InstanceOptions) {
-  const { vm, mode } = options;
-  const servers: net.Server[] = [];
+async function openDoors(
+  paths: InstancePaths,
+  { vm, mode }: InstanceOptions,
+  servers: net.Server[],
+) {
   const door = async (path: string): Promise<{ connected: Promise<Stream> }> => {
     const server = net.createServer();
     servers.push(server);
@@ -296,13 +304,5 @@ async function openDoors(paths: InstancePaths, options: InstanceOptions) {
   for (let index = 0; index < vm.nics.length; index += 1) {
     nics.push((await door(paths.nic(index))).connected);
   }
-  return {
-    pad: pad.connected,
-    wake: wake.connected,
-    echo,
-    nics,
-    close: () => {
-      for (const server of servers) server.close();
-    },
-  };
+  return { pad: pad.connected, wake: wake.connected, echo, nics };
 }

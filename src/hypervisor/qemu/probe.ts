@@ -1,7 +1,5 @@
 /** A process that is started for a moment, to find out what it can do. */
 import path from 'node:path';
-import { asError, UnderstudyError } from '../../base/errors.ts';
-import { oneLine } from '../../base/text.ts';
 import { findProgram, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
 import { Monitor } from './monitor.ts';
 
@@ -52,13 +50,4 @@ export function probeMachine(mode: 'record' | 'replay', dir: string, socket: str
     ['-icount', `shift=auto,rr=${mode},rrfile=${path.join(dir, 'log')}`],
     ['-qmp', `unix:${socket},server=on,wait=off`],
   ].flat();
-}
-
-/** An error in one line: the message and what is behind it. */
-export function errorLine(thrown: unknown): string {
-  const text =
-    thrown instanceof UnderstudyError
-      ? [thrown.message, thrown.cause instanceof Error ? thrown.cause.message : ''].join(': ')
-      : asError(thrown).message;
-  return oneLine(text.trim()).replace(/: $/, '');
 }

@@ -72,10 +72,21 @@ export interface Cut<T> extends Frozen {
   readonly pauseMs: number;
   /** From the command to stop to the answer to the one to go on: what the node saw of it. */
   readonly roundTripMs: number;
-  /** Part of the pause that `whileStopped` took. */
-  readonly whileStoppedMs: number;
   /** Attempts that met a disk request in flight and were taken back. */
   readonly discarded: number;
+}
+
+/** What is done for a cut (`Recorder.cut`). */
+interface CutWork<T> {
+  readonly whileStopped: (frozen: Frozen) => Promise<T> | T;
+  readonly onTakenBack: (position: LogPosition) => void;
+  readonly atStop: () => void;
+}
+
+/** A cut whose guest does not go on yet. */
+interface MadeCut<T> extends Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> {
+  /** The tick has its new phase. */
+  readonly tick: Promise<void>;
 }
 
 export class Recorder {
@@ -178,11 +189,15 @@ export class Recorder {
    * tick keeps its phase when it is not created anew; a replayer needs a `StartFilter` from that
    * position on, which `onTakenBack` tells before any log behind it is handed on.
    *
+   * `atStop` is called at each attempt as soon as the machine stands, while QEMU saves it: what it
+   * does there costs the guest no time of its own.
+   *
    * Throws `cut` when no attempt succeeded.
    */
   async cut<T>(
     whileStopped: (frozen: Frozen) => Promise<T> | T,
     onTakenBack: (position: LogPosition) => void = () => undefined,
+    atStop: () => void = () => undefined,
   ): Promise<Cut<T>> {
     // The backup that an earlier cut was for may be gone, and with it the markers that judge it.
     this.#judgement?.abandon();
@@ -190,7 +205,7 @@ export class Recorder {
     try {
       for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
         await this.#waitForQuietDisks();
-        const cut = await this.#tryCut(whileStopped, onTakenBack, discarded);
+        const cut = await this.#tryCut({ whileStopped, onTakenBack, atStop }, discarded);
         if (cut !== undefined) return cut;
         await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
       }
@@ -256,37 +271,35 @@ export class Recorder {
     }
   }
 
-  async #tryCut<T>(
-    whileStopped: (frozen: Frozen) => Promise<T> | T,
-    onTakenBack: (position: LogPosition) => void,
-    discarded: number,
-  ): Promise<Cut<T> | undefined> {
+  async #tryCut<T>(work: CutWork<T>, discarded: number): Promise<Cut<T> | undefined> {
     this.requests.openCut();
     this.#follower.poll();
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
     const stoppedAt = performance.now();
     const pause = watchPause(this.instance.monitor);
-    let made: Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined;
+    let made: MadeCut<T> | undefined;
     try {
-      made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
+      made = await this.#whileStopped(work, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
       await contAfterCut(this).finally(() => this.#follower.resume());
       pause.close();
     }
     const roundTripMs = performance.now() - stoppedAt;
-    return made && { ...made, roundTripMs, pauseMs: pause.ms() ?? roundTripMs };
+    if (made === undefined) return undefined;
+    const { tick, ...cut } = made;
+    await tick;
+    return { ...cut, roundTripMs, pauseMs: pause.ms() ?? roundTripMs };
   }
 
   async #whileStopped<T>(
-    work: (frozen: Frozen) => Promise<T> | T,
-    onTakenBack: (position: LogPosition) => void,
+    { whileStopped, onTakenBack, atStop }: CutWork<T>,
     discarded: number,
-  ): Promise<Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined> {
+  ): Promise<MadeCut<T> | undefined> {
     // Sent in one go: QEMU takes them in this order, and each wait for an answer is guest time.
     const [, inFlight, deviceState] = await Promise.all([
-      this.instance.stop(),
+      this.instance.stop().then(atStop),
       this.#inFlight(),
       this.instance.saveDeviceState(),
     ]);
@@ -299,14 +312,11 @@ export class Recorder {
       onTakenBack(frozen.position);
       return undefined;
     }
-    // QEMU does this while we work on the frozen machine.
+    // QEMU does this while we work on the frozen machine, and before it lets it go on.
     const tick = this.instance.restartTick();
-    tick.catch(() => undefined); // awaited below, if the work does not fail first
-    const begun = performance.now();
-    const done = await work(frozen);
-    await tick;
-    const whileStoppedMs = performance.now() - begun;
-    return { ...frozen, validated: this.#validate(frozen), done, whileStoppedMs, discarded };
+    tick.catch(() => undefined); // awaited when the guest goes on, if the work does not fail first
+    const done = await whileStopped(frozen);
+    return { ...frozen, validated: this.#validate(frozen), done, discarded, tick };
   }
 
   /** Judges a cut by the log after it, at the first marker there (R6). */

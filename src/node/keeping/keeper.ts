@@ -16,7 +16,7 @@
  *  5. After `close` the storage daemon has nothing of it any more, and the store may be opened by
  *     others.
  */
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { asError, reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { parseDeviceState, replaySection } from '../../hypervisor/device-state/device-state.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import type { Cut } from '../../ports/link.ts';
@@ -300,7 +300,7 @@ export class SnapshotKeeper {
   /** A snapshot that there will not be. Returns why, in one line. */
   #drop(error: Error): string {
     this.#dropped += 1;
-    const reason = oneLine(error);
+    const reason = reasonOf(error);
     const dropped = this.#dropped;
     // One is due every so often: the same reason is said once.
     if (reason !== this.#whyDropped) {
@@ -312,13 +312,10 @@ export class SnapshotKeeper {
   }
 
   #trouble(error: Error): void {
-    const reason = oneLine(error);
+    const reason = reasonOf(error);
     // A store that refuses is offered the same again and again: it is said once.
     if (reason !== this.#lastTrouble) this.#options.log.warn({ reason }, 'trouble with snapshots');
     this.#lastTrouble = reason;
     this.#options.reporter.report({ type: 'snapshotTrouble', reason });
   }
 }
-
-const oneLine = (error: Error): string =>
-  error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;

@@ -6,7 +6,7 @@
  * removed, asks this node (control socket), which does it beside its own snapshots. The store
  * itself sees to it that nothing is taken that a snapshot needs, one that is being taken included.
  */
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
 import type { Collected, WritableStore } from '../../ports/snapshot-store.ts';
 import type { WritingNode } from '../../store/owner.ts';
@@ -75,7 +75,7 @@ export class NodeStore {
     this.#owesCollect = false;
     // Not awaited: the next snapshot need not wait for it.
     store.collect().catch((thrown: unknown) => {
-      this.#options.log.warn({ reason: asError(thrown).message }, 'the store was not collected');
+      this.#options.log.warn({ reason: reasonOf(thrown) }, 'the store was not collected');
     });
   }
 

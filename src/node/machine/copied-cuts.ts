@@ -1,7 +1,7 @@
 /**
  * The cuts of a copy: it is compared with its primary there, and kept where that was asked for.
  */
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Term } from '../../base/units.ts';
 import type { BlobFrame, Cut, SeedOffer } from '../../ports/link.ts';
@@ -124,7 +124,7 @@ export class CopiedCuts {
       report({ type: 'compared', cutId, differences });
     } catch (thrown) {
       this.#coming = undefined;
-      report({ type: 'copyFailed', reason: asError(thrown).message });
+      report({ type: 'copyFailed', reason: reasonOf(thrown) });
     } finally {
       keeping?.settle(deviceState);
     }

@@ -3,7 +3,7 @@
  * that. It keeps the contract of src/ports/machine.ts.
  */
 import fs from 'node:fs';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { type Icount, type Term, icount as toIcount } from '../../base/units.ts';
 import type { RecorderHandlers } from '../../hypervisor/record/recorder.ts';
@@ -170,7 +170,7 @@ export class CopiedMachine implements Copy {
     this.#receiver = receiver;
     link.send({ kind: 'control', term, control: receiver.holdings });
     receiver.sendDigests({ link, term }).catch((thrown: unknown) => {
-      this.#fail(asError(thrown).message);
+      this.#fail(reasonOf(thrown));
     });
   }
 
@@ -191,7 +191,7 @@ export class CopiedMachine implements Copy {
       const settled = receiver.settle();
       settled.catch(() => undefined); // awaited when the copy is up
       this.#bringingUp = this.#bringUp(deviceState, log, settled).catch((thrown: unknown) => {
-        this.#fail(asError(thrown).message);
+        this.#fail(reasonOf(thrown));
       });
     });
   }
@@ -243,7 +243,7 @@ export class CopiedMachine implements Copy {
     try {
       this.#log?.pump();
     } catch (thrown) {
-      this.#fail(asError(thrown).message);
+      this.#fail(reasonOf(thrown));
     }
   }
 
@@ -258,7 +258,7 @@ export class CopiedMachine implements Copy {
 
   /** What arrives cannot be kept, by budget or by the disk: a seed later is better. */
   #abandon(error: Error): void {
-    const failed = { reason: error.message, pauseMs: this.#options.remains.abandoned() };
+    const failed = { reason: reasonOf(error), pauseMs: this.#options.remains.abandoned() };
     this.#report({ type: 'copyFailed', ...failed, canTakeOver: true });
   }
 
@@ -320,7 +320,7 @@ export class CopiedMachine implements Copy {
     } catch (thrown) {
       this.#report({
         type: 'takeoverFailed',
-        reason: `the takeover failed: ${asError(thrown).message}`,
+        reason: `the takeover failed: ${reasonOf(thrown)}`,
       });
     }
   }
@@ -347,7 +347,7 @@ export class CopiedMachine implements Copy {
       if (this.#isPoweringOff) await fs.promises.rm(ramFile, { force: true });
       else remains.keep({ ramFile, interrupted: isComplete === false ? begin?.seedId : undefined });
     } catch (thrown) {
-      log.warn({ error: asError(thrown).message }, 'what was left of a copy is still there');
+      log.warn({ error: reasonOf(thrown) }, 'what was left of a copy is still there');
     }
   }
 }

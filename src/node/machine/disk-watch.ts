@@ -4,7 +4,7 @@
  * cuts a primary says what it knows of its blocks (disk-digests.ts), and its copy compares that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError } from '../../base/errors.ts';
+import { asError, reasonOf } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { imageBytes, type Storage } from '../../hypervisor/disks/storage.ts';
 import type { Logger } from '../logger.ts';
@@ -204,6 +204,6 @@ export class DiskWatch {
   }
 
   #trouble(error: Error): void {
-    this.#options.log.warn({ reason: error.message }, 'a disk image is not watched');
+    this.#options.log.warn({ reason: reasonOf(error) }, 'a disk image is not watched');
   }
 }

@@ -15,13 +15,15 @@ export class LogShipper {
     this.#packer = new SegmentPacker(layout);
   }
 
-  /** Packed bytes given to the link. */
+  /** Bytes given to the link. */
   get wireBytes(): number {
     return this.#wireBytes;
   }
 
-  ship(segment: Segment, term: Term): void {
-    const payload = this.#packer.pack(segment.bytes);
+  /** `isPlain`: not packed. */
+  ship(segment: Segment, term: Term, isPlain: boolean): void {
+    const packer = this.#packer;
+    const payload = isPlain ? packer.plain(segment.bytes) : packer.pack(segment.bytes);
     this.#wireBytes += payload.length;
     const { from, to, icount, bytes } = segment;
     const rawBytes = bytes.length;

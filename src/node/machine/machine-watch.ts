@@ -6,7 +6,7 @@
  * Meanwhile what can be mended is mended: a storage daemon that has ended, or is ended here because
  * it does not answer, is followed by another one. A machine that stands goes on when it is told to.
  */
-import { asError } from '../../base/errors.ts';
+import { reasonOf } from '../../base/errors.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import { Heartbeat } from '../../hypervisor/heartbeat.ts';
 import { hypervisorLimits } from '../../hypervisor/limits.ts';
@@ -160,7 +160,7 @@ export class MachineWatch {
         this.#set('storage', `the storage daemon has not answered for ${seconds} s`);
         this.#storageTimer = setTimeout(() => {
           storage.kill().catch((thrown: unknown) => {
-            this.#options.log.error({ error: asError(thrown).message }, 'a daemon that hangs');
+            this.#options.log.error({ error: reasonOf(thrown) }, 'a daemon that hangs');
           });
         }, hypervisorLimits.daemonEndMs);
       },
@@ -197,7 +197,7 @@ export class MachineWatch {
       this.#set('storage', undefined);
     } catch (thrown) {
       if (this.#isOver) return;
-      this.#set('storage', `no storage daemon can be started: ${asError(thrown).message}`);
+      this.#set('storage', `no storage daemon can be started: ${reasonOf(thrown)}`);
       const { daemonRetryMs, daemonRetryMaxMs } = hypervisorLimits;
       this.#replaceLater(storage, Math.min(2 * pauseMs + daemonRetryMs, daemonRetryMaxMs));
     }

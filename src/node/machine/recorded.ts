@@ -5,7 +5,7 @@
  * It is made before its QEMU runs, so that nothing of that is lost: what the recorder tells before
  * `begin` waits here.
  */
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { encodeStreamFrame, StreamFrameDecoder } from '../../base/stream-frames.ts';
 import { type Epoch, type LogPosition, logPosition, type Term } from '../../base/units.ts';
 import type { CardEgresses } from '../../egress/cards.ts';
@@ -61,7 +61,7 @@ export class RecordedMachine implements ProtectedMachine {
   /** For whoever makes the recorder. */
   readonly handlers: RecorderHandlers = {
     onSegment: (segment) => this.#takeSegment(segment),
-    onError: (error) => this.#report({ type: 'machineFailed', reason: error.message }),
+    onError: (error) => this.#report({ type: 'machineFailed', reason: reasonOf(error) }),
     onRoom: (isThere) => {
       this.#hasRoom = isThere;
       this.#watch?.room(isThere);
@@ -263,7 +263,7 @@ export class RecordedMachine implements ProtectedMachine {
   ): void {
     const parts = this.#parts;
     if (parts === undefined) throw new Error('the machine has not begun');
-    work(parts).catch((thrown: unknown) => this.#report(answerOf(asError(thrown).message)));
+    work(parts).catch((thrown: unknown) => this.#report(answerOf(reasonOf(thrown))));
   }
 
   #wentOn(position: LogPosition): void {

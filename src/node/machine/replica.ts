@@ -8,6 +8,7 @@
  *  3. `takeOver` executes everything that was given, proves it, and returns a live recorder; after
  *     that the copy is the machine, and `destroy` touches neither its RAM nor its disks.
  */
+import { reasonOf } from '../../base/errors.ts';
 import type { Epoch } from '../../base/units.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
 import {
@@ -296,7 +297,7 @@ function startReplayer(
 ): Promise<Replayer> {
   return parts.replayer(number, {
     incoming: true,
-    onError: (error) => onFailure(`feeding the replayer failed: ${error.message}`),
+    onError: (error) => onFailure(`feeding the replayer failed: ${reasonOf(error)}`),
     onEpoch,
   });
 }

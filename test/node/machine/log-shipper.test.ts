@@ -8,7 +8,7 @@ import type { LogFrame } from '../../../src/ports/link.ts';
 import { encodeEvent, type LogEvent } from '../../../src/rrlog/events.ts';
 import { layoutFor } from '../../../src/rrlog/layouts.ts';
 import { LogTail, type Segment } from '../../../src/rrlog/log-tail.ts';
-import { SegmentUnpacker } from '../../../src/rrlog/packer.ts';
+import { packHeadBytes, SegmentUnpacker } from '../../../src/rrlog/packer.ts';
 import { memoryLinkPair } from '../../doubles/memory-pair.ts';
 import { Collector } from '../../wire/link-contract.ts';
 
@@ -41,8 +41,8 @@ describe('the log shipper', () => {
     const [first, second] = segments([step(7), step(9)], [step(11)]) as [Segment, Segment];
     const shipper = new LogShipper(a, layout);
     expect([shipper.link, shipper.wireBytes]).toEqual([a, 0]);
-    shipper.ship(first, term(1));
-    shipper.ship(second, term(2)); // a claim was won meanwhile
+    shipper.ship(first, term(1), false);
+    shipper.ship(second, term(2), false); // a claim was won meanwhile
     await collector.untilMessages(2);
     const unpacker = new SegmentUnpacker(layout);
     const tail = newTail(first.from);
@@ -67,8 +67,8 @@ describe('the log shipper', () => {
     const work = Array.from({ length: 60 }, (_, number) => step(((number + 1) * 40_503) % 65_521));
     const [first, second] = segments(work, work) as [Segment, Segment];
     const shipper = new LogShipper(a, layout);
-    shipper.ship(first, term(1));
-    shipper.ship(second, term(1));
+    shipper.ship(first, term(1), false);
+    shipper.ship(second, term(1), false);
     await collector.untilMessages(2);
     const [one, other] = (collector.messages as LogFrame[]).map(({ payload }) => payload);
     const packed = other ?? Buffer.alloc(0);
@@ -77,6 +77,25 @@ describe('the log shipper', () => {
     together.unpack(one ?? packed);
     expect(together.unpack(packed)).toEqual(second.bytes);
     expect(() => new SegmentUnpacker(layout).unpack(packed)).toThrow();
+    a.close('done');
+  });
+
+  it('ships a segment as it is when it is told to, and packs the next one all the same', async () => {
+    const { a, b } = memoryLinkPair();
+    const collector = new Collector(b);
+    const work = Array.from({ length: 60 }, (_, number) => step(((number + 1) * 40_503) % 65_521));
+    const all = segments(work, work, work);
+    const shipper = new LogShipper(a, layout);
+    for (const [number, segment] of all.entries()) shipper.ship(segment, term(1), number === 1);
+    await collector.untilMessages(3);
+    const payloads = (collector.messages as LogFrame[]).map(({ payload }) => payload);
+    const [first = 0, plain = 0, last = 0] = payloads.map(({ length }) => length);
+    expect(plain).toBe((all[1] as Segment).bytes.length + packHeadBytes);
+    expect(last).toBeLessThan(first / 2);
+    const unpacker = new SegmentUnpacker(layout);
+    expect(payloads.map((payload) => unpacker.unpack(payload))).toEqual(
+      all.map(({ bytes }) => bytes),
+    );
     a.close('done');
   });
 });

@@ -162,7 +162,7 @@ function backup(logs: Pick<CopiedMachineOptions, 'spool' | 'durableLog'>) {
   return {
     ...{ heard, acks, notes, send, remains },
     ...{ ended: ended.promise, gone: gone.promise },
-    ship: (segment: Segment) => shipper.ship(segment, term(1)),
+    ship: (segment: Segment) => shipper.ship(segment, term(1), false),
     tick: () => copy?.tick(),
     stop: async () => {
       copy?.destroy();
