@@ -52,7 +52,7 @@ export const limits = {
   nearRoundTripMs: 3,
   /** After a piece of log, until which the next one travels plain on such a link. */
   plainWithinMs: 20,
-  /** A copy of RAM blocks a node for up to a second a gigabyte: 3 s at the default silence. */
+  /** Both nodes copy gigabytes while they seed: 3 s at the default silence. */
   seedPatience: 10,
   /** A drill takes as long as a takeover; past this the primary takes its machine back. */
   drillMs: 5_000,

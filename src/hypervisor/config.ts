@@ -83,12 +83,11 @@ export function descriptionOf({ firmware, isOwnFirmware, ...vm }: VmConfig): VmD
 
 /** What its QEMU adds to the description of a machine. Throws as `loadVmConfig`. */
 export async function withQemu(vm: VmDescription): Promise<VmConfig> {
-  return {
-    ...vm,
-    machine: await fullMachineType(vm.qemu, vm.machine),
-    firmware: vm.firmware ?? (await findFirmware(vm.qemu)),
-    isOwnFirmware: vm.firmware !== undefined,
-  };
+  const [machine, firmware] = await Promise.all([
+    fullMachineType(vm.qemu, vm.machine),
+    vm.firmware ?? findFirmware(vm.qemu),
+  ]);
+  return { ...vm, machine, firmware, isOwnFirmware: vm.firmware !== undefined };
 }
 
 /** As `loadVmConfig`, and asks no QEMU. */

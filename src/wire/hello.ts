@@ -16,9 +16,8 @@
  *  3. A message that is not the next one in the order above ends the exchange.
  *
  * Lockstep needs the same QEMU, log layout and machine on both sides, or a backup that has the
- * primary's QEMU beside its own (`upgradeFrom`): a difference there would show
- * much later, as a divergence, and cost far more to find. They are compared last, when it is known
- * who says them.
+ * primary's QEMU beside its own (`upgradeFrom`): a difference there would show much later, as a
+ * divergence, and cost far more to find. They are compared last, when it is known who says them.
  */
 import { UnderstudyError } from '../base/errors.ts';
 import type { Millis } from '../base/units.ts';

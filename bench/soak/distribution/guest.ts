@@ -38,16 +38,8 @@ export class DebianGuest {
   constructor(world: World, key: string) {
     this.#world = world;
     this.#ssh = [
-      ...[
-        '-i',
-        key,
-        '-o',
-        'BatchMode=yes',
-        '-o',
-        `ConnectTimeout=${connectSeconds}`,
-        '-o',
-        'LogLevel=ERROR',
-      ],
+      ...['-i', key, '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
+      ...['-o', `ConnectTimeout=${connectSeconds}`],
       ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
       `root@${guestNet.address}`,
     ];

@@ -83,12 +83,14 @@ async function successor(
   const deadline = performance.now() + limits.drillMs;
   while (performance.now() < deadline) {
     const nodes = await answeringNodes(pair);
-    const heir = nodes.find(({ config }) => config.name === to);
-    const teller = heir ?? nodes.find(({ config }) => config.name === name);
-    const { role, state, term } = teller?.status ?? status;
+    const statusOf = (node: string) => nodes.find(({ config }) => config.name === node)?.status;
+    const heir = statusOf(to);
+    const told = heir ?? statusOf(name);
     // Until its takeover is proved it speaks in no term.
-    const speaks = teller === heir ? role === 'primary' && state !== 'proving' : role !== 'primary';
-    if (speaks && term > status.term) return { to, term };
+    const isOver = heir
+      ? heir.role === 'primary' && heir.state !== 'proving'
+      : told?.role !== 'primary';
+    if (told !== undefined && isOver && told.term > status.term) return { to, term: told.term };
     await sleep(lookEveryMs);
   }
   throw new UnderstudyError('takeover', `No takeover was seen within ${limits.drillMs} ms`, {

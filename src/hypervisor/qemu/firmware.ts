@@ -6,26 +6,17 @@
  * expects ROMs to come with the RAM (`rom_reset`, hw/core/loader.c), which is not how our states
  * travel. The first reboot of a loaded machine would then execute zeros.
  */
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { askQemu } from './ask.ts';
 
 /** What machine `pc` has by default (`bios-256k.bin`, hw/i386/pc_piix.c). */
 const firmwareName = 'bios-256k.bin';
 
 /** The firmware that this QEMU would use itself. Throws `environment` when it has none. */
 export async function findFirmware(program: string): Promise<string> {
-  let listed: string;
-  try {
-    listed = (await promisify(execFile)(program, ['-L', 'help'])).stdout;
-  } catch (thrown) {
-    throw new UnderstudyError('environment', `Cannot run '${program}'`, {
-      cause: asError(thrown),
-      hint: 'run scripts/setup, or set qemu in the VM file',
-    });
-  }
+  const listed = await askQemu(program, '-L', 'help');
   const dirs = listed.split('\n').filter((line) => line !== '');
   const found = dirs.map((dir) => path.resolve(dir, firmwareName)).find((at) => fs.existsSync(at));
   if (found !== undefined) return found;

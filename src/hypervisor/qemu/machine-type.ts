@@ -4,9 +4,8 @@
  * `pc` is a name for the newest one of each release, `pc-i440fx-7.2` or `pc-i440fx-10.0`: another
  * machine in the eyes of its guest. A release has those of others before it by their full names.
  */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
+import { askQemu } from './ask.ts';
 
 /**
  * Asks the program what `name` is short for.
@@ -15,15 +14,7 @@ import { asError, UnderstudyError } from '../../base/errors.ts';
  * name.
  */
 export async function fullMachineType(program: string, name: string): Promise<string> {
-  let listed: string;
-  try {
-    listed = (await promisify(execFile)(program, ['-machine', 'help'])).stdout;
-  } catch (thrown) {
-    throw new UnderstudyError('environment', `'${program}' does not list its machines`, {
-      cause: asError(thrown),
-      hint: 'run scripts/setup, or set qemu in the VM file',
-    });
-  }
+  const listed = await askQemu(program, '-machine', 'help');
   // `pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-7.2)`
   const line = listed.split('\n').find((text) => text.split(' ', 1)[0] === name);
   if (line === undefined) {

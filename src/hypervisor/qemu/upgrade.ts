@@ -77,10 +77,10 @@ export async function upgradeOf(vm: Described, version: QemuVersion): Promise<Up
 }
 
 async function requireMachine(program: string, machine: string): Promise<void> {
-  const pc = await fullMachineType(program, 'pc');
   try {
     await fullMachineType(program, machine);
   } catch {
+    const pc = await fullMachineType(program, 'pc');
     throw new UnderstudyError('config', `'${program}' of upgradeFrom has no machine '${machine}'`, {
       hint: `name the type of the machine that runs: machine: ${pc}, if its VM file names none`,
     });

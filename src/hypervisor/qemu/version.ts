@@ -1,7 +1,7 @@
 /** Which QEMU it is, and which layout its event log has. */
-import { execFile } from 'node:child_process';
-import { asError, UnderstudyError } from '../../base/errors.ts';
+import { UnderstudyError } from '../../base/errors.ts';
 import type { QemuRelease } from '../../base/qemu-releases.ts';
+import { askQemu } from './ask.ts';
 
 export interface QemuVersion {
   /** As QEMU prints it, for people and for comparing two nodes: "7.2.22 (Debian ...)". */
@@ -21,19 +21,7 @@ const lastKnownMajor = 11;
  * log is not known.
  */
 export async function qemuVersion(program: string): Promise<QemuVersion> {
-  const output = await new Promise<string>((resolve, reject) => {
-    execFile(program, ['--version'], (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else {
-        reject(
-          new UnderstudyError('environment', `Cannot run '${program}'`, {
-            cause: asError(error),
-            hint: 'run scripts/setup, or set qemu in the VM file',
-          }),
-        );
-      }
-    });
-  });
+  const output = await askQemu(program, '--version');
   const text = /version (.*)/.exec(output)?.[1] ?? output.trim();
   const major = Number(/^(\d+)/.exec(text)?.[1]);
   const minor = Number(/^\d+\.(\d+)/.exec(text)?.[1]);

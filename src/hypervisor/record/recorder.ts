@@ -76,19 +76,6 @@ export interface Cut<T> extends Frozen {
   readonly discarded: number;
 }
 
-/** What is done for a cut (`Recorder.cut`). */
-interface CutWork<T> {
-  readonly whileStopped: (frozen: Frozen) => Promise<T> | T;
-  readonly onTakenBack: (position: LogPosition) => void;
-  readonly atStop: () => void;
-}
-
-/** A cut whose guest does not go on yet. */
-interface MadeCut<T> extends Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> {
-  /** The tick has its new phase. */
-  readonly tick: Promise<void>;
-}
-
 export class Recorder {
   readonly instance: QemuInstance;
   readonly requests = new RequestTracker();
@@ -189,15 +176,11 @@ export class Recorder {
    * tick keeps its phase when it is not created anew; a replayer needs a `StartFilter` from that
    * position on, which `onTakenBack` tells before any log behind it is handed on.
    *
-   * `atStop` is called at each attempt as soon as the machine stands, while QEMU saves it: what it
-   * does there costs the guest no time of its own.
-   *
    * Throws `cut` when no attempt succeeded.
    */
   async cut<T>(
     whileStopped: (frozen: Frozen) => Promise<T> | T,
     onTakenBack: (position: LogPosition) => void = () => undefined,
-    atStop: () => void = () => undefined,
   ): Promise<Cut<T>> {
     // The backup that an earlier cut was for may be gone, and with it the markers that judge it.
     this.#judgement?.abandon();
@@ -205,7 +188,7 @@ export class Recorder {
     try {
       for (let discarded = 0; discarded < limits.cutAttempts; discarded += 1) {
         await this.#waitForQuietDisks();
-        const cut = await this.#tryCut({ whileStopped, onTakenBack, atStop }, discarded);
+        const cut = await this.#tryCut(whileStopped, onTakenBack, discarded);
         if (cut !== undefined) return cut;
         await new Promise((resolve) => setTimeout(resolve, limits.cutRetryMs));
       }
@@ -271,35 +254,37 @@ export class Recorder {
     }
   }
 
-  async #tryCut<T>(work: CutWork<T>, discarded: number): Promise<Cut<T> | undefined> {
+  async #tryCut<T>(
+    whileStopped: (frozen: Frozen) => Promise<T> | T,
+    onTakenBack: (position: LogPosition) => void,
+    discarded: number,
+  ): Promise<Cut<T> | undefined> {
     this.requests.openCut();
     this.#follower.poll();
     // QEMU may write while it is stopped; nothing of that is handed on before the cut is known.
     this.#follower.pause();
     const stoppedAt = performance.now();
     const pause = watchPause(this.instance.monitor);
-    let made: MadeCut<T> | undefined;
+    let made: Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined;
     try {
-      made = await this.#whileStopped(work, discarded);
+      made = await this.#whileStopped(whileStopped, onTakenBack, discarded);
     } finally {
       // Whatever went wrong, the guest goes on; what waits in the log is looked at after that.
       await contAfterCut(this).finally(() => this.#follower.resume());
       pause.close();
     }
     const roundTripMs = performance.now() - stoppedAt;
-    if (made === undefined) return undefined;
-    const { tick, ...cut } = made;
-    await tick;
-    return { ...cut, roundTripMs, pauseMs: pause.ms() ?? roundTripMs };
+    return made && { ...made, roundTripMs, pauseMs: pause.ms() ?? roundTripMs };
   }
 
   async #whileStopped<T>(
-    { whileStopped, onTakenBack, atStop }: CutWork<T>,
+    work: (frozen: Frozen) => Promise<T> | T,
+    onTakenBack: (position: LogPosition) => void,
     discarded: number,
-  ): Promise<MadeCut<T> | undefined> {
+  ): Promise<Omit<Cut<T>, 'pauseMs' | 'roundTripMs'> | undefined> {
     // Sent in one go: QEMU takes them in this order, and each wait for an answer is guest time.
     const [, inFlight, deviceState] = await Promise.all([
-      this.instance.stop().then(atStop),
+      this.instance.stop(),
       this.#inFlight(),
       this.instance.saveDeviceState(),
     ]);
@@ -312,11 +297,12 @@ export class Recorder {
       onTakenBack(frozen.position);
       return undefined;
     }
-    // QEMU does this while we work on the frozen machine, and before it lets it go on.
+    // QEMU does this while we work on the frozen machine.
     const tick = this.instance.restartTick();
-    tick.catch(() => undefined); // awaited when the guest goes on, if the work does not fail first
-    const done = await whileStopped(frozen);
-    return { ...frozen, validated: this.#validate(frozen), done, discarded, tick };
+    tick.catch(() => undefined); // awaited below, if the work does not fail first
+    const done = await work(frozen);
+    await tick;
+    return { ...frozen, validated: this.#validate(frozen), done, discarded };
   }
 
   /** Judges a cut by the log after it, at the first marker there (R6). */

@@ -31,6 +31,9 @@ const appendMaxChars = 2047;
 
 const cpuText = 'a CPU model of QEMU, such as qemu64 or qemu64,+ssse3';
 
+const programField = (what: string) =>
+  z.string(must(`the path or name of ${what}`)).min(1, must(`the path or name of ${what}`));
+
 /** The schema for a file in `baseDir`, to which its paths are relative. */
 export function vmSchema(baseDir: string) {
   const boot = z.strictObject(
@@ -90,14 +93,8 @@ export function vmSchema(baseDir: string) {
         .regex(/^[A-Za-z0-9._-]+(,[+-]?[a-z0-9._-]+(=[a-z0-9._-]+)?)*$/i, must(cpuText))
         .default('qemu64'),
       machine: textUnless('pc, or a full name such as pc-i440fx-7.2', refusedMachine).default('pc'),
-      qemu: z
-        .string(must('the path or name of the QEMU program'))
-        .min(1, must('the path or name of the QEMU program'))
-        .default('qemu-system-x86_64'),
-      upgradeFrom: z
-        .string(must('the path or name of an older QEMU program'))
-        .min(1, must('the path or name of an older QEMU program'))
-        .optional(),
+      qemu: programField('the QEMU program').default('qemu-system-x86_64'),
+      upgradeFrom: programField('an older QEMU program').optional(),
       firmware: fileField(baseDir, 'the path of a firmware image').optional(),
     },
     must('a mapping of keys, such as `name: web`'),

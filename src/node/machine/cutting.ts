@@ -43,23 +43,20 @@ export async function makeCut(
   const share = isSample
     ? new RamSample(ramFile, shareOfRam(fs.statSync(ramFile).size, number))
     : undefined;
-  let ramMs = 0;
-  const atStop = (): void => {
-    const begun = performance.now();
-    share?.read();
-    ramMs = performance.now() - begun;
-  };
   const readRam = async (): Promise<() => RamDigest> => {
-    if (share !== undefined) return () => share.digest();
-    const begun = performance.now();
+    if (share !== undefined) {
+      share.read();
+      return () => share.digest();
+    }
     const digest = await digestRam(ramFile);
-    ramMs = performance.now() - begun;
     return () => digest;
   };
   const compareHere = async ({ replay, deviceState, state, position }: Frozen) => {
     const tellDisks = disksNow();
     const disks = () => tellDisks(isSample ? limits.cutBlocks : Number.POSITIVE_INFINITY);
+    const begun = performance.now();
     const digestOfRam = await readRam();
+    const ramMs = performance.now() - begun;
     const judgement = judgementOf(state);
     const facts = (): Cut => ({
       type: 'cut',
@@ -73,9 +70,11 @@ export async function makeCut(
       isSample,
     });
     onMade(position, { facts, deviceState, disks });
+    return { ramMs };
   };
-  const cut = await recorder.cut(compareHere, onTakenBack, atStop).finally(() => share?.close());
+  const cut = await recorder.cut(compareHere, onTakenBack).finally(() => share?.close());
   const { pauseMs, roundTripMs, discarded } = cut;
+  const { ramMs } = cut.done;
   reporter.report({ type: 'cut', purpose: 'verify', pauseMs, roundTripMs, ramMs, discarded });
   await cut.validated;
 }
