@@ -184,6 +184,17 @@ export interface VmIdentity {
   readonly fingerprint: string;
   /** The same, one by one. */
   readonly parts: readonly MachinePart[];
+  /** The files in it, as they were read. */
+  readonly bootFiles: readonly BootFile[];
+}
+
+/** A file that the machine boots with. */
+export interface BootFile {
+  readonly name: 'firmware' | 'kernel' | 'initrd';
+  /** Absolute. */
+  readonly path: string;
+  /** Of its content, hexadecimal. */
+  readonly sha256: string;
 }
 
 /** The fingerprint alone; throws as `vmIdentity`. */
@@ -197,13 +208,19 @@ export async function vmFingerprint(vm: VmConfig): Promise<string> {
  */
 export async function vmIdentity(vm: VmConfig): Promise<VmIdentity> {
   const { boot } = vm;
-  const firmware = await contentDigest(vm.firmware);
+  const bootFiles: BootFile[] = [];
+  const contentDigest = async (name: BootFile['name'], file: string): Promise<string> => {
+    const sha256 = await fileDigest(file);
+    bootFiles.push({ name, path: file, sha256 });
+    return sha256;
+  };
+  const firmware = await contentDigest('firmware', vm.firmware);
   const started =
     boot.kind === 'disk'
       ? null
       : ([
-          await contentDigest(boot.kernel),
-          boot.initrd === undefined ? null : await contentDigest(boot.initrd),
+          await contentDigest('kernel', boot.kernel),
+          boot.initrd === undefined ? null : await contentDigest('initrd', boot.initrd),
           boot.append ?? '',
         ] as const);
   const disks = vm.disks.map(({ id, sizeBytes, readOnly, discard = true }) => [
@@ -216,6 +233,7 @@ export async function vmIdentity(vm: VmConfig): Promise<VmIdentity> {
   return {
     fingerprint: hash('sha256', JSON.stringify(same), 'hex'),
     parts: partsOf(vm, firmware, started),
+    bootFiles,
   };
 }
 
@@ -259,7 +277,7 @@ function brief(value: string): string {
 /** All parts of a machine fit into a hello. */
 const partChars = 80;
 
-async function contentDigest(file: string): Promise<string> {
+async function fileDigest(file: string): Promise<string> {
   const digest = createHash('sha256');
   try {
     for await (const chunk of createReadStream(file)) digest.update(chunk as Buffer);

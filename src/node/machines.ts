@@ -10,7 +10,7 @@ import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
 import { CardEgresses, cardSpecs } from '../egress/cards.ts';
 import { inspectEgress } from '../egress/inspect.ts';
-import { descriptionOf, type VmConfig } from '../hypervisor/config.ts';
+import { type BootFile, descriptionOf, type VmConfig } from '../hypervisor/config.ts';
 import { refuseMarked } from '../hypervisor/disks/image-marker.ts';
 import { imageBytes } from '../hypervisor/disks/storage.ts';
 import {
@@ -46,6 +46,8 @@ export interface MachinesOptions {
   readonly config: PairConfig;
   readonly vm: VmConfig;
   readonly vmFingerprint: string;
+  /** What the machine boots with. */
+  readonly bootFiles: readonly BootFile[];
   /** As QEMU prints it. */
   readonly qemuVersion: string;
   readonly layout: Layout;
@@ -219,13 +221,14 @@ export class Machines implements MachineSource, NodeDisks {
     { vm, layout }: MachinePlace,
     qemuVersion: string,
   ): CopiedMachineOptions['keepSnapshots'] {
-    const { config, log, store, vmFingerprint } = this.#options;
+    const { config, log, store, vmFingerprint, bootFiles } = this.#options;
     if (store === undefined) return undefined;
     const vmFile = writeVmFile(descriptionOf(vm));
     return (seedId, term) => {
       const run = `${seedId}-${randomBytes(3).toString('hex')}`;
       return new SnapshotKeeper({
         facts: { vm: config.pair, run, seedId, term, vmFingerprint, qemuVersion, vmFile },
+        bootFiles,
         layout,
         openStore: () => store.open(),
         closeStore: (opened) => store.close(opened),

@@ -114,6 +114,7 @@ export class UnderstudyNode {
         config,
         vm,
         vmFingerprint: machine.fingerprint,
+        bootFiles: machine.bootFiles,
         qemuVersion: qemu,
         layout,
         upgrade,

@@ -36,6 +36,8 @@ import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
 export const ramImage = 'ram';
 /** The name that a disk's image has in a snapshot. */
 export const diskImage = (diskId: string): string => `disk.${diskId}`;
+/** The name of a file that the machine boots with, in a snapshot: `firmware`, `kernel`, `initrd`. */
+export const bootImage = (file: string): string => `boot.${file}`;
 
 /** One recording of a machine: positions of its log begin anew with each. */
 export interface RunName {
@@ -48,7 +50,7 @@ export interface RunName {
 }
 
 export interface ImageFacts {
-  /** `ramImage`, or `diskImage` of a disk. */
+  /** `ramImage`, `diskImage` of a disk, or `bootImage` of a file. */
   readonly name: string;
   readonly bytes: number;
 }

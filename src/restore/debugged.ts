@@ -30,7 +30,7 @@ import { layoutFor } from '../rrlog/layouts.ts';
 import type { Instant } from './instant.ts';
 import { icountOf } from './locate.ts';
 import { fillNewDirectory } from './new-directory.ts';
-import { machineAt } from './prepare.ts';
+import { checkStart, keptMachine } from './prepare.ts';
 import { preparedPaths } from './prepared.ts';
 import { type Guide, rollForward } from './roll-forward.ts';
 
@@ -86,15 +86,17 @@ export function checkGdbSocket(socket: string): void {
  */
 export async function openToDebugger(options: DebugOptions): Promise<Debugged> {
   const { store, snapshot: manifest, until, dir, runDir, onReplayer } = options;
-  const vm = await machineAt(manifest, until);
+  await checkStart(manifest, until);
   const layout = layoutFor(manifest.layout);
   const pieces = (): AsyncIterable<LogPiece> => store.log.follow(manifest);
   const at = await icountOf({ layout, cut: manifest, pieces: pieces(), until });
   const snapshot = await store.open(manifest.id);
   const paths = preparedPaths(dir);
   const ramFile = path.join(runDir, 'ram');
-  await fillNewDirectory(dir, async () => {
-    for (const { id } of vm.disks) await snapshot.materialize(diskImage(id), paths.disk(id));
+  const vm = await fillNewDirectory(dir, async () => {
+    const machine = await keptMachine(snapshot, dir);
+    for (const { id } of machine.disks) await snapshot.materialize(diskImage(id), paths.disk(id));
+    return machine;
   });
   await snapshot.materialize(ramImage, ramFile);
   const walk = new Walk(options, at);

@@ -8,6 +8,7 @@ import { parseVmConfig, type VmConfig, vmFingerprint, withQemu } from '../hyperv
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import type { QemuInstance } from '../hypervisor/qemu/instance.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
+import { qemuNamedBy } from '../hypervisor/vm-file/read.ts';
 import {
   diskImage,
   type LogPiece,
@@ -18,6 +19,7 @@ import {
 } from '../ports/snapshot-store.ts';
 import { layoutFor } from '../rrlog/layouts.ts';
 import { groups, risingTimes } from '../store/order.ts';
+import { materializeBootFiles } from './boot-files.ts';
 import { describeInstant, type Instant } from './instant.ts';
 import { fillNewDirectory } from './new-directory.ts';
 import { PreparedMachine, preparedPaths } from './prepared.ts';
@@ -108,15 +110,15 @@ function takenBy(all: readonly SnapshotManifest[], ms: number): SnapshotManifest
  */
 export async function prepareMachine(options: PrepareOptions): Promise<Prepared> {
   const { snapshot, until, dir } = options;
-  const vm = await machineAt(snapshot, until);
-  return fillNewDirectory(dir, () => fill(options, vm));
+  await checkStart(snapshot, until);
+  return fillNewDirectory(dir, () => fill(options));
 }
 
-async function fill(options: PrepareOptions, vm: VmConfig): Promise<Prepared> {
+async function fill(options: PrepareOptions): Promise<Prepared> {
   const { store, snapshot: manifest, until, dir } = options;
   const paths = preparedPaths(dir);
-  await fs.promises.writeFile(paths.vmFile, manifest.vmFile, { mode: 0o600 });
   const snapshot = await store.open(manifest.id);
+  const vm = await keptMachine(snapshot, dir);
   const diskImages = Object.fromEntries(vm.disks.map(({ id }) => [id, paths.disk(id)]));
   for (const { id } of vm.disks) await snapshot.materialize(diskImage(id), paths.disk(id));
   const stands =
@@ -170,13 +172,13 @@ async function executed(
 }
 
 /**
- * The machine of a snapshot on this host. Throws `config` when it is not the same here, or the
- * instant is before it.
+ * What can be told before anything is written. Throws `config` when the instant is before the
+ * snapshot, or this host's QEMU is another one; `environment` when it has none.
  */
-export async function machineAt(
+export async function checkStart(
   manifest: SnapshotManifest,
   until: Instant | undefined,
-): Promise<VmConfig> {
+): Promise<void> {
   if (until !== undefined && isLater(manifest, until)) {
     throw new UnderstudyError(
       'config',
@@ -184,23 +186,29 @@ export async function machineAt(
       { hint: 'name an earlier snapshot, or none' },
     );
   }
-  const file = `VM file of snapshot ${manifest.id}`;
-  const described = parseVmConfig(manifest.vmFile, { file, baseDir: '/' });
-  const { text } = await qemuVersion(described.qemu);
-  if (text !== manifest.qemuVersion) {
-    throw new UnderstudyError(
-      'config',
-      `Snapshot ${manifest.id} was recorded by QEMU ${manifest.qemuVersion}, this is ${text}`,
-      { hint: 'install the version that recorded it: a device state belongs to one' },
-    );
-  }
-  const vm = await withQemu(described);
-  if ((await vmFingerprint(vm)) !== manifest.vmFingerprint) {
-    throw new UnderstudyError(
-      'config',
-      `The kernel, the initial RAM disk or the firmware of snapshot ${manifest.id} has changed`,
-      { hint: 'put those of that time where its VM file says: `understudy snapshot show`' },
-    );
-  }
-  return vm;
+  const { text } = await qemuVersion(qemuNamedBy(manifest.vmFile));
+  if (text === manifest.qemuVersion) return;
+  throw new UnderstudyError(
+    'config',
+    `Snapshot ${manifest.id} was recorded by QEMU ${manifest.qemuVersion}, this is ${text}`,
+    { hint: 'install the version that recorded it: a device state belongs to one' },
+  );
+}
+
+/**
+ * The machine of a snapshot on this host: puts its VM file, and what it boots with, into `dir`.
+ * Throws `config` when it is not the same here, `store` when something of it is damaged.
+ */
+export async function keptMachine(snapshot: Snapshot, dir: string): Promise<VmConfig> {
+  const { id, vmFingerprint: expected } = snapshot.manifest;
+  const text = await materializeBootFiles(snapshot, dir);
+  await fs.promises.writeFile(preparedPaths(dir).vmFile, text, { mode: 0o600 });
+  const file = `VM file of snapshot ${id}`;
+  const vm = await withQemu(parseVmConfig(text, { file, baseDir: dir }));
+  if ((await vmFingerprint(vm)) === expected) return vm;
+  throw new UnderstudyError(
+    'config',
+    `The kernel, the initial RAM disk or the firmware of snapshot ${id} has changed`,
+    { hint: 'put those of that time where its VM file says: `understudy snapshot show`' },
+  );
 }

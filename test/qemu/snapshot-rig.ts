@@ -94,6 +94,7 @@ export class KeptPair {
         qemuVersion: 'test',
         vmFile: 'name: kept\nmemory: 128M\n',
       },
+      bootFiles: [],
       layout,
       openStore: async () => store,
       closeStore: (opened) => opened.close(),

@@ -4,11 +4,11 @@
  * Syntax first: a file that is not YAML has no keys to complain about. Then the schema, key by key,
  * and what concerns several keys at once; a problem with one key does not hide those of others.
  */
-import { isMap, LineCounter, type ParsedNode, parseDocument } from 'yaml';
+import YAML, { isMap, LineCounter, type ParsedNode, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { asError } from '../../base/errors.ts';
 import { nearest } from './nearest.ts';
-import { keysAt, type VmFile, vmSchema } from './schema.ts';
+import { defaultQemu, keysAt, type VmFile, vmSchema } from './schema.ts';
 
 /** One thing that is wrong, and where. */
 export interface Problem {
@@ -58,6 +58,12 @@ export function readVmFile(text: string, baseDir: string): VmFile | readonly Pro
       message,
     }))
     .sort((a, b) => a.line - b.line);
+}
+
+/** The QEMU program of a file that was checked once, on a host that may have none of its files. */
+export function qemuNamedBy(text: string): string {
+  const { qemu } = asRecord(YAML.parse(text));
+  return typeof qemu === 'string' ? qemu : defaultQemu;
 }
 
 function explain(issue: z.core.$ZodIssue): { place: Place; message: string }[] {

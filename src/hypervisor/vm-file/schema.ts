@@ -29,6 +29,9 @@ const devicesMax = 8;
 /** The kernel's own limit is 2048 on x86. */
 const appendMaxChars = 2047;
 
+/** The QEMU program of a file that names none. */
+export const defaultQemu = 'qemu-system-x86_64';
+
 const cpuText = 'a CPU model of QEMU, such as qemu64 or qemu64,+ssse3';
 
 const programField = (what: string) =>
@@ -93,7 +96,7 @@ export function vmSchema(baseDir: string) {
         .regex(/^[A-Za-z0-9._-]+(,[+-]?[a-z0-9._-]+(=[a-z0-9._-]+)?)*$/i, must(cpuText))
         .default('qemu64'),
       machine: textUnless('pc, or a full name such as pc-i440fx-7.2', refusedMachine).default('pc'),
-      qemu: programField('the QEMU program').default('qemu-system-x86_64'),
+      qemu: programField('the QEMU program').default(defaultQemu),
       upgradeFrom: programField('an older QEMU program').optional(),
       firmware: fileField(baseDir, 'the path of a firmware image').optional(),
     },

@@ -17,6 +17,7 @@
  *     others.
  */
 import { asError, reasonOf, UnderstudyError } from '../../base/errors.ts';
+import type { BootFile } from '../../hypervisor/config.ts';
 import { parseDeviceState, replaySection } from '../../hypervisor/device-state/device-state.ts';
 import type { Storage } from '../../hypervisor/disks/storage.ts';
 import type { Cut } from '../../ports/link.ts';
@@ -27,6 +28,7 @@ import {
   type SnapshotManifest,
   type WritableStore,
 } from '../../ports/snapshot-store.ts';
+import { type KeptBootFile, putBootFiles, readBootFiles } from '../../restore/boot-files.ts';
 import { recordingClock } from '../../restore/wall-clock.ts';
 import type { Layout } from '../../rrlog/layouts.ts';
 import type { Segment } from '../../rrlog/log-tail.ts';
@@ -44,6 +46,8 @@ type CopyFacts = Pick<
 
 export interface SnapshotKeeperOptions {
   readonly facts: CopyFacts;
+  /** What the machine boots with: each snapshot has it, while it is what it was. */
+  readonly bootFiles: readonly BootFile[];
   readonly layout: Layout;
   /** Opens the store to write; throws `store` when another process has it. */
   readonly openStore: () => Promise<WritableStore>;
@@ -89,6 +93,7 @@ interface Following {
   readonly capturer: Capturer;
   readonly log: LogKeeper;
   readonly copy: KeptCopy;
+  readonly bootFiles: readonly KeptBootFile[];
 }
 
 export class SnapshotKeeper {
@@ -199,10 +204,21 @@ export class SnapshotKeeper {
         onBroken: (error) => this.#trouble(error),
         onRefused: (error) => this.#trouble(error),
       });
-      this.#following = { store, capturer, log, copy };
+      const bootFiles = await this.#bootFiles();
+      this.#following = { store, capturer, log, copy, bootFiles };
     } catch (error) {
       await this.#options.closeStore(store).catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** None when one of them was changed: snapshots are worth having without them. */
+  async #bootFiles(): Promise<KeptBootFile[]> {
+    try {
+      return await readBootFiles(this.#options.bootFiles);
+    } catch (thrown) {
+      this.#trouble(asError(thrown));
+      return [];
     }
   }
 
@@ -218,7 +234,7 @@ export class SnapshotKeeper {
     return { why: 'the copy is not followed yet', mayPass: true };
   }
 
-  #factsOf(cut: Cut, keep: NonNullable<Cut['keep']>, { log, copy }: Following) {
+  #factsOf(cut: Cut, keep: NonNullable<Cut['keep']>, { log, copy, bootFiles }: Following) {
     const { label } = keep;
     return {
       ...this.#options.facts,
@@ -231,6 +247,7 @@ export class SnapshotKeeper {
       images: [
         { name: ramImage, bytes: copy.ramBytes },
         ...Object.entries(copy.diskBytes).map(([id, bytes]) => ({ name: diskImage(id), bytes })),
+        ...bootFiles.map(({ image }) => image),
       ],
     };
   }
@@ -277,7 +294,7 @@ export class SnapshotKeeper {
   }
 
   async #store(
-    { store, capturer, log }: Following,
+    { store, capturer, log, bootFiles }: Following,
     captured: Captured,
     facts: SnapshotFacts,
     deviceState: Buffer,
@@ -287,8 +304,10 @@ export class SnapshotKeeper {
       log.release();
       await writer.deviceState(deviceState);
       await capturer.ship(captured, writer);
+      await putBootFiles(bootFiles, writer);
       const manifest = await writer.commit();
       this.#parent = manifest.id;
+      for (const file of bootFiles) file.content = undefined;
       await capturer.shipped(captured);
       return manifest;
     } catch (error) {
