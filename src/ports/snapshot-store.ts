@@ -36,7 +36,7 @@ import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
 export const ramImage = 'ram';
 /** The name that a disk's image has in a snapshot. */
 export const diskImage = (diskId: string): string => `disk.${diskId}`;
-/** The name of a file that the machine boots with, in a snapshot: `firmware`, `kernel`, `initrd`. */
+/** The name that a file the machine boots with has in one: `firmware`, `kernel`, `initrd`. */
 export const bootImage = (file: string): string => `boot.${file}`;
 
 /** One recording of a machine: positions of its log begin anew with each. */

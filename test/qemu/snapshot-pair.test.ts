@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import YAML from 'yaml';
 import { cpuRegisters } from '../../src/hypervisor/device-state/cpu-registers.ts';
 import { parseDeviceState } from '../../src/hypervisor/device-state/device-state.ts';
 import { askNode } from '../../src/observe/control-client.ts';
@@ -21,6 +22,8 @@ let store: string;
 /** Taken by hand, between the first and the second file. */
 let taken: string;
 let begunAt: number;
+/** Kernel and initial RAM disk of the machine. */
+let bootFiles: readonly string[];
 
 beforeAll(async () => {
   begunAt = Date.now();
@@ -29,6 +32,7 @@ beforeAll(async () => {
   pair.configure((file) => {
     file.snapshots = { store, every: '1s' };
   });
+  bootFromCopies();
   const { a, b } = await pair.protect();
   const terminal = await pair.console(a);
   await waitFor('a first snapshot', () =>
@@ -48,7 +52,24 @@ beforeAll(async () => {
   });
   await b.stop();
   await a.stop();
+  // What is restored below is restored on a host that has never had them.
+  for (const file of bootFiles) fs.rmSync(file);
 });
+
+/** The machine boots with files that are only its own. */
+function bootFromCopies(): void {
+  const vmFile = path.join(pair.stage.dir, 'vm.yaml');
+  const vm = YAML.parse(fs.readFileSync(vmFile, 'utf8')) as {
+    boot: Record<'kernel' | 'initrd', string>;
+  };
+  bootFiles = (['kernel', 'initrd'] as const).map((name) => {
+    const copy = path.join(pair.stage.dir, `own-${name}`);
+    fs.copyFileSync(vm.boot[name], copy);
+    vm.boot[name] = copy;
+    return copy;
+  });
+  fs.writeFileSync(vmFile, YAML.stringify(vm));
+}
 
 afterAll(async () => {
   await verbs.end();
