@@ -1,4 +1,5 @@
 /** The command line of `npm run sim`. */
+import { type GroupMutant, groupMutants } from './group/mutants.ts';
 import { type Mutant, mutants } from './mutants.ts';
 
 export interface SimArguments {
@@ -12,6 +13,9 @@ export interface SimArguments {
   readonly mutants: boolean;
   /** With one rule broken. */
   readonly broken: Mutant | undefined;
+  /** Groups of pairs instead of pairs; `brokenGroup`: with one rule of theirs broken. */
+  readonly group: boolean;
+  readonly brokenGroup: GroupMutant | undefined;
   readonly fleet: boolean;
   /** The golden scenarios: play them, or write down how they go. */
   readonly scenarios: 'play' | 'rewrite' | undefined;
@@ -19,6 +23,7 @@ export interface SimArguments {
 }
 
 export const usage = `npm run sim -- [options]        runs pairs through faults
+npm run sim -- group            runs groups of three pairs, of which sets are taken
 npm run sim -- fleet            thousands of pairs over simulated years
 npm run sim -- scenarios        plays sim/scenarios/*.txt: each must go as told
 
@@ -46,6 +51,7 @@ export function parseArguments(words: readonly string[]): SimArguments {
       case '--help':
       case '--rewrite':
       case 'fleet':
+      case 'group':
       case 'scenarios':
         flags.add(word);
         break;
@@ -84,16 +90,27 @@ export function parseArguments(words: readonly string[]): SimArguments {
     minutes: Number(minutes ?? 0),
     json: flags.has('--json'),
     mutants: flags.has('--mutants'),
-    broken: rule === undefined ? undefined : mutantNamed(rule),
+    ...brokenBy(rule, flags.has('group')),
+    group: flags.has('group'),
     fleet: flags.has('fleet'),
     scenarios: !flags.has('scenarios') ? undefined : flags.has('--rewrite') ? 'rewrite' : 'play',
     help: flags.has('--help'),
   };
 }
 
-function mutantNamed(rule: string): Mutant {
-  const found = mutants.find((mutant) => mutant.rule === rule);
+function brokenBy(
+  rule: string | undefined,
+  isGroup: boolean,
+): Pick<SimArguments, 'broken' | 'brokenGroup'> {
+  const [broken, brokenGroup] = [undefined, undefined];
+  if (rule === undefined) return { broken, brokenGroup };
+  if (isGroup) return { broken, brokenGroup: named(groupMutants, rule) };
+  return { broken: named(mutants, rule), brokenGroup };
+}
+
+function named<T extends { readonly rule: string }>(all: readonly T[], rule: string): T {
+  const found = all.find((mutant) => mutant.rule === rule);
   if (found !== undefined) return found;
-  const names = mutants.map((mutant) => mutant.rule).join(', ');
+  const names = all.map((mutant) => mutant.rule).join(', ');
   throw new Error(`there is no rule '${rule}' to break; there are: ${names}`);
 }

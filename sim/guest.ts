@@ -20,8 +20,14 @@ export interface GuestOutput {
   readonly completed: number;
 }
 
+/** A word of a machine of another pair: `member` said it, as its `number`th in `said`'s terms. */
+export interface HeardWord {
+  readonly member: number;
+  readonly number: number;
+}
+
 export type GuestEvent =
-  | { readonly kind: 'input'; readonly value: number }
+  | { readonly kind: 'input'; readonly value: number; readonly from?: HeardWord | undefined }
   | { readonly kind: 'marker'; readonly epoch: number }
   /** A disk request completed. */
   | { readonly kind: 'block'; readonly id: number }
@@ -42,6 +48,8 @@ export interface GuestState {
   off: boolean;
   /** Requests under way, in order of issue. */
   pending: DiskWrite[];
+  /** The last word that it heard of each member of its group. */
+  heard: number[];
 }
 
 export function bootGuest(nextRequest: number, diskDigest: number): GuestState {
@@ -53,12 +61,14 @@ export function bootGuest(nextRequest: number, diskDigest: number): GuestState {
     completed: 0,
     off: false,
     pending: [],
+    heard: [],
   };
 }
 
 export function cloneGuest(state: GuestState): GuestState {
   const { hash, icount, outputs, nextRequest, completed, off } = state;
-  return { hash, icount, outputs, nextRequest, completed, off, pending: [...state.pending] };
+  const [pending, heard] = [[...state.pending], [...state.heard]];
+  return { hash, icount, outputs, nextRequest, completed, off, pending, heard };
 }
 
 /** The guest was stopped and goes on: devices do what is in no log. */
@@ -83,6 +93,7 @@ export function execute(state: GuestState, event: GuestEvent): Reaction {
       return nothing;
     case 'input': {
       state.hash = mix(state.hash, event.value);
+      if (event.from !== undefined) hear(state, event.from);
       state.icount += 100 + (event.value & 63);
       const write = event.value % 3 === 0 ? issue(state) : undefined;
       const output = event.value % 2 === 0 ? say(state) : undefined;
@@ -111,6 +122,10 @@ export function mix(hash: number, value: number): number {
   let mixed = Math.imul(hash ^ value, 0x5bd1e995);
   mixed ^= mixed >>> 15;
   return Math.imul(mixed, 0x2c1b3c6d) | 0;
+}
+
+function hear({ heard }: GuestState, { member, number }: HeardWord): void {
+  heard[member] = Math.max(heard[member] ?? 0, number);
 }
 
 function issue(state: GuestState): DiskWrite | undefined {

@@ -19,6 +19,18 @@ export interface RecordedOutput extends GuestOutput {
   readonly position: number;
 }
 
+/** A machine at a marker, as others see it. */
+export interface LineFacts {
+  /** End of the marker's event. */
+  readonly position: number;
+  /** Its last word, and the last one that it heard of each member (`wordNumber`). */
+  readonly said: number;
+  readonly heard: readonly number[];
+}
+
+/** Words of all power-ons of a machine in one order. `count`: words since that power-on. */
+export const wordNumber = (boot: number, count: number): number => boot * 10_000_000 + count;
+
 export class History {
   /** Counts the power-ons of the guest. */
   readonly boot: number;
@@ -31,6 +43,8 @@ export class History {
   /** Completed requests, in order, over all recordings since the boot. */
   readonly completions: DiskWrite[];
   readonly #issued: Map<number, number>;
+  /** What had been said and heard at each marker, in a group. */
+  readonly #lines = new Map<number, LineFacts>();
   /** The position of the guest's own shutdown. */
   shutdownAt: number | undefined;
 
@@ -74,6 +88,20 @@ export class History {
       this.completions.push({ id: event.id, value: this.#issued.get(event.id) ?? 0 });
     }
     if (event.kind === 'shutdown') this.shutdownAt = position;
+    if (event.kind === 'marker' && state.heard.length > 0) {
+      const said = wordNumber(this.boot, state.outputs);
+      this.#lines.set(event.epoch, { position, said, heard: [...state.heard] });
+    }
+  }
+
+  /** What is there when the machine is executed to the end of an epoch; `undefined`: it had none. */
+  lineAt(epoch: number): LineFacts | undefined {
+    return this.#lines.get(epoch);
+  }
+
+  /** End of what was recorded. */
+  get end(): number {
+    return this.#positions.at(-1) ?? 0;
   }
 
   /** The guest was stopped at the end of what was recorded, and goes on with this state. */

@@ -26,6 +26,7 @@ import {
   type GuestEvent,
   type GuestState,
   goOn,
+  type HeardWord,
 } from './guest.ts';
 import type { History } from './history.ts';
 import type { MachineImage } from './image.ts';
@@ -237,6 +238,12 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
     this.#isBroken = false;
   }
 
+  /** Something arrives from outside, perhaps a word of another machine. */
+  hear(from?: HeardWord): void {
+    const value = this.#options.world.prng.below(1 << 20);
+    this.#whenRunning(() => this.#take({ kind: 'input', value, from }));
+  }
+
   shutDown(): void {
     this.#whenRunning(() => {
       this.#take({ kind: 'shutdown' });
@@ -269,12 +276,9 @@ export class SimMachine implements ProtectedMachine<ConnectionEnd>, Doer {
   }
 
   #live(): void {
-    const { world } = this.#options;
     const slowness = this.#share < 1 ? 1 / (1 - this.#share) : 1;
-    this.#after(world.prng.between(1, 9) * slowness, () => {
-      if (!this.#isStanding) {
-        this.#take({ kind: 'input', value: world.prng.below(1 << 20) });
-      }
+    this.#after(this.#options.world.prng.between(1, 9) * slowness, () => {
+      if (!this.#isStanding) this.hear();
       this.#live();
     });
   }

@@ -8,7 +8,7 @@
  */
 import { limits } from '../src/base/limits.ts';
 import { icount, type Term, term as toTerm } from '../src/base/units.ts';
-import type { LinkId, NodeEffect, NodeEvent } from '../src/core/effects.ts';
+import type { Answer, LinkId, NodeEffect, NodeEvent, Wish } from '../src/core/effects.ts';
 import type { NodeCore } from '../src/core/node.ts';
 import type { Standing } from '../src/ports/link.ts';
 import type { SimCopy } from './copy.ts';
@@ -133,10 +133,11 @@ export class SimNode {
     this.#end(kind === 'power');
   }
 
-  /** An operator asks for something. */
-  ask(wish: Extract<NodeEvent, { type: 'asked' }>['for']): void {
+  /** Somebody asks for something; `heard` is not called by a node that dies before. */
+  ask(wish: Wish, heard?: (answer: Answer) => void): void {
     const { judge, world } = this.#around;
-    const ask = judge.asked(this.name, this.process.holder, world.now);
+    const { holder } = this.process;
+    const ask = judge.asked({ node: this.name, holder, atMs: world.now, heard });
     this.process.enter(() => this.#step({ type: 'asked', ask, for: wish }));
   }
 
@@ -267,7 +268,7 @@ export class SimNode {
     const { process } = this;
     switch (effect.type) {
       case 'answer':
-        this.#around.judge.answered(effect.ask);
+        this.#around.judge.answered(effect.ask, effect.answer);
         return;
       case 'became': {
         const { role, term } = effect;

@@ -1,4 +1,5 @@
 /** Two simulated nodes, the network between them, and their arbiter. */
+import type { Checker } from './checkers/facts.ts';
 import { Judge } from './checkers/judge.ts';
 import { calmPath, Network } from './network.ts';
 import { SimNode } from './node.ts';
@@ -26,7 +27,8 @@ export class Pair {
   /** Heals what is broken at the moment. */
   readonly undo = new Set<() => void>();
 
-  constructor(world: World, settings: PairSettings, seams: Seams) {
+  /** `others`: checkers from outside of the pair. */
+  constructor(world: World, settings: PairSettings, seams: Seams, others: readonly Checker[] = []) {
     this.world = world;
     this.settings = settings;
     this.network = new Network(world);
@@ -41,7 +43,7 @@ export class Pair {
       },
       seams.arbiterNeedsIdentity,
     );
-    this.judge = new Judge(this.arbiter);
+    this.judge = new Judge(this.arbiter, others);
     const around: Surroundings = {
       world,
       network: this.network,

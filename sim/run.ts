@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArguments, type SimArguments, usage } from './arguments.ts';
 import { type CampaignResult, type Failure, huntAll, runCampaign } from './campaign.ts';
 import { printFleet } from './fleet/report.ts';
+import { huntAllGroups, runGroups } from './group/campaign.ts';
 import { tellScenario } from './scenario.ts';
 
 const print = (line: string): void => {
@@ -29,7 +30,8 @@ function main(): number {
     return 0;
   }
   if (options.scenarios !== undefined) return runScenarios(options.scenarios, options.json);
-  return options.mutants ? runMutants(options) : runSeeds(options);
+  if (options.mutants) return runMutants(options);
+  return options.group ? runGroupSeeds(options) : runSeeds(options);
 }
 
 function runScenarios(how: 'play' | 'rewrite', json: boolean): number {
@@ -66,8 +68,8 @@ function playScenario(
   return { asTold: told === text };
 }
 
-function runMutants({ json }: SimArguments): number {
-  const mutants = huntAll();
+function runMutants({ group, json }: SimArguments): number {
+  const mutants = group ? huntAllGroups() : huntAll();
   for (const { rule, caughtAtSeed, by } of mutants) {
     const seed = caughtAtSeed === undefined ? 'NOT CAUGHT' : `seed ${caughtAtSeed}`;
     if (!json) print(`${rule.padEnd(34)} ${seed.padEnd(10)} ${by ?? ''}`);
@@ -93,6 +95,20 @@ function runSeeds(options: SimArguments): number {
   return failures.length === 0 ? 0 : 1;
 }
 
+function runGroupSeeds(options: SimArguments): number {
+  const { failures, ...result } = runGroups(seedsOf(options), options.brokenGroup);
+  const rule = options.brokenGroup?.rule;
+  for (const { seed, failure, timeline } of failures.slice(0, 3)) {
+    explain({ seed, message: failure.message, timeline }, rule, 'group ');
+  }
+  if (options.json) print(JSON.stringify({ ...result, failures: failures.length }));
+  else {
+    print(`${result.seeds} seeds, ${failures.length} failed`);
+    print(`${result.sets} sets, ${result.failedSets} given up, ${result.takeovers} takeovers`);
+  }
+  return failures.length === 0 ? 0 : 1;
+}
+
 /** The fixed seeds from 1 on, then fresh ones; or exactly those that were asked for. */
 function* seedsOf({ seed, seeds, minutes }: SimArguments): Generator<number> {
   const until = performance.now() + minutes * 60_000;
@@ -107,11 +123,15 @@ function* seedsOf({ seed, seeds, minutes }: SimArguments): Generator<number> {
   }
 }
 
-function explain({ seed, message, timeline }: Failure, rule: string | undefined): void {
+function explain(
+  { seed, message, timeline }: Pick<Failure, 'seed' | 'message' | 'timeline'>,
+  rule: string | undefined,
+  of = '',
+): void {
   const broken = rule === undefined ? '' : ` --break ${rule}`;
   process.stderr.write(
     `\n${timeline}\n\nseed ${seed}: ${message}\ncommit ${commit()}\n` +
-      `again: npm run sim -- --seed ${seed}${broken}\n`,
+      `again: npm run sim -- ${of}--seed ${seed}${broken}\n`,
   );
 }
 

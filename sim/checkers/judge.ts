@@ -1,7 +1,8 @@
 /** All checkers together: each fact goes to those that hear of it, in one order. */
+import type { Answer } from '../../src/core/effects.ts';
 import type { SimArbiter } from '../sim-arbiter.ts';
 import { Acknowledgements } from './acknowledgements.ts';
-import { Answers } from './answers.ts';
+import { Answers, type Asked } from './answers.ts';
 import { Bounds } from './bounds.ts';
 import { Concerns } from './concerns.ts';
 import { Cuts } from './cuts.ts';
@@ -33,7 +34,8 @@ export class Judge {
   readonly answers = new Answers();
   readonly #on: { readonly [Fact in keyof Checker]-?: readonly Hearing<Fact>[] };
 
-  constructor(arbiter: SimArbiter) {
+  /** `others`: from outside of the pair. */
+  constructor(arbiter: SimArbiter, others: readonly Checker[] = []) {
     this.oneSpeaker = new OneSpeaker(arbiter);
     const checkers: readonly Checker[] = [
       this.oneSpeaker,
@@ -44,6 +46,7 @@ export class Judge {
       new Bounds(),
       new Cuts(),
       new Concerns(),
+      ...others,
     ];
     const hearing = <Fact extends keyof Checker>(fact: Fact): Hearing<Fact>[] =>
       checkers.filter((checker): checker is Hearing<Fact> => checker[fact] !== undefined);
@@ -87,12 +90,12 @@ export class Judge {
   }
 
   /** Somebody asks a node for something; the number is for the answer. */
-  asked(node: string, holder: string, atMs: number): number {
-    return this.answers.asked(node, holder, atMs);
+  asked(asked: Asked): number {
+    return this.answers.asked(asked);
   }
 
-  answered(ask: number): void {
-    this.answers.answered(ask);
+  answered(ask: number, answer: Answer): void {
+    this.answers.answered(ask, answer);
   }
 
   /** A process has ended: whoever asked it knows. */

@@ -6,7 +6,7 @@ import type { Millis, Term } from '../base/units.ts';
 import type { CutResult, Kept } from '../ports/link.ts';
 import type { CutOrder } from '../ports/machine.ts';
 import { type AnsweredCut, type CutOrigin, type Cuts, resultOf } from './cuts.ts';
-import type { Emit, LinkId } from './effects.ts';
+import type { Answer, Emit, LinkId } from './effects.ts';
 
 export interface CutDeskOptions {
   readonly cuts: Cuts;
@@ -78,10 +78,16 @@ export class CutDesk {
     this.#answer([{ origin, answer: { type: 'refused', code: 'cut', problem } }]);
   }
 
+  /** Of this machine: a term has one recording with a backup (primary.ts, 3). */
+  #inTerm(answer: Answer): Answer {
+    return answer.type === 'kept' ? { ...answer, term: this.#options.term() } : answer;
+  }
+
   #answer(answered: readonly AnsweredCut[]): void {
     const { emit, term } = this.#options;
     for (const { origin, answer } of answered) {
-      if (origin.by === 'operator') emit({ type: 'answer', ask: origin.ask, answer });
+      if (origin.by === 'operator')
+        emit({ type: 'answer', ask: origin.ask, answer: this.#inTerm(answer) });
       else if (origin.by === 'backup') {
         const control = resultOf(origin.requestId, answer);
         const message = { kind: 'control', term: term(), control } as const;

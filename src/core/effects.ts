@@ -4,7 +4,7 @@
  * Links are named by numbers, which the driver gives. An `ask` is a question that somebody waits
  * for the answer of; its number is its asker's.
  */
-import type { Epoch, Term } from '../base/units.ts';
+import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
 import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
 import type { Cut, Hello, LinkMessage } from '../ports/link.ts';
 import type { CopyReport, CutOrder, MachineReport, RecordedRun } from '../ports/machine.ts';
@@ -65,11 +65,27 @@ export type NodeEvent =
 export type Wish =
   | { readonly wish: 'compare' }
   | { readonly wish: 'snapshot'; readonly label?: string | undefined }
-  | { readonly wish: 'drill' };
+  | { readonly wish: 'drill' }
+  /** A line of a group's set; outputs wait for it at most so long. */
+  | { readonly wish: 'line'; readonly set: string; readonly holdMaxMs: number }
+  /** All members have passed the line of this set. */
+  | { readonly wish: 'open'; readonly set: string };
+
+/** What a group asks a member for (line.ts). */
+export type LineWish = Extract<Wish, { wish: 'line' | 'open' }>;
 
 export type Answer =
   | { readonly type: 'compared'; readonly equal: boolean; readonly differences: readonly string[] }
-  | { readonly type: 'kept'; readonly snapshot: string }
+  /** `term`: that of the machine, where it is known. */
+  | { readonly type: 'kept'; readonly snapshot: string; readonly term?: Term }
+  | ({ readonly type: 'passed' } & LinePassed)
+  /** `isHeld`: from its marker up to now, for so long. */
+  | {
+      readonly type: 'opened';
+      readonly term: Term;
+      readonly isHeld: boolean;
+      readonly heldMs: number;
+    }
   | { readonly type: 'begun' }
   | {
       readonly type: 'refused';
@@ -78,6 +94,14 @@ export type Answer =
       readonly hint?: string;
       readonly mayPass?: boolean;
     };
+
+/** Where a line lies in the log of a machine. */
+export interface LinePassed {
+  readonly term: Term;
+  readonly epoch: Epoch;
+  readonly position: LogPosition;
+  readonly icount: Icount;
+}
 
 export type NodeEffect =
   // the arbiter

@@ -33,20 +33,20 @@ export class MarkerPace {
   }
 
   /**
-   * The marker to be sent now, if there is one: for a grant, for an output that waits uncovered, or
-   * because it is time.
+   * The marker to be sent now, if there is one: because a grant or a line wants it, for an output
+   * that waits uncovered, or because it is time.
    */
   next(
     gate: OutputGate,
-    { wantsGrant, mayBeSeldom }: { readonly wantsGrant: boolean; readonly mayBeSeldom: boolean },
+    { wantsOne, mayBeSeldom }: { readonly wantsOne: boolean; readonly mayBeSeldom: boolean },
     now: Millis,
   ): { readonly epoch: Epoch; readonly isAwaited: boolean } | undefined {
     const room = gate.markersUnseen < limits.markersInFlightMax;
     const held = gate.mode === 'holding' && gate.needsMarker;
-    if (!(wantsGrant || (room && (held || this.isDue(mayBeSeldom, now))))) return undefined;
+    if (!(wantsOne || (room && (held || this.isDue(mayBeSeldom, now))))) return undefined;
     const epoch = this.take(now);
     gate.markerSent(epoch);
-    return { epoch, isAwaited: wantsGrant || held };
+    return { epoch, isAwaited: wantsOne || held };
   }
 
   isDue(mayBeSeldom: boolean, now: Millis): boolean {

@@ -2,6 +2,7 @@
  * What the primary's half of the protocol (primary.ts) is told, what it answers, and its states.
  */
 import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
+import type { Answer } from './effects.ts';
 
 export type PrimaryEvent =
   /** Outputs of the guest reached the gate, over all channels. */
@@ -31,6 +32,8 @@ export type PrimaryEvent =
   | { readonly type: 'arbiterUnreachable'; readonly reason: string }
   /** A message or hello spoke of this term. */
   | { readonly type: 'termHeard'; readonly term: Term }
+  /** A marker is wanted at once, for what has happened up to now. */
+  | { readonly type: 'markerWanted' }
   /** An operator wants the backup to take over. */
   | { readonly type: 'drill' }
   /** After `stopGuest`: the guest stands, and all its log was given to the link. */
@@ -43,6 +46,8 @@ export type PrimaryEvent =
   | { readonly type: 'timer' };
 
 export type PrimaryEffect =
+  /** Of a line (line.ts). */
+  | { readonly type: 'answer'; readonly ask: number; readonly answer: Answer }
   /** `isAwaited`: an output or the grant waits for it. */
   | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
   /** All outputs up to and including this number may leave. */

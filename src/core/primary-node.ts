@@ -19,10 +19,10 @@ import type { CutPolicy } from './cuts.ts';
 import type { Emit, LinkId, NodeEvent, PeerHello, Wish } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { HurtMachine } from './hurt.ts';
+import type { LinedPrimary } from './line.ts';
 import { LogPacking } from './log-packing.ts';
 import { MachineWork } from './machine-work.ts';
 import { hasNothing } from './place.ts';
-import type { PrimaryCore } from './primary.ts';
 import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
 import { answerToDrill } from './refusals.ts';
 import type { Rules } from './rules.ts';
@@ -43,7 +43,7 @@ export type PrimaryEnd = Extract<PrimaryEffect, { type: 'end' }>['outcome'];
 
 export class PrimaryNode {
   readonly #options: PrimaryNodeOptions;
-  readonly #core: PrimaryCore;
+  readonly #core: LinedPrimary;
   readonly #cuts: CutDesk;
   readonly #work: MachineWork;
   readonly #hurt = new HurtMachine();
@@ -54,7 +54,7 @@ export class PrimaryNode {
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
-    this.#core = options.rules.primary(options);
+    this.#core = options.rules.line(options.rules.primary(options));
     this.#cuts = new CutDesk({
       cuts: options.rules.cuts(options.cuts),
       term: () => this.term,
@@ -243,15 +243,15 @@ export class PrimaryNode {
   #asked(ask: number, wish: Wish, now: Millis): void {
     switch (wish.wish) {
       case 'compare':
-        this.#cuts.asked(ask, undefined);
-        return;
       case 'snapshot':
-        this.#cuts.asked(ask, wish);
+        this.#cuts.asked(ask, wish.wish === 'snapshot' ? wish : undefined);
         return;
       case 'drill':
         this.#options.emit({ type: 'answer', ask, answer: answerToDrill(this.state) });
         this.#step({ type: 'drill' }, now);
         return;
+      default:
+        for (const effect of this.#core.asked(ask, wish, now)) this.#perform(effect, now);
     }
   }
 
@@ -282,6 +282,7 @@ export class PrimaryNode {
       case 'sendMarker':
       case 'release':
       case 'destroyMachine':
+      case 'answer':
         emit(effect);
         return;
       case 'seed': {

@@ -125,7 +125,7 @@ export class PrimaryCore {
       const wasDrilling = wasAway && this.#state.kind === 'handingOver';
       if (wasDrilling) this.#backupLost('this node was away during a drill');
       this.#take(event, now);
-      this.#sendMarkers(now);
+      this.#sendMarkers(event.type === 'markerWanted', now);
       this.#emitRelease();
     }
     return this.#effects;
@@ -206,6 +206,7 @@ export class PrimaryCore {
       case 'machineFailed':
         this.#end('failed', event.reason);
         return;
+      case 'markerWanted':
       case 'timer':
         this.#timer(now);
         return;
@@ -343,16 +344,15 @@ export class PrimaryCore {
     this.#effects.push({ type: 'destroyMachine', reason }, { type: 'end', outcome });
   }
 
-  #sendMarkers(now: Millis): void {
+  #sendMarkers(isWanted: boolean, now: Millis): void {
     const state = this.#state;
     if (!marking.includes(state.kind)) return;
     const wantsGrant = state.kind === 'granting' && state.marker === undefined;
-    const mayBeSeldom = state.kind === 'protected';
-    const marker = this.#pace.next(this.#gate, { wantsGrant, mayBeSeldom }, now);
+    const wants = { wantsOne: wantsGrant || isWanted, mayBeSeldom: state.kind === 'protected' };
+    const marker = this.#pace.next(this.#gate, wants, now);
     if (marker === undefined) return;
     this.#effects.push({ type: 'sendMarker', ...marker });
-    const { epoch } = marker;
-    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: epoch });
+    if (state.kind === 'granting' && wantsGrant) this.#become({ ...state, marker: marker.epoch });
   }
 
   #emitRelease(): void {

@@ -5,7 +5,7 @@ import type { Answer, Wish } from './effects.ts';
 export function refusalOf({ wish }: Wish, node: string): Answer {
   const type = 'refused';
   if (wish === 'drill') return { type, code: 'takeover', problem: 'This node is not primary' };
-  if (wish === 'compare') return { type, code: 'cut', problem: 'This node is not primary' };
+  if (wish !== 'snapshot') return { type, code: 'cut', problem: 'This node is not primary' };
   return { type, code: 'cut', problem: `Node '${node}' has no primary to ask for a snapshot` };
 }
 
