@@ -19,7 +19,7 @@ const layers = {
 };
 // Faces may import all layers, and of each other only what stands below them here: the command line
 // starts the demo, and the demo watches nodes as any observer does, but never the other way round.
-const faces = ['text', 'observe', 'lab', 'demo', 'bench', 'cli'];
+const faces = ['text', 'observe', 'group', 'lab', 'demo', 'bench', 'cli'];
 
 module.exports = {
   forbidden: [

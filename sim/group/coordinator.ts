@@ -136,12 +136,17 @@ export class SimCoordinator {
     this.process.later(wish.wish === 'snapshot' ? snapshotMs : silenceMs, () =>
       over(refusal(`it does not answer (${wish.wish})`), 0),
     );
-    // Or so late that nobody else holds any more.
-    const lateMs = world.prng.chance(10) ? world.prng.between(100, 450) : 0;
-    this.process.later(onTheWay() + lateMs, () => {
+    this.process.later(onTheWay() + this.#lateMs(wish), () => {
       if (wish.wish === 'stored') this.#untilStored(member, wish, over);
       else this.#askNode(member, wish, over);
     });
+  }
+
+  /** A line so late that nobody else holds any more; a snapshot that takes its time. */
+  #lateMs({ wish }: MemberWish): number {
+    const { prng } = this.#options.world;
+    if (wish === 'snapshot') return prng.chance(100) ? prng.between(200, 2500) : 0;
+    return prng.chance(40) ? prng.between(100, 450) : 0;
   }
 
   #askNode(

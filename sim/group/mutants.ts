@@ -51,7 +51,10 @@ class HastyLine extends LinedPrimary {
 const drawing = (line: typeof LinedPrimary): GroupSeams => ({
   ...soundGroup,
   core: (options) =>
-    new NodeCore({ ...options, rules: { ...soundRules, line: (core) => new line(core) } }),
+    new NodeCore({
+      ...options,
+      rules: { ...soundRules, line: (core, options) => new line(core, options) },
+    }),
 });
 
 const judging = (broken: Partial<GroupRules>): GroupSeams => ({

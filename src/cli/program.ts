@@ -12,6 +12,7 @@ import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { throwUsageErrors } from './exit.ts';
+import { groupCommand } from './group.ts';
 import { importCommand } from './import.ts';
 import { initCommand } from './init.ts';
 import { logCommand } from './log.ts';
@@ -40,6 +41,7 @@ export function understudyProgram(): Command {
     .addCommand(consoleCommand())
     .addCommand(snapshotCommand())
     .addCommand(restoreCommand())
+    .addCommand(groupCommand())
     .addCommand(replayCommand())
     .addCommand(importCommand())
     .addCommand(witnessCommand())

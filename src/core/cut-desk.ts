@@ -16,6 +16,9 @@ export interface CutDeskOptions {
   readonly emit: Emit;
 }
 
+/** States of a primary that is protected soon. */
+const passing = ['proving', 'claiming', 'seeding', 'granting'];
+
 export class CutDesk {
   readonly #options: CutDeskOptions;
   #whyNotKept = '';
@@ -75,7 +78,8 @@ export class CutDesk {
       return;
     }
     const problem = `There is nothing to compare: state is ${state()}`;
-    this.#answer([{ origin, answer: { type: 'refused', code: 'cut', problem } }]);
+    const mayPass = passing.includes(state()) ? { mayPass: true } : {};
+    this.#answer([{ origin, answer: { type: 'refused', code: 'cut', problem, ...mayPass } }]);
   }
 
   /** Of this machine: a term has one recording with a backup (primary.ts, 3). */

@@ -220,7 +220,7 @@ export class GroupCore {
         facts.storedTo = answer.upTo;
         break;
       case 'refused':
-        if (asked.wish === 'snapshot' && mayPass(answer)) {
+        if (asked.wish === 'snapshot' && answer.mayPass === true) {
           present.againAt[member] = now + this.#limits.againMs;
         } else this.#fail(member, answer.problem);
         return;
@@ -350,10 +350,6 @@ export class GroupCore {
     return this.#options.members[member] ?? '';
   }
 }
-
-/** A member that is being seeded, or moves to its other node, is protected again soon. */
-const mayPass = ({ code, mayPass: passes }: Extract<MemberAnswer, { type: 'refused' }>): boolean =>
-  passes ?? (code === 'cut' || code === 'link');
 
 const endOfLog = Number.MAX_SAFE_INTEGER as LogPosition;
 

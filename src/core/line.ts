@@ -22,12 +22,17 @@
  *  6. Everybody who asks gets one answer.
  *  7. What a line held although it was acknowledged leaves by a newer acknowledgement, or in a term
  *     that is won: the backup of then may have taken over since.
- *  8. `release` is emitted with numbers that rise, and never beyond what the protocol released.
+ *  8. Memory is bounded: a guest that says more meanwhile is slowed down (primary.ts, 14).
+ *  9. `release` is emitted with numbers that rise, and never beyond what the protocol released.
  */
+import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
 import type { Answer, LineWish } from './effects.ts';
 import type { PrimaryCore } from './primary.ts';
-import type { PrimaryEffect, PrimaryEvent } from './primary-events.ts';
+import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
+
+/** Outputs that may wait before the guest is slowed down. */
+export type LineOptions = Pick<PrimaryOptions, 'heldOutputsMax'>;
 
 interface Drawn {
   readonly set: string;
@@ -39,6 +44,14 @@ interface Drawn {
   marker: Epoch | undefined;
 }
 
+/** States in which nothing can leave, and no marker helps. */
+const mute: readonly PrimaryCore['state']['kind'][] = [
+  'proving',
+  'claiming',
+  'yielding',
+  'holding',
+];
+
 /** A word of the backup that is newer than a line: what was held leaves by it. */
 interface Owed {
   marker: Epoch | undefined;
@@ -47,6 +60,7 @@ interface Owed {
 
 export class LinedPrimary {
   readonly #core: PrimaryCore;
+  readonly #heldMax: number;
   #drawn: Drawn | undefined;
   /** Outputs by their arrival: all, those that the protocol lets leave, and those that left. */
   #arrived = 0;
@@ -56,8 +70,9 @@ export class LinedPrimary {
   #owed: Owed | undefined;
   #effects: PrimaryEffect[] = [];
 
-  constructor(core: PrimaryCore) {
+  constructor(core: PrimaryCore, { heldOutputsMax = limits.heldOutputsMax }: LineOptions) {
     this.#core = core;
+    this.#heldMax = heldOutputsMax;
   }
 
   get state(): PrimaryCore['state'] {
@@ -70,7 +85,11 @@ export class LinedPrimary {
 
   /** Share of the time, 0 to 1, that the guest is to stand still for the outputs that wait. */
   get heldShare(): number {
-    return this.#core.heldShare;
+    const isFull = this.#arrived - this.#released > this.#heldMax;
+    // What waits for the protocol's word is the protocol's affair.
+    if (!isFull || this.#free === this.#released) return this.#core.heldShare;
+    const own = mute.includes(this.state.kind) ? 1 : limits.throttleShareMax;
+    return Math.max(own, this.#core.heldShare);
   }
 
   step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {

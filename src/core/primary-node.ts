@@ -54,7 +54,7 @@ export class PrimaryNode {
 
   constructor(options: PrimaryNodeOptions) {
     this.#options = options;
-    this.#core = options.rules.line(options.rules.primary(options));
+    this.#core = options.rules.line(options.rules.primary(options), options);
     this.#cuts = new CutDesk({
       cuts: options.rules.cuts(options.cuts),
       term: () => this.term,

@@ -3,13 +3,14 @@
  * use.
  *
  * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional
- * `label`), `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer
+ * `label`), `line` (with `set` and `holdMaxMs`) and `open` (with `set`) of a group, `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer
  * with one line; `watch` streams events until the client leaves; after `console` the connection
  * carries raw bytes. What a refusal looks like is at the head of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';
 import { UnderstudyError } from '../base/errors.ts';
+import type { LineWish } from '../core/effects.ts';
 import type { Collected } from '../ports/snapshot-store.ts';
 import type { Concern } from './concerns.ts';
 import type { ConsoleHub } from './machine/console-hub.ts';
@@ -40,7 +41,9 @@ export interface ControlServerOptions {
   /** Compares the backup at a cut. */
   readonly verify: () => Promise<Comparison>;
   /** Has a cut kept; resolves with the snapshot's id when it is in the store. */
-  readonly takeSnapshot: (label?: string) => Promise<string>;
+  readonly takeSnapshot: (label?: string) => Promise<{ snapshot: string; term?: number }>;
+  /** A group's line of this machine. */
+  readonly line: (wish: LineWish) => Promise<object>;
   /** Removes a snapshot from the store that this node writes to. */
   readonly removeSnapshot: (id: string) => Promise<void>;
   /** Gives the room of removed ones back. */
@@ -116,7 +119,7 @@ export class ControlServer {
         (thrown: unknown) => answer(refusalOf(thrown)),
       );
     };
-    const { command, label, snapshot } = requestOf(line);
+    const { command, label, snapshot, set = '', holdMaxMs = 0 } = requestOf(line);
     switch (command) {
       case 'status':
         answer(this.#options.status());
@@ -131,7 +134,13 @@ export class ControlServer {
         answerWith(() => this.#options.verify());
         return false;
       case 'snapshot':
-        answerWith(async () => ({ snapshot: await this.#options.takeSnapshot(label) }));
+        answerWith(() => this.#options.takeSnapshot(label));
+        return false;
+      case 'line':
+        answerWith(() => this.#options.line({ wish: command, set, holdMaxMs }));
+        return false;
+      case 'open':
+        answerWith(() => this.#options.line({ wish: command, set }));
         return false;
       case 'removeSnapshot':
         answerWith(async () => {
@@ -177,12 +186,17 @@ interface Request {
   readonly command?: string;
   readonly label?: string;
   readonly snapshot?: string;
+  readonly set?: string;
+  readonly holdMaxMs?: number;
 }
 
 function requestOf(line: string): Request {
   try {
-    const { command, label, snapshot } = JSON.parse(line) as Record<keyof Request, unknown>;
+    const words = JSON.parse(line) as Record<keyof Request, unknown>;
+    const { command, label, snapshot, set, holdMaxMs } = words;
     return {
+      ...(typeof set === 'string' ? { set } : {}),
+      ...(typeof holdMaxMs === 'number' ? { holdMaxMs } : {}),
       ...(typeof command === 'string' ? { command } : {}),
       ...(typeof label === 'string' ? { label } : {}),
       ...(typeof snapshot === 'string' ? { snapshot } : {}),

@@ -292,6 +292,7 @@ export class UnderstudyNode {
       status: () => this.status(),
       verify: () => this.#compare(),
       takeSnapshot: (label) => this.#takeSnapshot(label),
+      line: (wish) => this.#driver.ask(wish),
       removeSnapshot: (id) => this.#snapshotStore.remove(id),
       collectSnapshots: () => this.#snapshotStore.collect(),
       drill: async () => {
@@ -309,10 +310,11 @@ export class UnderstudyNode {
     return { equal: answer.equal, differences: answer.differences };
   }
 
-  async #takeSnapshot(label?: string): Promise<string> {
+  async #takeSnapshot(label?: string): Promise<{ snapshot: string; term?: number }> {
     const answer = await this.#driver.ask({ wish: 'snapshot', label });
     if (answer.type !== 'kept') throw new Error(`a snapshot was answered by ${answer.type}`);
-    return answer.snapshot;
+    const { type: _, ...kept } = answer;
+    return kept;
   }
 
   #storeOf({ config, log }: NodeOptions): NodeStore | undefined {

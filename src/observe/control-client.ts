@@ -27,7 +27,7 @@ export function connectControl(path: string): Promise<net.Socket> {
 export async function askNode<T>(
   path: string,
   command: string,
-  more: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, string | number>> = {},
 ): Promise<T> {
   const socket = await connectControl(path);
   try {

@@ -5,7 +5,7 @@ import { limits } from '../../base/limits.ts';
 import { livingOwned } from '../../host/processes.ts';
 import { nodeNames } from '../../node/pair-file/pair-config.ts';
 import { askNode } from '../../observe/control-client.ts';
-import { type AnsweringNode, answeringNodes, primaryNode } from './pair-nodes.ts';
+import { type AnsweringNode, answeringNodes, primaryNode } from '../../observe/pair-nodes.ts';
 
 export interface DrillOptions {
   readonly pair: string;

@@ -7,11 +7,11 @@ import {
 import { writeMemoryDump } from '../../hypervisor/memory/memory-dump.ts';
 import { errorOf, type Refusal } from '../../node/refusal.ts';
 import { askNode } from '../../observe/control-client.ts';
+import { primaryOrBackup } from '../../observe/pair-nodes.ts';
 import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.ts';
 import { Progress } from '../../text/progress.ts';
 import { exitCodes } from '../exit.ts';
 import type { StoreOption } from '../store-option.ts';
-import { primaryOrBackup } from './pair-nodes.ts';
 import { changingStore, usingStore } from './using-store.ts';
 
 export interface SnapshotOptions extends StoreOption {

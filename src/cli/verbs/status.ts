@@ -3,7 +3,7 @@ import { UnderstudyError } from '../../base/errors.ts';
 import type { NodeStatus } from '../../node/control-server.ts';
 import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { askNode, type WatchEvent } from '../../observe/control-client.ts';
-import { answeringNodes, controlOf } from './pair-nodes.ts';
+import { answeringNodes, controlOf } from '../../observe/pair-nodes.ts';
 
 export interface StatusOptions {
   readonly pair: string;

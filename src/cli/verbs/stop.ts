@@ -5,7 +5,7 @@ import { limits } from '../../base/limits.ts';
 import type { NodeStatus } from '../../node/control-server.ts';
 import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { askNode } from '../../observe/control-client.ts';
-import { controlOf } from './pair-nodes.ts';
+import { controlOf } from '../../observe/pair-nodes.ts';
 
 export interface StopOptions {
   readonly pair: string;

@@ -1,7 +1,7 @@
 /** Hands the machine over to a backup with a newer QEMU, and tells what is to be done next. */
 import { UnderstudyError } from '../../base/errors.ts';
+import { primaryNode } from '../../observe/pair-nodes.ts';
 import { handOver } from './drill.ts';
-import { primaryNode } from './pair-nodes.ts';
 
 export interface UpgradeOptions {
   readonly pair: string;

@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
 import { loadPairConfig, nodeNames } from '../../node/pair-file/pair-config.ts';
-import { type StoreChanges, storeOfNode } from '../../observe/node-store.ts';
+import { changingStoreAt } from '../../observe/change-store.ts';
+import type { StoreChanges } from '../../observe/node-store.ts';
 import type { SnapshotStore } from '../../ports/snapshot-store.ts';
-import { StoreInUse } from '../../store/owner.ts';
 import { openStore } from '../../store/store.ts';
 import type { StoreOption } from '../store-option.ts';
 
@@ -35,18 +35,10 @@ export async function usingStore<T>(
   }
 }
 
-/**
- * Lets `work` change the store: opened here, or, when a node of this machine writes to it, by
- * asking that node. Throws `store` when another process or host has it.
- */
-export async function changingStore<T>(
+/** Lets `work` change the store, whoever writes to it. Throws as `changingStoreAt`. */
+export function changingStore<T>(
   options: StoreOption,
   work: (store: StoreChanges) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await usingStore(options, 'write', work);
-  } catch (thrown) {
-    if (!(thrown instanceof StoreInUse) || thrown.node === undefined) throw thrown;
-    return await work(storeOfNode(thrown.node));
-  }
+  return changingStoreAt(storeDirectory(options), work);
 }

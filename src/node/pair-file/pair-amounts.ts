@@ -11,6 +11,14 @@ const unitBytes: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 };
 
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
+
+/** A time such as "250ms" or "4s" in milliseconds; NaN when it is none. */
+export function duration(text: string): number {
+  const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)$/.exec(text) ?? [];
+  return Number(digits) * (unitMs[unit ?? ''] ?? Number.NaN);
+}
+
 /** NaN when it is no amount. */
 function amount(text: string): number {
   const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?([kMG]B|[KMG]iB)$/.exec(text) ?? [];

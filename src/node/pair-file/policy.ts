@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { limits } from '../../base/limits.ts';
 import { snapshotLimits } from '../../restore/limits.ts';
 import type { Keep } from '../../store/retention.ts';
-import { spoolSizeField } from './pair-amounts.ts';
+import { duration, spoolSizeField } from './pair-amounts.ts';
 
 export interface SnapshotPolicy {
   /** Directory of the store. */
@@ -23,13 +23,6 @@ export interface SnapshotPolicy {
 
 const restarting = ['boot', 'newest'] as const;
 type Restarting = (typeof restarting)[number];
-
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
-
-function duration(text: string): number {
-  const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)$/.exec(text) ?? [];
-  return Number(digits) * (unitMs[unit ?? ''] ?? Number.NaN);
-}
 
 const { everyMsMin, everyMsMax, restartWaitMs, restartWaitMsMax } = snapshotLimits;
 const everyWords = `must be a time such as 4s, from ${everyMsMin}ms to ${everyMsMax / 3600e3}h`;

@@ -46,6 +46,7 @@ describe('while a node has the store open', () => {
       }),
       verify: () => Promise.reject(new Error('unused')),
       takeSnapshot: () => Promise.reject(new Error('unused')),
+      line: () => Promise.reject(new Error('unused')),
       removeSnapshot: (id) => kept.remove(id),
       collectSnapshots: () => kept.collect(),
       drill: () => Promise.resolve(),

@@ -1,8 +1,8 @@
 /** The nodes of a pair as a verb finds them: those of this host that answer. */
-import { UnderstudyError } from '../../base/errors.ts';
-import type { NodeStatus } from '../../node/control-server.ts';
-import { loadPairConfig, type NodeConfig, nodeNames } from '../../node/pair-file/pair-config.ts';
-import { askNode } from '../../observe/control-client.ts';
+import { UnderstudyError } from '../base/errors.ts';
+import type { NodeStatus } from '../node/control-server.ts';
+import { loadPairConfig, type NodeConfig, nodeNames } from '../node/pair-file/pair-config.ts';
+import { askNode } from './control-client.ts';
 
 export interface AnsweringNode {
   readonly config: NodeConfig;

@@ -1,0 +1,130 @@
+/**
+ * Machines of a set again: each is executed to its line and stands, and when all of them do, all go
+ * on together. What was in transit between them is lost; TCP repeats it.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UnderstudyError } from '../../base/errors.ts';
+import type { GroupSet } from '../../group/sets.ts';
+import { verifySet } from '../../group/verify.ts';
+import { NodeProcess } from '../../lab/node-process.ts';
+import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
+import { prepareMachine } from '../../restore/prepare.ts';
+import { openStore } from '../../store/store.ts';
+import { Progress } from '../../text/progress.ts';
+import type { RestoreGroupOptions } from './group.ts';
+import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';
+import { inRunDir } from './restore.ts';
+
+interface Restored {
+  readonly member: string;
+  readonly dir: string;
+  readonly pairFile: string;
+}
+
+/** Throws like `prepareMachine`; `config` for a member that the set has not. */
+export async function restoreSet(set: GroupSet, options: RestoreGroupOptions): Promise<void> {
+  const { out, as, egress, start, json } = options;
+  const names = Object.keys(set.members);
+  for (const name of names) checkPairName(pairName(as, name));
+  for (const name of egress.keys()) {
+    if (names.includes(name)) continue;
+    throw new UnderstudyError('config', `--egress: the set has no member '${name}'`, {
+      hint: `its members are ${names.join(', ')}`,
+    });
+  }
+  const problems = await verifySet(set, { deep: false });
+  if (problems.length > 0) {
+    throw new UnderstudyError('store', `Set '${set.set}' cannot be restored`, {
+      cause: new Error(problems.join('; ')),
+      hint: 'restore another one: `understudy group verify` tells which are well',
+    });
+  }
+  requireEmpty(out);
+  const progress = new Progress(process.stderr);
+  const restored: Restored[] = [];
+  try {
+    for (const [member, part] of Object.entries(set.members)) {
+      progress.status(`executing ${member} to its line`);
+      const dir = path.resolve(out, member);
+      const disks = await prepare(part, dir);
+      const wanted = { name: pairName(as, member), disks, egress: egress.get(member) ?? 'none' };
+      restored.push({ member, dir, pairFile: await writePairFile(dir, wanted) });
+    }
+  } catch (error) {
+    // A part of a set is of no use.
+    for (const name of names) fs.rmSync(path.resolve(out, name), { recursive: true, force: true });
+    throw error;
+  } finally {
+    progress.end();
+  }
+  tell(set, restored, { start, json });
+  if (start) await runTogether(restored);
+}
+
+const pairName = (prefix: string, member: string): string => `${prefix}-${member}`;
+
+function requireEmpty(out: string): void {
+  const names = fs.existsSync(out) ? fs.readdirSync(out) : [];
+  if (names.length === 0) return;
+  throw new UnderstudyError('config', `'${out}' is not empty: there is '${names[0]}' in it`, {
+    hint: 'give a new directory with --out',
+  });
+}
+
+/** Returns the ids of its disks. */
+async function prepare(
+  { store: directory, snapshot: id, epoch }: GroupSet['members'][string],
+  dir: string,
+): Promise<string[]> {
+  const store = await openStore({ directory, mode: 'read' });
+  try {
+    const { manifest: snapshot } = await store.open(id);
+    const until = { kind: 'epoch', epoch } as const;
+    const { vm } = await inRunDir((runDir) =>
+      prepareMachine({ store, snapshot, until, dir, runDir }),
+    );
+    return vm.disks.map((disk) => disk.id);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Until all of them have ended, or this process is told to end. */
+async function runTogether(restored: readonly Restored[]): Promise<void> {
+  const nodes = restored.map(({ dir, pairFile }) => {
+    const { runDir } = loadPairConfig(pairFile, firstNode).self;
+    const logFile = path.join(dir, `${firstNode}.log`);
+    return new NodeProcess({ ...{ name: firstNode, pairFile, runDir, logFile, from: dir } });
+  });
+  const stop = (): void => {
+    for (const node of nodes) void node.stop();
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
+  const codes = await Promise.all(nodes.map(({ exited }) => exited));
+  const failed = restored.filter((_, index) => codes[index] !== 0);
+  if (failed.length === 0) return;
+  const logs = failed.map(({ member, dir }) => `${member}: ${path.join(dir, `${firstNode}.log`)}`);
+  throw new UnderstudyError('qemu', `Not all machines of the set went on to their end`, {
+    hint: `look into ${logs.join(', ')}`,
+  });
+}
+
+function tell(
+  { set }: GroupSet,
+  restored: readonly Restored[],
+  { start, json }: { readonly start: boolean; readonly json: boolean | undefined },
+): void {
+  if (json === true) {
+    const members = Object.fromEntries(
+      restored.map(({ member, dir, pairFile }) => [member, { dir, pair: pairFile }]),
+    );
+    process.stdout.write(`${JSON.stringify({ set, members })}\n`);
+    return;
+  }
+  const lines = restored.flatMap(({ member, dir, pairFile }) => [
+    `${member}:`,
+    ...goOnLines(pairFile, { startsBy: start ? undefined : `--from ${dir}` }),
+  ]);
+  process.stdout.write(`prepared from set ${set}\n${lines.join('\n')}\n`);
+}
