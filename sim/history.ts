@@ -94,7 +94,7 @@ export class History {
     }
   }
 
-  /** What is there when the machine is executed to the end of an epoch; `undefined`: it had none. */
+  /** The machine when it is executed to the end of an epoch; `undefined`: there is none such. */
   lineAt(epoch: number): LineFacts | undefined {
     return this.#lines.get(epoch);
   }

@@ -5,7 +5,7 @@ import type {
   RestoreGroupOptions,
   RunGroupOptions,
   VerifyGroupOptions,
-} from './verbs/group.ts';
+} from './group-options.ts';
 
 /** The command group, to be added to the program. */
 export function groupCommand(): Command {

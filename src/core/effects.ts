@@ -96,7 +96,7 @@ export type Answer =
     };
 
 /** Where a line lies in the log of a machine. */
-export interface LinePassed {
+interface LinePassed {
   readonly term: Term;
   readonly epoch: Epoch;
   readonly position: LogPosition;

@@ -35,7 +35,7 @@ export type MemberAnswer =
   | { readonly type: 'stored'; readonly upTo: LogPosition };
 
 /** What a set has of a member. */
-export interface SetMember {
+interface SetMember {
   readonly snapshot: string;
   readonly term: Term;
   readonly epoch: Epoch;

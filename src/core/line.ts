@@ -2,10 +2,10 @@
  * A member's line in a set of a group: the instant of its log that belongs to the set.
  *
  * Intuition: several machines are kept at one line when nothing that one of them heard in front of
- * its line was said behind another's (an effect without its cause is an orphan). A line is a marker.
+ * its line was said behind another's: an effect without its cause is an orphan. A line is a marker.
  * From the moment when it is sent, nothing leaves but what it covers, until every member has passed
- * its own (`open`). What leaves is in front of the line then, and what was said behind it arrives at
- * machines that have passed theirs. No guest stands still for it. See docs/groups.md.
+ * its own (`open`). What leaves is in front of the line then, and what was said behind it arrives
+ * at machines that have passed theirs. No guest stands still for it. See docs/groups.md.
  *
  * It stands behind the primary's half of the protocol, whose word it is that an output may leave,
  * and lets some of them leave later.

@@ -108,7 +108,7 @@ export class Sets {
   }
 
   #file(id: string): string {
-    // A set's name becomes a path: it is one that we gave.
-    return path.join(this.directory, `${path.basename(id)}${suffix}`);
+    // What a person typed: no way out of the directory.
+    return path.join(this.directory, `${id.replaceAll('/', '_')}${suffix}`);
   }
 }

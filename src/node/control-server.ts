@@ -3,9 +3,10 @@
  * use.
  *
  * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional
- * `label`), `line` (with `set` and `holdMaxMs`) and `open` (with `set`) of a group, `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer
- * with one line; `watch` streams events until the client leaves; after `console` the connection
- * carries raw bytes. What a refusal looks like is at the head of refusal.ts.
+ * `label`), `line` (with `set` and `holdMaxMs`) and `open` (with `set`) of a group,
+ * `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer with one
+ * line; `watch` streams events until the client leaves; after `console` the connection carries raw
+ * bytes. What a refusal looks like is at the head of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';

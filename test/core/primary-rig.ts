@@ -272,6 +272,7 @@ export class PrimaryRig {
         expect(this.#acknowledged).toBeGreaterThanOrEqual(this.#logEnd ?? Number.NaN);
         expect(this.core.held).toBe(0);
         return;
+      case 'answer':
       case 'stopGuest':
       case 'continueGuest':
       case 'refuseBackup':

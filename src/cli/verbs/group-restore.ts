@@ -12,7 +12,7 @@ import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { prepareMachine } from '../../restore/prepare.ts';
 import { openStore } from '../../store/store.ts';
 import { Progress } from '../../text/progress.ts';
-import type { RestoreGroupOptions } from './group.ts';
+import type { RestoreGroupOptions } from '../group-options.ts';
 import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';
 import { inRunDir } from './restore.ts';
 

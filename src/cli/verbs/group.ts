@@ -9,21 +9,13 @@ import { duration } from '../../node/pair-file/pair-amounts.ts';
 import { Progress } from '../../text/progress.ts';
 import { formatMs } from '../../text/units.ts';
 import { exitCodes } from '../exit.ts';
+import type {
+  GroupOptions,
+  RestoreGroupOptions,
+  RunGroupOptions,
+  VerifyGroupOptions,
+} from '../group-options.ts';
 import { restoreSet } from './group-restore.ts';
-
-export interface GroupOptions {
-  readonly group: string;
-  readonly json?: boolean;
-}
-
-export type RunGroupOptions = GroupOptions & { readonly every?: string };
-export type VerifyGroupOptions = GroupOptions & { readonly deep?: boolean };
-export type RestoreGroupOptions = GroupOptions & {
-  readonly out: string;
-  readonly as: string;
-  readonly egress: ReadonlyMap<string, string>;
-  readonly start: boolean;
-};
 
 /** Throws `cut` with the member that could not, and why. */
 export async function take({ group, json }: GroupOptions): Promise<void> {
