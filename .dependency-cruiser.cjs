@@ -11,6 +11,7 @@ const layers = {
   egress: ['base', 'host', 'ports'],
   hypervisor: ['base', 'host', 'ports', 'rrlog'],
   store: ['base', 'host', 'ports', 'rrlog'],
+  container: ['base', 'host'],
   restore: ['base', 'host', 'ports', 'rrlog', 'hypervisor', 'store'],
   node: [
     ...['base', 'host', 'ports', 'rrlog', 'core', 'wire', 'arbiter', 'egress', 'hypervisor'],

@@ -8,6 +8,10 @@ import { UnderstudyError } from '../base/errors.ts';
 
 const libc = koffi.load('libc.so.6');
 const mkfifoNative = libc.func('int mkfifo(const char *path, uint32_t mode)');
+const mknodNative = libc.func('int mknod(const char *path, uint32_t mode, uint64_t device)');
+const lsetxattrNative = libc.func(
+  'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
+);
 const ioctlNative = libc.func('int ioctl(int fd, uint64_t request, _Out_ int *value)');
 const fcntlNative = libc.func('int fcntl(int fd, int command, int64_t value)');
 koffi.struct('flock', {
@@ -78,6 +82,24 @@ function check(result: number, what: string): number {
 /** Creates a FIFO that only its owner may use. */
 export function makeFifo(path: string): void {
   check(mkfifoNative(path, 0o600), `mkfifo ${path}`);
+}
+
+/** Creates a device or a FIFO; `mode` is of stat(2), with its type. */
+export function makeNode(
+  path: string,
+  mode: number,
+  { major, minor }: { readonly major: number; readonly minor: number },
+): void {
+  // As makedev(3) lays it out.
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  const device =
+    ((high & ~0xfffn) << 32n) | ((high & 0xfffn) << 8n) | ((low & ~0xffn) << 12n) | (low & 0xffn);
+  check(mknodNative(path, mode, device), `mknod ${path}`);
+}
+
+/** Sets an extended attribute, of a symbolic link itself. */
+export function setAttribute(path: string, name: string, value: Buffer): void {
+  check(lsetxattrNative(path, name, value, value.length, 0), `lsetxattr ${name} of ${path}`);
 }
 
 /**
