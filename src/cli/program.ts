@@ -20,6 +20,7 @@ import { nodeCommand } from './node.ts';
 import { ownVersion } from './own-version.ts';
 import { replayCommand } from './replay.ts';
 import { restoreCommand } from './restore.ts';
+import { runImageCommand } from './run.ts';
 import { secretCommand } from './secret.ts';
 import { snapshotCommand } from './snapshot.ts';
 import { statusCommand } from './status.ts';
@@ -44,6 +45,7 @@ export function understudyProgram(): Command {
     .addCommand(groupCommand())
     .addCommand(replayCommand())
     .addCommand(importCommand())
+    .addCommand(runImageCommand())
     .addCommand(witnessCommand())
     .addCommand(secretCommand())
     .addCommand(demoCommand())

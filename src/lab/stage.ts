@@ -6,11 +6,10 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import YAML from 'yaml';
-import { asError, UnderstudyError } from '../base/errors.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import { setUpArbiterOf } from '../node/set-up-arbiter.ts';
+import { defaultGuestDir, readGuest } from './guest-dir.ts';
 import { NodeProcess } from './node-process.ts';
 
 export interface StageOptions {
@@ -55,8 +54,7 @@ export class Stage {
 
   static async open(options: StageOptions): Promise<Stage> {
     const { nodes, egressSpecs } = options;
-    const guestDir =
-      options.guestDir ?? fileURLToPath(new URL('../../build/guest', import.meta.url));
+    const { guestDir = defaultGuestDir } = options;
     const vm = exampleVm(guestDir, options);
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-demo-'));
     const stage = new Stage(dir, options);
@@ -133,17 +131,6 @@ export function exampleVm(
     disks: [{ id: 'data' }],
     nics: [{}],
   };
-}
-
-function readGuest(dir: string): { append: string } {
-  try {
-    return JSON.parse(fs.readFileSync(path.join(dir, 'guest.json'), 'utf8')) as { append: string };
-  } catch (thrown) {
-    throw new UnderstudyError('environment', `There is no guest image in '${dir}'`, {
-      cause: asError(thrown),
-      hint: 'run scripts/setup',
-    });
-  }
 }
 
 /** URLs of ports of loopback that were free a moment ago. */

@@ -138,7 +138,39 @@ const certificates = (a: string): Pair => ({
   a: `runDir: rt, tls: ${a}`,
 });
 
+/** Arguments of `run` on a host that has what it needs. */
+const runImage = (image: string, ...options: string[]): string[] => {
+  fs.mkdirSync(at('guest'), { recursive: true });
+  for (const name of ['vmlinuz', 'container.img']) fs.writeFileSync(at(`guest/${name}`), 'x');
+  fs.writeFileSync(at('guest/guest.json'), '{"append":"","containerAppend":""}');
+  const out = ['--out', at('made'), '--guest', at('guest')];
+  return ['run', image, '--as', 'web', ...out, ...options];
+};
+
 const cases: readonly BadInput[] = [
+  {
+    row: 'image for `run` that is none, is damaged, is for another machine, or leads out of its root',
+    code: 2,
+    needs: isRoot,
+    args: () => runImage(at('no-image')),
+    says: ["Cannot read the image '", 'because: ENOENT', 'try: give a file or a directory'],
+  },
+  {
+    row: 'option of a container engine that is not possible for `run`',
+    code: 2,
+    args: () => runImage(at('kernel'), '--privileged', '--cpus', '2'),
+    says: ['Not possible:', '--privileged: the command has', '--cpus: a machine is limited'],
+  },
+  {
+    row: 'no kernel for `run`',
+    code: 3,
+    args: () => runImage(at('kernel'), '--guest', at('nowhere')),
+    says: [
+      `There is no guest image in '${at('nowhere')}'`,
+      'because: ENOENT',
+      'try: run scripts/setup',
+    ],
+  },
   {
     row: 'results of a benchmark that are not there',
     code: 2,

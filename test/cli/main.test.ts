@@ -42,6 +42,7 @@ const verbs = [
   'restore',
   'replay',
   'import',
+  'run',
   'bench',
 ];
 

@@ -38,7 +38,8 @@ export class RunningVerbs {
   async end(): Promise<void> {
     for (const child of this.#children) child.kill('SIGTERM');
     for (const child of this.#children) {
-      if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
+      const hasEnded = child.exitCode !== null || child.signalCode !== null;
+      if (!hasEnded) await new Promise((resolve) => child.once('exit', resolve));
     }
   }
 }

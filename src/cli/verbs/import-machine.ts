@@ -5,6 +5,7 @@ import { parseEgressSpec } from '../../egress/from-spec.ts';
 import { describeVm, readVmDescription, type VmDescription } from '../../hypervisor/config.ts';
 import type { Problem } from '../../hypervisor/vm-file/read.ts';
 import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
+import { machineProblems } from './machine-problems.ts';
 
 /** What says how the machine is made, but for its disks. */
 export interface MachineOptions {
@@ -99,12 +100,12 @@ const optionAt = new Map([
   ['boot.append', '--append'],
 ]);
 
-function notImported(problems: readonly Problem[], images: readonly string[]): UnderstudyError {
-  const lines = problems.map(({ place, message }) => `${wordFor(place, images)}: ${message}`);
-  return new UnderstudyError('config', `Nothing is imported:\n  ${lines.join('\n  ')}`, {
-    hint: 'see `understudy import --help`',
+const notImported = (problems: readonly Problem[], images: readonly string[]): UnderstudyError =>
+  machineProblems(problems, {
+    what: 'Nothing is imported',
+    verb: 'import',
+    wordFor: (place) => wordFor(place, images),
   });
-}
 
 /** A place in a VM file, as who wrote no VM file knows it. */
 function wordFor(place: string, images: readonly string[]): string {

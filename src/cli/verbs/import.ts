@@ -6,14 +6,11 @@ import type { VmDescription } from '../../hypervisor/config.ts';
 import { lockImage } from '../../hypervisor/disks/image-lock.ts';
 import { copySparse } from '../../hypervisor/memory/sparse-copy.ts';
 import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
-import { fillNewDirectory } from '../../restore/new-directory.ts';
 import { preparedPaths } from '../../restore/prepared.ts';
 import { Progress } from '../../text/progress.ts';
-import { exitCodes } from '../exit.ts';
+import { filledUnlessInterrupted } from './filled.ts';
 import { type MachineOptions, machineFrom } from './import-machine.ts';
 import { checkPairName, goOnLines, writePairFile } from './new-pair.ts';
-
-const endingSignals = ['SIGINT', 'SIGTERM'] as const;
 
 export interface ImportOptions extends MachineOptions {
   readonly out: string;
@@ -29,21 +26,12 @@ export async function importDisks(
   checkPairName(as);
   const vm = await machineFrom(images, options);
   const dir = path.resolve(options.out);
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  for (const signal of endingSignals) process.once(signal, interrupt);
-  try {
-    const work = { vm, images, as, egress, signal: interrupted.signal };
-    const made = await fillNewDirectory(dir, () => writePair(dir, work));
-    const lines = [`${as} is made`, ...goOnLines(made.pair, { startsBy: '' })];
-    process.stdout.write(`${options.json === true ? JSON.stringify(made) : lines.join('\n')}\n`);
-  } catch (thrown) {
-    if (!interrupted.signal.aborted) throw thrown;
-    process.stderr.write('understudy: interrupted, nothing is imported\n');
-    process.exitCode = exitCodes.failed;
-  } finally {
-    for (const signal of endingSignals) process.off(signal, interrupt);
-  }
+  const made = await filledUnlessInterrupted(dir, 'nothing is imported', (signal) =>
+    writePair(dir, { vm, images, as, egress, signal }),
+  );
+  if (made === undefined) return;
+  const lines = [`${as} is made`, ...goOnLines(made.pair, { startsBy: '' })];
+  process.stdout.write(`${options.json === true ? JSON.stringify(made) : lines.join('\n')}\n`);
 }
 
 /** All of the directory; the pair file comes last, because without it nothing can be started. */
