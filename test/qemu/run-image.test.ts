@@ -73,10 +73,14 @@ function image(config: object): string {
   return file;
 }
 
+const argsFor = (config: object, ...options: string[]): string[] => [
+  ...['run', image(config), '--as', 'made', '--out', out, '--guest', guestDir],
+  ...['--memory', '128M', ...options],
+];
+
 /** Makes the pair; returns its file. */
 async function made(config: object, ...options: string[]): Promise<string> {
-  const args = ['run', image(config), '--as', 'made', '--out', out, '--guest', guestDir];
-  const ended = await understudy(...args, '--memory', '128M', '--json', ...options);
+  const ended = await understudy(...argsFor(config, '--json', ...options));
   expect(ended).toMatchObject({ code: 0 });
   return (JSON.parse(ended.stdout) as { pair: string }).pair;
 }
@@ -117,19 +121,20 @@ describe.skipIf(process.getuid?.() !== 0)('a container image as a machine', () =
     expect(execFileSync('debugfs', count, { stdio: 'pipe' }).toString()).toBe(`${memory}\n`);
   });
 
-  test('the command finds what the image and a person say', async () => {
+  test('the command finds what the image and a person say; started again, what it left', async () => {
     const say = [
       'id; pwd; echo "A=$A B=$B HOME=$HOME"; hostname; cat /kept/file; stat -c %u:%a /kept',
       'ls /proc/self/fd /dev/pts /dev/shm >/dev/null && echo mounts-are-there',
       'echo x >/dev/stdout; echo own >/kept/new; ip address show eth0 | cat',
-      'sleep 0.1 & exit 7',
+      '[ -e /kept/again ] && sh -c "kill -9 \\$PPID"; echo >/kept/again; sleep 9 & exit 7',
     ].join('; ');
     const config = {
       ...{ Entrypoint: ['/bin/sh', '-c'], Env: ['A=1 2', 'B=image'], User: 'app' },
       ...{ WorkingDir: '/work/here', Volumes: { '/kept': {} }, Hostname: 'counting-house' },
     };
-    const pairFile = await made(config, '-e', 'B=person', '--', say);
-    const a = verbs.run('node', '--pair', pairFile, '--name', 'a');
+    const a = verbs.run(...argsFor(config, '-e', 'B=person', '--start', '--', say));
+    const pairFile = path.join(out, 'pair.yaml');
+    await waitFor('the pair', () => fs.existsSync(pairFile) || undefined, bootMs);
     const terminal = await waitFor('the console', () => consoleOf(pairFile, 'a'));
     const said = await terminal.until('understudy-run: exit code 7\r\n', bootMs);
     for (const words of [
@@ -142,5 +147,10 @@ describe.skipIf(process.getuid?.() !== 0)('a container image as a machine', () =
     expect(await exited(a)).toBe(0);
     const own = ['-R', 'cat /new', path.join(out, 'disk.vol1.raw')];
     expect(execFileSync('debugfs', own, { stdio: 'pipe' }).toString()).toBe('own\n');
+    // Nothing of what ran is left, and all that it wrote.
+    const again = verbs.run('node', '--pair', pairFile, '--name', 'a');
+    const next = await waitFor('the console', () => consoleOf(pairFile, 'a'));
+    await next.until('understudy-run: exit code 137\r\n', bootMs);
+    expect(await exited(again)).toBe(0);
   });
 });
