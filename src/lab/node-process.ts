@@ -7,12 +7,12 @@ import { pathToFileURL } from 'node:url';
 import { filter, firstValueFrom, Subject, timeout } from 'rxjs';
 import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { ownProgram } from '../host/own-program.ts';
 import { livingOwned, parentDeathSignalWorks } from '../host/processes.ts';
 import type { NodeStatus } from '../node/control-server.ts';
 import { askNode, type WatchEvent } from '../observe/control-client.ts';
 import { watchNode } from '../observe/watch-node.ts';
 import { demoLimits } from './limits.ts';
-import { ownProgram } from './own-program.ts';
 import { type ProcessorSeconds, processorSeconds } from './processor-time.ts';
 
 export interface NodeProcessOptions {

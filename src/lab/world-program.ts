@@ -3,7 +3,7 @@
  * guest from where the guest can be reached.
  */
 import { UnderstudyError } from '../base/errors.ts';
-import { ownProgram } from './own-program.ts';
+import { ownProgram } from '../host/own-program.ts';
 import type { World, WorldChild } from './world.ts';
 
 /** `name` is that of a file beside the module `from`, a file URL, without its extension. */

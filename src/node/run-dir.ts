@@ -189,10 +189,16 @@ function refuseForeign(dir: string): void {
   );
 }
 
-function refuseUsed(dir: string): void {
+/** The node process that has a run directory; `undefined` when none that lives has. */
+export function livingNode(dir: string): number | undefined {
   const [pid, startTime] = readWords(path.join(dir, ownerFile));
-  if (pid === undefined || startTime === undefined) return;
-  if (processStartTime(Number(pid)) !== startTime) return;
+  if (pid === undefined || startTime === undefined) return undefined;
+  return processStartTime(Number(pid)) === startTime ? Number(pid) : undefined;
+}
+
+function refuseUsed(dir: string): void {
+  const pid = livingNode(dir);
+  if (pid === undefined) return;
   throw new UnderstudyError('resources', `Run directory '${dir}' is used by node process ${pid}`, {
     hint: 'stop that node first, or give this one another runDir',
   });

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { asError } from '../../../src/base/errors.ts';
-import { ownProgram } from '../../../src/lab/own-program.ts';
+import { ownProgram } from '../../../src/host/own-program.ts';
 import type { WatchEvent } from '../../../src/observe/control-client.ts';
 
 export type Verdict =

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { UnderstudyError } from '../../../src/base/errors.ts';
+import { ownProgram } from '../../../src/host/own-program.ts';
 import { endChild } from '../../../src/lab/child.ts';
-import { ownProgram } from '../../../src/lab/own-program.ts';
 
 export interface WitnessOptions {
   readonly address: string;

@@ -2,11 +2,11 @@
  * What can be wrong with a pair file: each problem a line with place, reason and current value; and
  * the checks that concern several keys at once.
  */
-import os from 'node:os';
 import type { z } from 'zod';
 import { isRelative } from '../../arbiter/spec.ts';
 import { isLoopback } from '../../base/loopback.ts';
 import { fileIdentity } from '../../host/file-identity.ts';
+import { isOwnAddress } from '../../host/own-address.ts';
 import { nearest } from '../../hypervisor/vm-file/nearest.ts';
 import { type ListenAddress, parseListenAddress } from './listen-address.ts';
 import { imagePath } from './named-images.ts';
@@ -135,7 +135,7 @@ function togetherProblems(nodes: readonly PlacedNode[], baseDir: string): string
   }
   const problems = [...ownImageProblems(a, baseDir), ...ownImageProblems(b, baseDir)];
   // Where they share a host, a path means the same to both.
-  if (!isOfThisHost(a.address.host) || !isOfThisHost(b.address.host)) return problems;
+  if (!isOwnAddress(a.address.host) || !isOwnAddress(b.address.host)) return problems;
   if (a.address.host === b.address.host && a.address.port === b.address.port) {
     problems.push(`nodes: both listen on ${a.node.listen}`);
   }
@@ -168,11 +168,4 @@ function ownImageProblems({ name, node }: PlacedNode, baseDir: string): string[]
 function identities({ node }: PlacedNode, baseDir: string): Map<string, string> {
   const written = Object.values(node.disks);
   return new Map(written.map((image) => [image, fileIdentity(imagePath(image, baseDir))]));
-}
-
-function isOfThisHost(host: string): boolean {
-  if (isLoopback(host)) return true;
-  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
-  const own = Object.values(os.networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return own.some(({ address }) => address.toLowerCase() === bare);
 }
