@@ -39,8 +39,8 @@ export default tseslint.config(
     },
   },
   {
-    // The core is a pure state machine: no clock, randomness, process or timer may enter it.
-    files: ['src/core/**/*.ts'],
+    // What decides is a pure state machine: no clock, randomness, process or timer may enter it.
+    files: ['src/core/**/*.ts', 'src/controller/decisions/**/*.ts'],
     rules: {
       'no-restricted-globals': [
         'error',
@@ -55,14 +55,14 @@ export default tseslint.config(
           'crypto',
           'Date',
           'console',
-        ].map((name) => ({ name, message: 'src/core is pure: pass it in as an event.' })),
+        ].map((name) => ({ name, message: 'what decides is pure: pass it in as an event.' })),
       ],
       'no-restricted-properties': [
         'error',
         {
           object: 'Math',
           property: 'random',
-          message: 'src/core is pure: pass it in as an event.',
+          message: 'what decides is pure: pass it in as an event.',
         },
       ],
     },
