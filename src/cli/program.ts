@@ -13,6 +13,7 @@ import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { throwUsageErrors } from './exit.ts';
 import { groupCommand } from './group.ts';
+import { hostCommand } from './host.ts';
 import { importCommand } from './import.ts';
 import { initCommand } from './init.ts';
 import { logCommand } from './log.ts';
@@ -35,6 +36,7 @@ export function understudyProgram(): Command {
     .version(ownVersion(), '--version', 'print the version')
     .addCommand(initCommand())
     .addCommand(nodeCommand())
+    .addCommand(hostCommand())
     .addCommand(statusCommand())
     .addCommand(drillCommand())
     .addCommand(upgradeCommand())

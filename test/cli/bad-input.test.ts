@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { formatIdentity, newIdentity } from '../../src/arbiter/identity.ts';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { term } from '../../src/base/units.ts';
+import { tryLock } from '../../src/host/libc.ts';
 import { processStartTime } from '../../src/host/pid-files.ts';
 import { lockImage } from '../../src/hypervisor/disks/image-lock.ts';
 import { SeedRemains } from '../../src/node/seeding/remains.ts';
@@ -529,6 +530,34 @@ const cases: readonly BadInput[] = [
     code: 1,
     args: () => node(pair({ arbiter: 'file:torn' })),
     says: ['Cannot read term 1 from', 'try: Stop both nodes'],
+  },
+  {
+    row: 'directory of pair files that is not there',
+    code: 2,
+    args: () => ['host', '--dir', at('nowhere')],
+    says: [at('nowhere'), 'because: ENOENT', 'try: give the directory', '--dir'],
+  },
+  {
+    row: 'second host for a directory of pair files',
+    code: 3,
+    args: () => {
+      fs.mkdirSync(at('pairs'));
+      tryLock(fs.openSync(at('pairs'), 'r'));
+      return ['host', '--dir', at('pairs'), '--run-dir', at('rh')];
+    },
+    says: [`A host for '${at('pairs')}' runs already`, 'try: ', 'understudy host stop'],
+  },
+  {
+    row: 'run directory of a host with a path too long',
+    code: 2,
+    args: () => ['host', '--dir', dir, '--run-dir', at('x'.repeat(100))],
+    says: ['is too long for a unix socket', 'at most 107', 'try: give a shorter --run-dir'],
+  },
+  {
+    row: 'host that does not run, for its other verbs',
+    code: 1,
+    args: () => ['host', 'restart', 'web', '--run-dir', at('rn')],
+    says: [`No host answers on '${at('rn/control')}'`, 'because: ', 'try: start one'],
   },
   {
     row: 'event log that is none',

@@ -29,6 +29,7 @@ const nodeA = ['--pair', pairFile, '--name', 'a'];
 const verbs = [
   'init',
   'node',
+  'host',
   'status',
   'drill',
   'stop',
@@ -68,6 +69,9 @@ describe('understudy', () => {
   it.each([
     'log dump',
     'log stat',
+    'host status',
+    'host restart',
+    'host stop',
     ...['take', 'ls', 'show', 'dump', 'rm', 'verify', 'diff'].map((verb) => `snapshot ${verb}`),
   ])('%s --help explains it', async (verb) => {
     const { code, stdout, stderr } = await runHere([...verb.split(' '), '--help']);
