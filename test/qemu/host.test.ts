@@ -86,6 +86,8 @@ function until(what: string, holds: (status: HostStatus) => boolean): Promise<Ho
 /** Another one after each boot of the guest. */
 async function bootIdOf(pair: string, node: string): Promise<string> {
   const terminal = await consoleOf(fileOf(pair), node);
+  // A node shows what was printed since it was started: ask for another prompt.
+  terminal.paste('\n');
   await terminal.until('guest# ', bootMs);
   const said = await terminal.run('cat /proc/sys/kernel/random/boot_id', bootMs);
   return /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(said)?.[0] ?? said;
