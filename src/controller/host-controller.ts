@@ -190,11 +190,11 @@ export class HostController {
         this.#start(effect);
         return;
       case 'stop':
-        log.info({ node: effect.node, pid: effect.pid }, 'stopping a node');
+        log.info({ node: effect.node, nodePid: effect.pid }, 'stopping a node');
         this.#hosted.get(effect.node)?.stop();
         return;
       case 'kill':
-        log.warn({ node: effect.node, pid: effect.pid }, 'a node does not end: killing it');
+        log.warn({ node: effect.node, nodePid: effect.pid }, 'a node does not end: killing it');
         this.#hosted.get(effect.node)?.kill();
         return;
       case 'answer':
@@ -229,7 +229,7 @@ export class HostController {
       const { pid } = hosted;
       this.#hosted.set(node, hosted);
       this.#record({ node, file, digest, control, pid });
-      this.#options.log.info({ node, pid }, 'started a node');
+      this.#options.log.info({ node, nodePid: pid }, 'started a node');
       this.#step({ type: 'started', node, pid, digest });
     } catch (thrown) {
       this.#step({ type: 'notStarted', node, reason: reasonOf(thrown) });
@@ -248,7 +248,10 @@ export class HostController {
 
   #adopt(node: NodeKey, control: string, found: FoundProcess): void {
     this.#hosted.set(node, HostedNode.adopt(this.#handlers(node, control), found));
-    this.#options.log.info({ node, pid: found.pid }, 'found a node that runs, and goes on with it');
+    this.#options.log.info(
+      { node, nodePid: found.pid },
+      'found a node that runs, and goes on with it',
+    );
   }
 
   #handlers(node: NodeKey, control: string): HostedNodeOptions {
@@ -266,7 +269,7 @@ export class HostController {
         this.#hosted.delete(node);
         removeRecord(this.#runDir.recordOf(node));
         this.#concerns.tell(silence(node), undefined);
-        log.info({ node, pid, reason: ending.reason }, 'a node has ended');
+        log.info({ node, nodePid: pid, reason: ending.reason }, 'a node has ended');
         this.#step({ type: 'ended', node, pid, ending });
       },
     };
