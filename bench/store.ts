@@ -1,6 +1,6 @@
 /**
  * How fast the snapshot store is: increments as a snapshot a second makes them, hashing and
- * compressing, writing an image out, and checking everything.
+ * compressing, writing an image out, checking everything, and copying to a second store.
  *
  *   npm run bench -- store [--directory DIR] [--ram FILE] [--increments N] [--json]
  *
@@ -15,6 +15,8 @@ import type { SnapshotFacts, SnapshotStore } from '../src/ports/snapshot-store.t
 import { encodeChunk, isZero, nameOf } from '../src/store/chunk.ts';
 import { storeLimits } from '../src/store/limits.ts';
 import { openStore } from '../src/store/store.ts';
+import { Copier } from '../src/store/tier/copier.ts';
+import type { CopyMessage } from '../src/store/tier/news.ts';
 
 const MB = 1e6;
 const pageBytes = 4096;
@@ -114,6 +116,34 @@ async function secondsOf(run: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
+/** The newest snapshot is copied as a whole, the others are what they differ by. */
+async function copyAll(from: string) {
+  const to = `${from}-copies`;
+  fs.mkdirSync(to);
+  const copied: { readonly bytes: number; readonly ms: number }[] = [];
+  const tell = (message: CopyMessage) => {
+    if (message.type === 'copied') copied.push(message);
+  };
+  const order = { from, to, node: { pair: 'bench', name: 'bench' } };
+  const copier = new Copier({ order, tell });
+  copier.say('finish');
+  const cpu = process.cpuUsage();
+  try {
+    await copier.run();
+  } finally {
+    fs.rmSync(to, { recursive: true });
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const [whole = { bytes: 0, ms: 0 }, ...increments] = copied;
+  const ms = increments.map((one) => one.ms).sort((a, b) => a - b);
+  return {
+    copyWholeStoredMbPerSecond: whole.bytes / MB / (whole.ms / 1000),
+    copyIncrementP50Ms: quantile(ms, 0.5),
+    copyIncrementP99Ms: quantile(ms, 0.99),
+    copyCpuMsEach: (user + system) / 1000 / copied.length,
+  };
+}
+
 async function measure(directory: string) {
   const image = readImage();
   const hashCompressMbPerSecond = hashAndCompress(image);
@@ -146,6 +176,7 @@ async function measure(directory: string) {
     if (report.damaged.length > 0) throw new Error('the store is damaged');
     verifiedBytes = report.bytes;
   });
+  const copies = await copyAll(directory);
   for (const { id } of (await store.list()).slice(0, -1)) await store.remove(id);
   const collectSeconds = await secondsOf(() => store.collect());
   await store.close();
@@ -163,6 +194,7 @@ async function measure(directory: string) {
     incrementCpuMs: (user + system) / 1000 / takesMs.length,
     materializeMbPerSecond: image.length / MB / outSeconds,
     verifyStoredMbPerSecond: verifiedBytes / MB / verifySeconds,
+    ...copies,
     collectAllButOneSeconds: collectSeconds,
     openWithoutCatalogueSeconds: reopenSeconds,
   };

@@ -12,6 +12,7 @@ export function snapshotCommand(): Command {
     .description('keep the machine as it is now; it stays protected')
     .requiredOption('--pair <file>', 'the pair file; one of its nodes must run on this host')
     .option('--label <text>', 'what it is; retention does not remove one with a label')
+    .option('--safe', 'wait until it is in the store of `copyTo`, too')
     .option('--json', 'one JSON object')
     .action(async (options: TakeOptions) => (await work()).take(options));
   verb(snapshot, 'ls', 'list snapshots, oldest first')

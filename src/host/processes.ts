@@ -45,6 +45,8 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Of `ExitInfo.error`. @default 'qemu' */
   readonly errorCode?: ErrorCode;
+  /** A program of ours in Node, with a channel: called with each message that it sends. */
+  readonly onMessage?: (message: unknown) => void;
 }
 
 /** Children that are alive, to be ended when the node exits without having done so. */
@@ -84,8 +86,9 @@ export class OwnedProcess {
     this.name = options.name;
     const [command, ...args] = commandLine(options);
     if (living.size === 0) process.on('exit', endLiving);
+    const { onMessage } = options;
     const child = spawn(command as string, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', ...(onMessage === undefined ? [] : ['ipc' as const])],
       env: { ...process.env, ...options.env },
       detached: true,
     });
@@ -94,6 +97,7 @@ export class OwnedProcess {
     living.add(child);
     this.pid = child.pid;
     child.stderr?.on('data', (data: Buffer) => this.#keep(data));
+    if (onMessage !== undefined) child.on('message', onMessage);
     // The child cannot be reaped before this function returns, so its /proc entry is there.
     const pidFile = writePidFile(options.runDir, options.name, this.pid, options.command);
     this.exited = ended(child).then(([code, signal]) => {
@@ -105,6 +109,11 @@ export class OwnedProcess {
       options.onExit?.(info);
       return info;
     });
+  }
+
+  /** To one that was started with `onMessage`; one that is gone does not hear it. */
+  send(message: string): void {
+    if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
   /** The last 16 KiB of its stderr so far. */

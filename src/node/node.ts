@@ -22,6 +22,7 @@ import { closeAll } from './closing.ts';
 import { Concerns } from './concerns.ts';
 import { ControlServer, type NodeStatus } from './control-server.ts';
 import { NodeDriver, type NodeOutcome } from './driver.ts';
+import { checkCopies } from './keeping/copying.ts';
 import { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
 import { ConsoleHub } from './machine/console-hub.ts';
@@ -108,7 +109,7 @@ export class UnderstudyNode {
     };
     const { concerns } = this;
     this.#peer = new PeerAttempts({ concerns, dial: () => this.#dialPeer() });
-    this.#store = this.#storeOf(options);
+    this.#store = NodeStore.ofPair({ config, runDir, concerns, reporter, log });
     this.#machines = new Machines({
       ...{
         config,
@@ -182,6 +183,7 @@ export class UnderstudyNode {
       // A kept cut is held against a shadow of the memory.
       const memories = config.snapshots === undefined ? 1 : 2;
       requireRoom(taken.runDir.path, vm.memoryBytes * memories);
+      await checkCopies(config, taken.runDir.path);
       return new UnderstudyNode(options, { ...checked, ...taken, releaseImages });
     } catch (error) {
       for (const giveBack of undo.reverse()) await giveBack();
@@ -272,6 +274,7 @@ export class UnderstudyNode {
       onRefused: (error, remote) => log.warn({ remote, error: error.message }, 'refused a link'),
     });
     await this.#openControl();
+    this.#store?.begin();
     this.#surroundings = new Surroundings({
       ...{ runDir: this.#runDir, images: config.self.disks, concerns: this.concerns },
       egress: {
@@ -317,13 +320,6 @@ export class UnderstudyNode {
     return kept;
   }
 
-  #storeOf({ config, log }: NodeOptions): NodeStore | undefined {
-    const { snapshots, pair, self } = config;
-    if (snapshots === undefined) return undefined;
-    const node = { pair, name: self.name, control: this.#runDir.control };
-    return new NodeStore({ directory: snapshots.store, keep: snapshots.keep, node, log });
-  }
-
   /** Throws `store` without one. */
   get #snapshotStore(): NodeStore {
     if (this.#store !== undefined) return this.#store;
@@ -347,6 +343,7 @@ export class UnderstudyNode {
       { what: 'what is looked at', end: () => this.#surroundings?.close() },
       { what: 'the control socket', end: () => this.#control?.close() },
       { what: 'the machine', end: () => this.#driver.close() },
+      { what: 'copying of snapshots', end: () => this.#store?.end() },
       { what: 'the network of the machine', end: () => this.#machines.close() },
       { what: 'the link', end: () => this.#listener?.close() },
       { what: 'a process', end: () => this.#endProcesses() },

@@ -116,6 +116,19 @@ export type NodeEvent =
   /** The store, or the log kept in it, has a problem that protection does not feel. */
   | { readonly type: 'snapshotTrouble'; readonly reason: string }
   /**
+   * A snapshot is in the store of `copyTo`, whole: what was written there, how long it took, and
+   * how many are not there yet.
+   */
+  | {
+      readonly type: 'snapshotCopied';
+      readonly id: string;
+      readonly bytes: number;
+      readonly ms: number;
+      readonly waiting: number;
+    }
+  /** A snapshot, or a piece of log (its file), will not be there. */
+  | { readonly type: 'snapshotNotCopied'; readonly id: string; readonly reason: string }
+  /**
    * The machine went on from a snapshot and its log: their end was `agoMs` before it ran again.
    * `complete`: the log was that of `ack: durable`, and nothing that was ever acknowledged is
    * missing.

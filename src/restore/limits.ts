@@ -24,8 +24,6 @@ export const snapshotLimits = {
   restartWaitMs: 60_000,
   /** A day: the machine is down meanwhile. */
   restartWaitMsMax: 86_400_000,
-  /** Retention is applied this often at most: it reads the catalogue. */
-  retentionMs: 10_000,
   /** Log fed to a replayer ahead of what it has executed: memory, and far more than it needs. */
   feedAheadBytes: 8 * 1024 * 1024,
   /** Between two looks whether a replayer has taken what it was fed. */

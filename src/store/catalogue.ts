@@ -176,6 +176,11 @@ export class Catalogue {
     return rows.map(snapshotOf);
   }
 
+  snapshotIds(vm: string): string[] {
+    const rows = this.#db.all('select id from snapshot where vm = ?', [vm]) as Row[];
+    return rows.map(({ id }) => String(id));
+  }
+
   addPiece({ vm, run, from, to, bytes, facts }: PieceRow): void {
     const values = [vm, run, from, to, bytes, facts];
     this.#db.run('insert or replace into piece values (?, ?, ?, ?, ?, ?)', values);

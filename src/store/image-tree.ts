@@ -149,6 +149,27 @@ export async function* differences(
   }
 }
 
+/**
+ * Names of the nodes and chunks of a tree that another one of the same size does not have at the
+ * same place. A name may come twice.
+ */
+export async function* changedNames(
+  root: Buffer,
+  before: Buffer,
+  levels: number,
+  load: LoadNode,
+): AsyncGenerator<Buffer> {
+  if (root.equals(before) || root.equals(zeroHash)) return;
+  yield root;
+  const [node, nodeBefore] = [await load(root), await loadOrZero(before, load)];
+  for (let at = 0; at < nodeBytes; at += hashBytes) {
+    const entry = node.subarray(at, at + hashBytes);
+    const entryBefore = nodeBefore.subarray(at, at + hashBytes);
+    if (levels > 1) yield* changedNames(entry, entryBefore, levels - 1, load);
+    else if (!entry.equals(entryBefore) && !entry.equals(zeroHash)) yield entry;
+  }
+}
+
 async function loadOrZero(name: Buffer, load: LoadNode): Promise<Buffer> {
   return name.equals(zeroHash) ? Buffer.alloc(nodeBytes) : await load(name);
 }

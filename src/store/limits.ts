@@ -62,6 +62,38 @@ export const storeLimits = {
   /** Two processes that open at the same instant both give way once in a while. */
   ownerAttempts: 5,
   ownerRetryMs: 50,
+  /**
+   * A copy's packs are closed at this size: what one that is killed has to copy again, and below
+   * what `collect` joins there is little.
+   */
+  copyPackBytes: 16 * MiB,
+  /**
+   * How far copying to another store stands back: behind the thread of the store, whose snapshots
+   * it is of, and all that a node does.
+   */
+  copyNiceness: 10,
+  /** A copying node looks for log that was kept since so often: as long as it may miss there. */
+  copyLookMs: 5_000,
+  /**
+   * To look takes a share of the time at most: with weeks of log there are many pieces. Not less
+   * often than every minute: what was copied meanwhile took time, too.
+   */
+  copyLookShare: 0.05,
+  copyLookMsMax: 60_000,
+  /** A step of a copy is one call of the system: one that takes longer is told to hang. */
+  copyHangMs: 30_000,
+  /** Between two words of progress of a copy. */
+  copyProgressMs: 1_000,
+  /** A start waits for the look at `copyTo` so long, and goes on without: a share may hang. */
+  copyCheckMs: 5_000,
+  /** A node that is stopped leaves copying so long to finish, and then again to stop. */
+  copyEndMs: 1_500,
+  /** After SIGKILL only a system call that cannot be interrupted keeps a process. */
+  copyKillMs: 500,
+  /** Between two attempts to copy, when it fails for long. */
+  copyRetryMsMax: 60_000,
+  /** Retention is applied this often at most: it reads the catalogue. */
+  retentionMs: 10_000,
   /** Damages that are listed one by one; more say nothing new. */
   damagesMax: 1000,
 } as const;

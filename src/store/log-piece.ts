@@ -103,10 +103,18 @@ export async function readPieceHead(files: Files, file: string): Promise<PieceRo
 
 /** Throws `store` when it is damaged. */
 export async function readPiece(files: Files, file: string): Promise<LogPiece> {
+  return (await readPieceFile(files, file)).piece;
+}
+
+/** With the bytes of its file. Throws `store` when it is damaged. */
+export async function readPieceFile(
+  files: Files,
+  file: string,
+): Promise<{ readonly piece: LogPiece; readonly bytes: Buffer }> {
   const bytesMax = storeLimits.pieceBytesMax + storeLimits.pieceHeadBytes;
   const bytes = await readWhole(files, file, bytesMax);
   if (bytes === undefined) throw damaged(`Piece of log '${file}' is damaged: it is too long`);
-  return decodePiece(bytes, file);
+  return { piece: decodePiece(bytes, file), bytes };
 }
 
 export function pieceRow(facts: LogPieceFacts, bytes: number): PieceRow {

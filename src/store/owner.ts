@@ -14,7 +14,8 @@
  *                      "node":{"pair":"web","name":"b","control":"/dev/shm/.../control"}}
  *
  * `node` is there when a node writes: who finds the store in use may ask it through its control
- * socket.
+ * socket. `copier` is there when what a node keeps is copied to this store (tier/): nobody is to be
+ * asked then.
  *
  * Provably dead: of this machine and an earlier boot, or of this boot and a pid that is gone or was
  * given to another process since. About another machine nothing can be proven from here: the error
@@ -44,6 +45,7 @@ const ownerSchema = z.object({
   pid: z.int(),
   startTime: z.string(),
   node: z.object({ pair: z.string(), name: z.string(), control: z.string() }).exactOptional(),
+  copier: z.object({ pair: z.string(), name: z.string() }).exactOptional(),
 });
 
 type OwnerText = z.infer<typeof ownerSchema>;
@@ -56,10 +58,21 @@ export interface WritingNode {
   readonly control: string;
 }
 
+/** A node whose snapshots are copied. */
+export type CopiedNode = Pick<WritingNode, 'pair' | 'name'>;
+
+/** Who opens a store to write, for those who find it in use. */
+export interface Writer {
+  readonly node?: WritingNode;
+  readonly copier?: CopiedNode;
+}
+
 /** Another process writes. */
 export class StoreInUse extends UnderstudyError {
   /** The node that does, if it is one of this machine: it can be asked. */
   readonly node: WritingNode | undefined;
+  /** The node whose snapshots are copied to it, on whatever machine. */
+  readonly copier: CopiedNode | undefined;
 
   constructor({ directory }: Places, { file, text }: Rival) {
     const isHere = text !== undefined && isOfThisBoot(text);
@@ -68,6 +81,7 @@ export class StoreInUse extends UnderstudyError {
       hint: `${whatToDo(text, isHere)} If it is dead for certain, remove '${file}'.`,
     });
     this.node = isHere ? text.node : undefined;
+    this.copier = text?.copier;
   }
 }
 
@@ -81,12 +95,12 @@ export class Owner {
     this.#file = file;
   }
 
-  /** For `node`, if it is one. Throws `StoreInUse` when another process has it. */
-  static async claim(files: Files, places: Places, node?: WritingNode): Promise<Owner> {
+  /** Throws `StoreInUse` when another process has it. */
+  static async claim(files: Files, places: Places, writer: Writer): Promise<Owner> {
     await files.makeDirectory(places.owners);
     const file = path.join(places.owners, randomBytes(8).toString('hex'));
     for (let attempt = 1; ; attempt += 1) {
-      const rival = await putUp(files, places, file, node);
+      const rival = await putUp(files, places, file, writer);
       if (rival === undefined) return new Owner(files, file);
       if (attempt === storeLimits.ownerAttempts) throw new StoreInUse(places, rival);
       await sleep(storeLimits.ownerRetryMs * (1 + Math.random()));
@@ -103,9 +117,13 @@ async function putUp(
   files: Files,
   places: Places,
   file: string,
-  node: WritingNode | undefined,
+  { node, copier }: Writer,
 ): Promise<Rival | undefined> {
-  const text = { ...ourselves(), ...(node === undefined ? {} : { node }) };
+  const text: OwnerText = {
+    ...ourselves(),
+    ...(node === undefined ? {} : { node }),
+    ...(copier === undefined ? {} : { copier }),
+  };
   try {
     await writeWhole(files, file, Buffer.from(`${JSON.stringify(text)}\n`));
   } catch (thrown) {
@@ -207,12 +225,16 @@ function startTime(pid: number): string | undefined {
 
 function nameOf(owner: OwnerText | undefined): string {
   if (owner === undefined) return 'an unknown process';
-  const { node, pid, host } = owner;
+  const { node, copier, pid, host } = owner;
   const who = `process ${pid} on '${host}'`;
+  if (copier !== undefined) {
+    return `${who}, which copies the snapshots of node '${copier.name}' of pair '${copier.pair}'`;
+  }
   return node === undefined ? who : `node '${node.name}' of pair '${node.pair}', ${who}`;
 }
 
 function whatToDo(owner: OwnerText | undefined, isHere: boolean): string {
+  if (owner?.copier !== undefined) return 'Stop that node, or wait until it is no backup any more.';
   const isElsewhere = owner?.node !== undefined && !isHere;
   if (isElsewhere) return `Run this on '${owner.host}': it asks that node there.`;
   return 'Ask that process, or wait until it ends.';

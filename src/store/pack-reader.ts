@@ -3,7 +3,7 @@
  * while.
  */
 import type { Catalogue, ChunkPlace } from './catalogue.ts';
-import { decodeChunk, shortName } from './chunk.ts';
+import { decodeChunk, type StoredChunk, shortName } from './chunk.ts';
 import { damaged, isMissing } from './failure.ts';
 import type { Places } from './file-names.ts';
 import type { Files, StoreFile } from './files.ts';
@@ -43,6 +43,21 @@ export class PackReader {
    * missing.
    */
   async read(names: readonly Buffer[], onMissing: () => Promise<void>): Promise<Buffer[]> {
+    return (await this.#readTwice(names, onMissing)).map(({ bytes }) => bytes);
+  }
+
+  /** The same chunks, as checked, but as they lie in their packs. */
+  async readStored(
+    names: readonly Buffer[],
+    onMissing: () => Promise<void>,
+  ): Promise<StoredChunk[]> {
+    return (await this.#readTwice(names, onMissing)).map(({ stored }) => stored);
+  }
+
+  async #readTwice(
+    names: readonly Buffer[],
+    onMissing: () => Promise<void>,
+  ): Promise<CheckedChunk[]> {
     try {
       return await this.#tryRead(names);
     } catch (thrown) {
@@ -70,23 +85,23 @@ export class PackReader {
     for (const pack of [...this.#open.keys()]) this.drop(pack);
   }
 
-  async #tryRead(names: readonly Buffer[]): Promise<Buffer[]> {
-    const found = new Array<Buffer>(names.length);
+  async #tryRead(names: readonly Buffer[]): Promise<CheckedChunk[]> {
+    const found = new Array<CheckedChunk>(names.length);
     const pace = new Pace();
     for (const run of this.#plan(names)) {
       const bytes = await this.#readRun(run);
       for (const { index, place } of run.chunks) {
         const from = place.offset - run.offset;
-        const stored = bytes.subarray(from, from + place.storedBytes);
-        const { codec, rawBytes } = place;
-        found[index] = this.#decode(names[index]!, { codec, rawBytes, bytes: stored }, place.pack);
+        const { codec, rawBytes, storedBytes } = place;
+        const stored = { codec, rawBytes, bytes: bytes.subarray(from, from + storedBytes) };
+        found[index] = { stored, bytes: this.#decode(names[index]!, stored, place.pack) };
         await pace.breathe();
       }
     }
     return found;
   }
 
-  #decode(name: Buffer, stored: Parameters<typeof decodeChunk>[1], pack: string): Buffer {
+  #decode(name: Buffer, stored: StoredChunk, pack: string): Buffer {
     try {
       return decodeChunk(name, stored);
     } catch (thrown) {
@@ -153,6 +168,12 @@ export class PackReader {
       if (open.readers === 0) this.drop(pack);
     }
   }
+}
+
+/** A chunk that is what its name says. */
+interface CheckedChunk {
+  readonly stored: StoredChunk;
+  readonly bytes: Buffer;
 }
 
 /** A chunk that the catalogue does not know. */

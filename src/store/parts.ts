@@ -5,7 +5,7 @@
 import { UnderstudyError } from '../base/errors.ts';
 import type { RunName } from '../ports/snapshot-store.ts';
 import type { Catalogue } from './catalogue.ts';
-import { keyOf } from './chunk.ts';
+import { keyOf, type StoredChunk } from './chunk.ts';
 import { damaged } from './failure.ts';
 import type { Places } from './file-names.ts';
 import type { Files } from './files.ts';
@@ -14,7 +14,7 @@ import { storeLimits } from './limits.ts';
 import { decodeManifest, type StoredManifest } from './manifest.ts';
 import { oldestFirst } from './order.ts';
 import { PackReader } from './pack-reader.ts';
-import { type BadFile, refresh } from './refresh.ts';
+import { type BadFile, type GonePacks, refresh } from './refresh.ts';
 
 /** A snapshot that is being taken, as `collect` sees it. */
 export interface Pinning {
@@ -46,6 +46,8 @@ export class StoreParts {
   badFiles: readonly BadFile[] = [];
   readonly #nodes = new Map<string, Buffer>();
   #refreshing: Promise<void> | undefined;
+  /** The catalogue may lack chunks that are there. */
+  #hasDropped = false;
   #isClosed = false;
 
   constructor(options: Pick<StoreParts, 'files' | 'places' | 'catalogue' | 'mode'>) {
@@ -80,21 +82,33 @@ export class StoreParts {
     if (this.mode === 'read') await this.refresh();
   }
 
-  async refresh(): Promise<void> {
-    this.#refreshing ??= refresh(this.files, this.places, this.catalogue)
-      .then((bad) => {
-        this.badFiles = bad;
-      })
-      .finally(() => {
-        this.#refreshing = undefined;
-      });
+  async refresh(gonePacks: GonePacks = 'make anew'): Promise<void> {
+    this.#refreshing ??= this.#refresh(gonePacks).finally(() => {
+      this.#refreshing = undefined;
+    });
     await this.#refreshing;
+  }
+
+  async #refresh(gonePacks: GonePacks): Promise<void> {
+    const isAnew = gonePacks === 'make anew' && this.#hasDropped;
+    if (isAnew) this.catalogue.clear();
+    const found = await refresh(this.files, this.places, this.catalogue, gonePacks);
+    this.badFiles = found.bad;
+    for (const id of found.gone) this.packs.drop(id); // its room is free when nobody has it open
+    const drops = gonePacks === 'drop' && found.gone.length > 0;
+    this.#hasDropped = drops || (this.#hasDropped && !isAnew);
   }
 
   /** Chunks by name, in order. Throws `store`. */
   async readChunks(names: readonly Buffer[]): Promise<Buffer[]> {
     this.requireOpen();
     return await this.packs.read(names, () => this.refreshReader());
+  }
+
+  /** The same, checked, as they lie in their packs. */
+  async readStored(names: readonly Buffer[]): Promise<StoredChunk[]> {
+    this.requireOpen();
+    return await this.packs.readStored(names, () => this.refreshReader());
   }
 
   /** A node of an image's tree. Not to be written to. */

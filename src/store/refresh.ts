@@ -3,7 +3,9 @@
  * yet.
  *
  * Files of the store never change under their name, so the names tell. When a pack has gone, the
- * catalogue is made anew: chunks that it placed there may also lie elsewhere.
+ * catalogue is made anew: chunks that it placed there may also lie elsewhere. Who follows a store
+ * all the time has the places in that pack dropped instead, and makes the catalogue anew when it
+ * misses a chunk.
  */
 import path from 'node:path';
 import type { Catalogue } from './catalogue.ts';
@@ -24,17 +26,28 @@ export interface BadFile {
   readonly error: Error;
 }
 
-/** Gives the files that are damaged; they are not in the catalogue. Other errors are thrown. */
+/** What becomes of a catalogue that places chunks in a pack which has gone. */
+export type GonePacks = 'make anew' | 'drop';
+
+export interface Refreshed {
+  /** Files that are damaged; they are not in the catalogue. */
+  readonly bad: readonly BadFile[];
+  /** Packs that were known, and are gone. */
+  readonly gone: readonly string[];
+}
+
+/** Throws what is no damage. */
 export async function refresh(
   files: Files,
   places: Places,
   catalogue: Catalogue,
-): Promise<BadFile[]> {
+  gonePacks: GonePacks,
+): Promise<Refreshed> {
   const refreshing = new Refreshing(files, places, catalogue);
-  await refreshing.packs();
+  const gone = await refreshing.packs(gonePacks);
   await refreshing.snapshots();
   await refreshing.pieces();
-  return refreshing.bad;
+  return { bad: refreshing.bad, gone };
 }
 
 class Refreshing {
@@ -50,9 +63,13 @@ class Refreshing {
     this.#catalogue = catalogue;
   }
 
-  async packs(): Promise<void> {
+  /** Gives those that are gone. */
+  async packs(gonePacks: GonePacks): Promise<string[]> {
     const there = new Set(await this.#names(this.#places.packs, packSuffix));
-    if (this.#catalogue.packs().some(({ id }) => !there.has(id))) this.#catalogue.clear();
+    const before = this.#catalogue.packs().map(({ id }) => id);
+    const gone = before.filter((id) => !there.has(id));
+    if (gonePacks === 'drop') for (const id of gone) this.#catalogue.dropPack(id);
+    else if (gone.length > 0) this.#catalogue.clear();
     const known = new Set(this.#catalogue.packs().map(({ id }) => id));
     for (const id of there) {
       if (known.has(id)) continue;
@@ -60,6 +77,7 @@ class Refreshing {
         this.#catalogue.addPack(await readPackIndex(this.#files, this.#places, id));
       });
     }
+    return gone;
   }
 
   async snapshots(): Promise<void> {

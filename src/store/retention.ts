@@ -12,7 +12,7 @@
  * 4. The newest snapshot of each machine is never removed.
  * 5. Machines are judged apart, but share the budget.
  */
-import type { SnapshotManifest, SnapshotUsage } from '../ports/snapshot-store.ts';
+import type { SnapshotUsage } from '../ports/snapshot-store.ts';
 import { groups, type Ordered, oldestFirst } from './order.ts';
 
 /** `snapshots: keep:` of the pair file. */
@@ -24,7 +24,7 @@ export interface Keep {
   readonly budgetBytes?: number;
 }
 
-export type Judged = Ordered & Pick<SnapshotManifest, 'label'>;
+export type Judged = Ordered & { readonly label?: string | undefined };
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

@@ -14,10 +14,7 @@
  *  3. A manifest's name has gone from the disk before `collect` takes what only it needed.
  *  4. A file that has its name is never changed.
  */
-import fs from 'node:fs';
 import path from 'node:path';
-import { UnderstudyError } from '../base/errors.ts';
-import { flushPath } from '../host/durable-files.ts';
 import type {
   Collected,
   Snapshot,
@@ -29,123 +26,27 @@ import type {
   SnapshotWriter,
   VerifyReport,
 } from '../ports/snapshot-store.ts';
-import { Catalogue, removeCatalogue } from './catalogue.ts';
 import { collect } from './collect.ts';
 import { failure, isMissing } from './failure.ts';
-import { Places, temporaryPrefix } from './file-names.ts';
-import { type Files, realFiles } from './files.ts';
 import { StoredLog } from './log-archive.ts';
 import { checkFacts, publicManifest } from './manifest.ts';
-import { Owner, type WritingNode } from './owner.ts';
-import { StoreParts, unknownSnapshot } from './parts.ts';
+import { type OpenedStore, openParts, type StoreOptions } from './opening.ts';
+import { type StoreParts, unknownSnapshot } from './parts.ts';
 import { StoredSnapshotWriter } from './snapshot-writer.ts';
 import { StoredSnapshot } from './stored-snapshot.ts';
 import { usageOf } from './usage.ts';
 import { verify } from './verify.ts';
-
-export interface StoreOptions {
-  /** Made if it does not exist and the store is opened for writing. */
-  readonly directory: string;
-  /** Any number of processes may read while one writes. @default 'write' */
-  readonly mode?: 'read' | 'write';
-  /** The node that opens it to write, for those who find it in use. */
-  readonly node?: WritingNode;
-  /** @default realFiles */
-  readonly files?: Files;
-  /** A catalogue in memory is made at each open. Readers have that always. @default 'file' */
-  readonly catalogue?: 'file' | 'memory';
-}
 
 /**
  * Opens a store. Throws `store` when another process writes to it (`StoreInUse`) or there is none
  * to read, `rights` and `resources` when the system refuses.
  */
 export async function openStore(options: StoreOptions): Promise<SnapshotStore> {
-  const { mode = 'write', files = realFiles } = options;
-  const places = new Places(options.directory);
-  try {
-    return mode === 'write'
-      ? await openWriter(files, places, options)
-      : await openReader(files, places);
-  } catch (thrown) {
-    throw failure(`Cannot open store '${places.directory}'`, thrown);
-  }
+  return storeOf(await openParts(options));
 }
 
-async function openReader(files: Files, places: Places): Promise<SnapshotStore> {
-  await files.size(places.packs).catch((thrown: unknown) => {
-    if (!isMissing(thrown)) throw thrown;
-    throw new UnderstudyError('store', `There is no snapshot store in '${places.directory}'`);
-  });
-  const parts = new StoreParts({ files, places, catalogue: Catalogue.open(), mode: 'read' });
-  try {
-    await parts.refresh();
-    return new DirectoryStore(parts, async () => parts.close());
-  } catch (error) {
-    parts.close();
-    throw error;
-  }
-}
-
-async function openWriter(
-  files: Files,
-  places: Places,
-  { catalogue: kind = 'file', node }: StoreOptions,
-): Promise<SnapshotStore> {
-  const owner = await Owner.claim(files, places, node);
-  let parts: StoreParts | undefined;
-  try {
-    await files.makeDirectory(places.packs);
-    await files.makeDirectory(places.snapshots);
-    await files.makeDirectory(places.logs);
-    await sweep(files, places);
-    const catalogue = kind === 'file' ? openCatalogue(places) : Catalogue.open();
-    parts = new StoreParts({ files, places, catalogue, mode: 'write' });
-    await parts.refresh();
-    return new DirectoryStore(parts, async () => {
-      parts?.close();
-      if (kind === 'file') await keepCatalogue(files, places);
-      await owner.release();
-    });
-  } catch (error) {
-    parts?.close();
-    await owner.release().catch(() => undefined);
-    throw error;
-  }
-}
-
-/** Temporary files that a process left when it died. */
-async function sweep(files: Files, places: Places): Promise<void> {
-  const visit = async (directory: string, depth: number): Promise<void> => {
-    for (const name of await files.list(directory)) {
-      const file = path.join(directory, name);
-      if (name.startsWith(temporaryPrefix)) await files.remove(file);
-      else if (depth > 0) await visit(file, depth - 1);
-    }
-  };
-  await visit(places.owners, 0);
-  await visit(places.packs, 0);
-  await visit(places.snapshots, 1);
-  await visit(places.logs, 2);
-}
-
-/** One that was not closed is thrown away: it was not flushed. */
-function openCatalogue(places: Places): Catalogue {
-  removeCatalogue(places.openCatalogue);
-  if (fs.existsSync(places.catalogue)) fs.renameSync(places.catalogue, places.openCatalogue);
-  return Catalogue.open(places.openCatalogue);
-}
-
-/** Gives a closed catalogue its name back. Should that fail, the next open makes a new one. */
-async function keepCatalogue(files: Files, places: Places): Promise<void> {
-  try {
-    await flushPath(places.openCatalogue);
-    fs.renameSync(places.openCatalogue, places.catalogue);
-    await files.syncDirectory(places.directory);
-  } catch {
-    removeCatalogue(places.openCatalogue);
-  }
-}
+/** The store of these parts. */
+export const storeOf = (opened: OpenedStore): SnapshotStore => new DirectoryStore(opened);
 
 class DirectoryStore implements SnapshotStore {
   readonly log: StoredLog;
@@ -155,7 +56,7 @@ class DirectoryStore implements SnapshotStore {
   #last: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  constructor(parts: StoreParts, close: () => Promise<void>) {
+  constructor({ parts, close }: OpenedStore) {
     this.#parts = parts;
     this.#close = close;
     this.log = new StoredLog(parts);

@@ -318,6 +318,22 @@ const cases: readonly BadInput[] = [
     says: ['would lie in memory', "'/dev/shm'", 'try: set durableLogDir'],
   },
   {
+    row: '`copyTo` that is the store, lies in it or has it in it, by its name',
+    code: 2,
+    args: () => node(pair({ more: 'snapshots: { store: kept, copyTo: kept/copies }' })),
+    says: ['snapshots.copyTo: lies in the store', `current value is "${at('kept/copies')}"`],
+  },
+  {
+    row: '`copyTo` that is the store by a link, is no directory, has other files in it, or is a store of another version',
+    code: 2,
+    args: () => {
+      fs.mkdirSync(at('kept'));
+      fs.symlinkSync(at('kept'), at('linked'));
+      return node(pair({ a: 'runDir: rc', more: 'snapshots: { store: kept, copyTo: linked }' }));
+    },
+    says: ["'copyTo' is the store itself", at('linked'), 'try: name a directory on another disk'],
+  },
+  {
     row: 'egress that is none',
     code: 2,
     args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),

@@ -1,6 +1,6 @@
 // A protected machine is kept by policy and on request, and comes back: as it was at a snapshot,
-// alone and then protected again, and at the last instant that was kept. What it did can be seen
-// again.
+// alone and then protected again, also when only its copy is left, and at the last instant that was
+// kept. What it did can be seen again.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -19,6 +19,8 @@ import { consoleOf, controlOf, RunningVerbs, understudy, untilState } from './ve
 const verbs = new RunningVerbs(() => pair.stage.dir);
 let pair: PairUnderTest;
 let store: string;
+/** Where it is copied to. */
+let copies: string;
 /** Taken by hand, between the first and the second file. */
 let taken: string;
 let begunAt: number;
@@ -29,8 +31,10 @@ beforeAll(async () => {
   begunAt = Date.now();
   pair = await PairUnderTest.open();
   store = path.join(pair.stage.dir, 'store');
+  copies = path.join(pair.stage.dir, 'copies');
+  fs.mkdirSync(copies);
   pair.configure((file) => {
-    file.snapshots = { store, every: '1s' };
+    file.snapshots = { store, every: '1s', copyTo: copies };
   });
   bootFromCopies();
   const { a, b } = await pair.protect();
@@ -40,10 +44,12 @@ beforeAll(async () => {
   );
   await terminal.run('echo one > /data/one; sync');
   const answer = await understudy(
-    ...['snapshot', 'take', '--pair', pair.stage.pairFile, '--label', 'one', '--json'],
+    ...['snapshot', 'take', '--pair', pair.stage.pairFile, '--label', 'one', '--safe', '--json'],
   );
-  expect(answer).toMatchObject({ code: 0, stderr: '' });
-  taken = (JSON.parse(answer.stdout) as { snapshot: string }).snapshot;
+  expect(answer).toMatchObject({ code: 0 });
+  const { snapshot, tier } = JSON.parse(answer.stdout) as { snapshot: string; tier: string };
+  expect(tier).toBe('safe');
+  taken = snapshot;
   await terminal.run('echo two > /data/two; sync; echo seen-by-replay');
   await pair.read('/read');
   await waitFor('the next snapshot', () => {
@@ -84,16 +90,22 @@ test('what was kept is listed, whole, and shown', async () => {
     .map((line) => (JSON.parse(line) as { id: string }).id);
   expect(ids).toContain(taken);
   expect(droppedBy(pair, 'b')).toEqual([]);
-  const checked = await understudy('snapshot', 'verify', '--store', store);
-  expect(checked).toMatchObject({ code: 0 });
-  expect(checked.stdout).toContain('all is well');
+  for (const each of [store, copies]) {
+    const checked = await understudy('snapshot', 'verify', '--store', each);
+    expect(checked).toMatchObject({ code: 0 });
+    expect(checked.stdout).toContain('all is well');
+  }
+  const tiered = await understudy('snapshot', 'ls', '--pair', pair.stage.pairFile);
+  expect(tiered.stdout).toMatch(new RegExp(`^${taken} .* safe {2}"one"$`, 'm'));
 });
 
-test('a snapshot runs again, alone, and is protected again', async () => {
+test('a snapshot whose store is lost runs again from its copy, and is protected again', async () => {
+  fs.renameSync(store, `${store}-lost`);
   const out = path.join(pair.stage.dir, 'again');
-  verbs.run('restore', taken, '--store', store, '--as', 'again', '--out', out);
+  verbs.run('restore', taken, '--store', copies, '--as', 'again', '--out', out);
   const pairFile = path.join(out, 'pair.yaml');
   await waitFor('the pair file', () => fs.existsSync(pairFile) || undefined);
+  fs.renameSync(`${store}-lost`, store);
   await untilState(pairFile, 'a', 'alone');
   const terminal = await consoleOf(pairFile, 'a');
   const said = await terminal.run('cat /data/one; ls /data');

@@ -12,7 +12,8 @@ import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.
 import { Progress } from '../../text/progress.ts';
 import { exitCodes } from '../exit.ts';
 import type { StoreOption } from '../store-option.ts';
-import { changingStore, usingStore } from './using-store.ts';
+import { safePlaceOf, type TieredManifest, untilSafe, withTiers } from './tiers.ts';
+import { changingStore, placesOfStore, usingStore } from './using-store.ts';
 
 export interface SnapshotOptions extends StoreOption {
   readonly json?: boolean;
@@ -20,14 +21,25 @@ export interface SnapshotOptions extends StoreOption {
   readonly label?: string;
 }
 
-export type TakeOptions = SnapshotOptions & { readonly pair: string };
+export type TakeOptions = SnapshotOptions & { readonly pair: string; readonly safe?: true };
 export type ShowOptions = SnapshotOptions & { readonly devices?: true };
 
 /**
- * Waits for a backup that cannot keep one yet: a copy that protects the machine is followed only
- * when all of its disks were read. Throws `store` when the primary or its backup refuses.
+ * With `safe`, waits until it is in the store of `copyTo`, too. Throws `store` when the primary or
+ * its backup refuses, or it is kept and not safe.
  */
-export async function take({ pair, label, json }: TakeOptions): Promise<void> {
+export async function take({ pair, label, json, safe }: TakeOptions): Promise<void> {
+  const place = safe === true ? safePlaceOf(pair) : undefined;
+  const snapshot = await takeOne(pair, label);
+  if (place !== undefined) await untilSafe(place, snapshot);
+  print(json, { snapshot, ...(place === undefined ? {} : { tier: 'safe' }) }, snapshot);
+}
+
+/**
+ * Waits for a backup that cannot keep one yet: a copy that protects the machine is followed only
+ * when all of its disks were read. Returns the id.
+ */
+async function takeOne(pair: string, label: string | undefined): Promise<string> {
   const node = await primaryOrBackup(pair);
   const more = label === undefined ? {} : { label };
   const progress = new Progress(process.stderr);
@@ -40,8 +52,7 @@ export async function take({ pair, label, json }: TakeOptions): Promise<void> {
     );
     if (answer.ok) {
       progress.end();
-      print(json, { snapshot: answer.snapshot }, answer.snapshot);
-      return;
+      return answer.snapshot;
     }
     if (answer.code !== 'store' || answer.mayPass !== true || performance.now() > deadline) {
       progress.end();
@@ -58,12 +69,15 @@ const patienceMs = 300_000;
 /** Each time the guest is stopped for a cut. */
 const againMs = 2_000;
 
-/** Oldest first. */
+/** Oldest first; of a pair with `copyTo` those of both stores, and which are safe. */
 export async function list(options: SnapshotOptions): Promise<void> {
   const { vm, json } = options;
-  const found = await usingStore(options, 'read', (store) =>
+  const { copyTo } = placesOfStore(options);
+  const local = await usingStore(options, 'read', (store) =>
     store.list(vm === undefined ? {} : { vm }),
   );
+  const warn = (text: string) => process.stderr.write(`understudy: ${text}\n`);
+  const found = copyTo === undefined ? local : await withTiers(local, copyTo, { vm, warn });
   for (const manifest of found) print(json, withoutFile(manifest), line(manifest));
 }
 
@@ -127,13 +141,16 @@ function print(json: boolean | undefined, value: unknown, text: string): void {
   process.stdout.write(`${json === true ? JSON.stringify(value) : text}\n`);
 }
 
-const withoutFile = ({ vmFile: _, ...rest }: SnapshotManifest) => rest;
+const withoutFile = ({ vmFile: _, ...rest }: TieredManifest) => rest;
 
 const timeText = (ms: number): string => new Date(ms).toISOString();
 
-function line({ id, vm, takenAtMs, icount, addedBytes, label }: SnapshotManifest): string {
+function line(manifest: TieredManifest): string {
+  const { id, vm, takenAtMs, icount, addedBytes, label, tier } = manifest;
+  const where = tier === undefined ? '' : `  ${tier}`;
   const what = label === undefined ? '' : `  "${label}"`;
-  return `${id}  ${vm}  ${timeText(takenAtMs)}  icount ${icount}  +${addedBytes} bytes${what}`;
+  const taken = `${timeText(takenAtMs)}  icount ${icount}  +${addedBytes} bytes`;
+  return `${id}  ${vm}  ${taken}${where}${what}`;
 }
 
 function description(manifest: SnapshotManifest): string {

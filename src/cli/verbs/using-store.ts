@@ -8,14 +8,22 @@ import type { SnapshotStore } from '../../ports/snapshot-store.ts';
 import { openStore } from '../../store/store.ts';
 import type { StoreOption } from '../store-option.ts';
 
-/** Directory of the store. Throws `config` when neither option tells. */
-function storeDirectory({ store, pair }: StoreOption): string {
-  if (store !== undefined) return path.resolve(store);
+/** Directories of a store, and of the one that a pair copies it to. */
+export interface StorePlaces {
+  readonly directory: string;
+  readonly copyTo: string | undefined;
+}
+
+/** Where the store is. Throws `config` when neither option tells. */
+export function placesOfStore({ store, pair }: StoreOption): StorePlaces {
+  if (store !== undefined) return { directory: path.resolve(store), copyTo: undefined };
   if (pair === undefined) {
     throw new UnderstudyError('config', 'Which store? Give --store, or --pair with a pair file');
   }
   const { snapshots } = loadPairConfig(pair, nodeNames(pair)[0] ?? '');
-  if (snapshots !== undefined) return snapshots.store;
+  if (snapshots !== undefined) {
+    return { directory: snapshots.store, copyTo: snapshots.copyTo?.directory };
+  }
   throw new UnderstudyError('config', `Pair file '${pair}' has no snapshots`, {
     hint: 'add `snapshots: { store: DIRECTORY }` to it, see docs/restore.md',
   });
@@ -27,7 +35,7 @@ export async function usingStore<T>(
   mode: 'read' | 'write',
   work: (store: SnapshotStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStore({ directory: storeDirectory(options), mode });
+  const store = await openStore({ directory: placesOfStore(options).directory, mode });
   try {
     return await work(store);
   } finally {

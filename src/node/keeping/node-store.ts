@@ -6,13 +6,18 @@
  * removed, asks this node (control socket), which does it beside its own snapshots. The store
  * itself sees to it that nothing is taken that a snapshot needs, one that is being taken included.
  */
+import fs from 'node:fs';
 import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { withResolvers } from '../../base/with-resolvers.ts';
 import type { Collected, WritableStore } from '../../ports/snapshot-store.ts';
+import { Places } from '../../store/file-names.ts';
 import type { WritingNode } from '../../store/owner.ts';
 import type { Keep } from '../../store/retention.ts';
 import { openStoreInThread } from '../../store/thread/store-client.ts';
 import type { Logger } from '../logger.ts';
+import type { PairConfig } from '../pair-file/pair-config.ts';
+import type { RunDir } from '../run-dir.ts';
+import { type Copying, type CopyingOptions, copyingOf } from './copying.ts';
 import { retention } from './retention.ts';
 
 export interface NodeStoreOptions {
@@ -20,6 +25,8 @@ export interface NodeStoreOptions {
   /** This node, as others find it in the store. */
   readonly node: WritingNode;
   readonly keep: Keep | undefined;
+  /** What copies it to another store, if there is one. */
+  readonly copying?: Copying | undefined;
   readonly log: Logger;
 }
 
@@ -42,6 +49,30 @@ export class NodeStore {
     this.#retain = retention(options.node.pair, options.keep);
   }
 
+  /** Of the pair file, if that has one. */
+  static ofPair({
+    config,
+    runDir,
+    ...told
+  }: Pick<CopyingOptions, 'concerns' | 'reporter' | 'log'> & {
+    readonly config: PairConfig;
+    readonly runDir: Pick<RunDir, 'path' | 'control'>;
+  }): NodeStore | undefined {
+    const { snapshots, pair, self } = config;
+    if (snapshots === undefined) return undefined;
+    const node = { pair, name: self.name, control: runDir.control };
+    const copying = copyingOf({ config, runDir: runDir.path, ...told });
+    const { store: directory, keep } = snapshots;
+    return new NodeStore({ directory, keep, node, copying, log: told.log });
+  }
+
+  /** The node begins. */
+  begin(): void {
+    const { directory, copying } = this.#options;
+    // One that was never used has nothing to copy.
+    if (fs.existsSync(new Places(directory).packs)) copying?.catchUp();
+  }
+
   /**
    * Opens it to write, once it was closed for the copy before. Throws `store` when another process
    * has it.
@@ -56,6 +87,7 @@ export class NodeStore {
       const store = await openStoreInThread({ directory, node });
       this.#free.set(store, resolve);
       this.#store = store;
+      this.#options.copying?.look();
       return store;
     } catch (thrown) {
       resolve();
@@ -65,11 +97,22 @@ export class NodeStore {
 
   /** What `open` gave is not used any more. */
   async close(store: WritableStore): Promise<void> {
-    await store.close().finally(this.#free.get(store));
+    try {
+      await store.close();
+    } finally {
+      this.#options.copying?.finish();
+      this.#free.get(store)?.();
+    }
+  }
+
+  /** The node ends. What is copied goes on for a moment, and no longer. */
+  async end(): Promise<void> {
+    await this.#options.copying?.close();
   }
 
   /** Called after each snapshot that was kept. It may throw. */
   async afterKept(store: WritableStore): Promise<void> {
+    this.#options.copying?.look();
     await this.#retain(store);
     if (!this.#owesCollect) return;
     this.#owesCollect = false;

@@ -1,7 +1,8 @@
 /** Applies the policy of the pair file to a store that a snapshot was added to. */
 import type { WritableStore } from '../../ports/snapshot-store.ts';
-import { snapshotLimits } from '../../restore/limits.ts';
-import { chooseRemovals, type Keep } from '../../store/retention.ts';
+import { applyKeep } from '../../store/apply-keep.ts';
+import { storeLimits } from '../../store/limits.ts';
+import type { Keep } from '../../store/retention.ts';
 
 /**
  * Removes what `keep` does not keep of machine `vm` and gives its room back, now and then; others
@@ -13,20 +14,8 @@ export function retention(
 ): (store: WritableStore) => Promise<void> {
   let appliedAt = Number.NEGATIVE_INFINITY;
   return async (store) => {
-    if (keep === undefined || performance.now() - appliedAt < snapshotLimits.retentionMs) return;
+    if (keep === undefined || performance.now() - appliedAt < storeLimits.retentionMs) return;
     appliedAt = performance.now();
-    const usage = keep.budgetBytes === undefined ? [] : await store.usage();
-    const removals = chooseRemovals(await store.list({ vm }), keep, usage);
-    for (const id of removals) await removeIfThere(store, id);
-    if (removals.length > 0) await store.collect();
+    await applyKeep(store, vm, keep);
   };
-}
-
-/** Somebody may have removed it since it was listed. */
-async function removeIfThere(store: WritableStore, id: string): Promise<void> {
-  try {
-    await store.remove(id);
-  } catch (error) {
-    if ((await store.list()).some((manifest) => manifest.id === id)) throw error;
-  }
 }

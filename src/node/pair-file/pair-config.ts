@@ -19,9 +19,12 @@ import { seedRateField, spoolSizeField } from './pair-amounts.ts';
 import { describeIssue, pairProblems, type TlsKeys } from './pair-checks.ts';
 import {
   compareEverySchema,
+  copyToKeys,
+  copyToProblems,
   keepKeys,
   type SnapshotPolicy,
   snapshotKeys,
+  snapshotPolicy,
   snapshotsSchema,
 } from './policy.ts';
 
@@ -183,12 +186,14 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   const { silenceMs, heartbeatMs = silenceMs / 3 } = data;
   const detector = { silenceMs, heartbeatMs };
   const unfit = detectorProblem(detector);
+  const baseDir = path.dirname(path.resolve(file));
+  const snapshots = data.snapshots && snapshotPolicy(data.snapshots, baseDir);
   const problems = [
-    ...pairProblems(data, path.dirname(path.resolve(file))),
+    ...pairProblems(data, baseDir),
     ...(unfit === undefined ? [] : [unfit]),
+    ...(snapshots === undefined ? [] : copyToProblems(snapshots)),
   ];
   if (problems.length > 0) throw problem(problems);
-  const baseDir = path.dirname(path.resolve(file));
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => {
     const stateDir = path.resolve(baseDir, node.stateDir ?? '.understudy');
     return {
@@ -218,7 +223,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     spoolBudget: data.spoolBudget,
     durableLogBudget: data.durableLogBudget,
     compareEveryMs: data.compareEvery,
-    snapshots: snapshotPolicy(data.snapshots, baseDir),
+    snapshots,
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),
@@ -271,21 +276,13 @@ function withAbsolutePaths(auth: ArbiterAuth, baseDir: string): ArbiterAuth {
   };
 }
 
-function snapshotPolicy(
-  snapshots: z.infer<typeof snapshotsSchema> | undefined,
-  baseDir: string,
-): SnapshotPolicy | undefined {
-  if (snapshots === undefined) return undefined;
-  const { store, every, ...policy } = snapshots;
-  const { keep, restart, restartWait: restartWaitMs } = policy;
-  return { store: path.resolve(baseDir, store), everyMs: every, keep, restart, restartWaitMs };
-}
-
 /** The keys that may stand at a place, for what was mistyped. */
 function keysAt(place: readonly PropertyKey[]): readonly string[] {
   if (place.length === 0) return Object.keys(pairSchema.shape);
   if (place.at(-1) === 'tls') return Object.keys(tlsSchema.shape);
-  if (place[0] === 'snapshots') return place.at(-1) === 'keep' ? keepKeys : snapshotKeys;
+  if (place.at(-1) === 'keep') return keepKeys;
+  if (place.at(-1) === 'copyTo') return copyToKeys;
+  if (place[0] === 'snapshots') return snapshotKeys;
   if (place[0] === 'arbiterAuth') return Object.keys(arbiterAuthSchema.shape);
   return place[0] === 'nodes' ? Object.keys(nodeSchema.shape) : ['secretFile'];
 }

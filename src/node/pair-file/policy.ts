@@ -1,8 +1,10 @@
 /** What the pair file says of cuts: how often, and which of them stay as snapshots, and where. */
+import path from 'node:path';
 import { z } from 'zod';
 import { limits } from '../../base/limits.ts';
 import { snapshotLimits } from '../../restore/limits.ts';
 import type { Keep } from '../../store/retention.ts';
+import { nesting } from '../../store/tier/nesting.ts';
 import { duration, spoolSizeField } from './pair-amounts.ts';
 
 export interface SnapshotPolicy {
@@ -12,6 +14,8 @@ export interface SnapshotPolicy {
   readonly everyMs: number | undefined;
   /** `undefined`: all stay. */
   readonly keep: Keep | undefined;
+  /** The store that snapshots are copied to, and which stay there: all, if that is `undefined`. */
+  readonly copyTo: { readonly directory: string; readonly keep: Keep | undefined } | undefined;
   /**
    * What a machine that neither node has any more is started from: its disks, or the newest
    * snapshot.
@@ -60,6 +64,17 @@ export const compareEverySchema = z
     return text === 'never' ? undefined : duration(text);
   });
 
+const copyWords = 'must be a directory, or { directory, keep }';
+
+/** A directory alone, or with what stays there. */
+const copyToSchema = z.preprocess(
+  (value) => (typeof value === 'string' && value !== '' ? { directory: value } : value),
+  z.strictObject(
+    { directory: z.string(copyWords).min(1, copyWords), keep: keepSchema.optional() },
+    { error: ({ code }) => (code === 'invalid_type' ? copyWords : undefined) },
+  ),
+);
+
 export const snapshotsSchema = z.strictObject({
   store: z
     .string('must be the directory of the store')
@@ -70,6 +85,7 @@ export const snapshotsSchema = z.strictObject({
     .transform(duration)
     .optional(),
   keep: keepSchema.optional(),
+  copyTo: copyToSchema.optional(),
   restart: z.enum(restarting, 'must be boot or newest').default('boot'),
   restartWait: z
     .string(waitWords)
@@ -81,3 +97,32 @@ export const snapshotsSchema = z.strictObject({
 /** The keys of `snapshots` in a pair file, and of `keep` in it, for what was mistyped. */
 export const snapshotKeys = Object.keys(snapshotsSchema.shape);
 export const keepKeys: readonly string[] = ['last', 'hourly', 'daily', 'budget'];
+export const copyToKeys: readonly string[] = ['directory', 'keep'];
+
+/** With absolute paths; `baseDir`: directory of the pair file. */
+export function snapshotPolicy(
+  { store, every, keep, copyTo, restart, restartWait }: z.infer<typeof snapshotsSchema>,
+  baseDir: string,
+): SnapshotPolicy {
+  return {
+    store: path.resolve(baseDir, store),
+    everyMs: every,
+    keep,
+    copyTo: copyTo && {
+      directory: path.resolve(baseDir, copyTo.directory),
+      keep: copyTo.keep,
+    },
+    restart,
+    restartWaitMs: restartWait,
+  };
+}
+
+/** What is wrong with `copyTo`, as far as its name tells. */
+export function copyToProblems({ store, copyTo }: SnapshotPolicy): string[] {
+  const what = copyTo && nesting(store, copyTo.directory);
+  if (what === undefined) return [];
+  return [
+    `snapshots.copyTo: ${what}: name a directory on another disk or host than that of the store: ` +
+      `current value is "${copyTo?.directory}"`,
+  ];
+}

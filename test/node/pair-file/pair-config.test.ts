@@ -349,8 +349,29 @@ describe('snapshots in a pair file', () => {
     });
   });
 
+  it('say where copies go, and what stays there', () => {
+    const text = (copyTo: string) => withSnapshots(`{ store: kept, copyTo: ${copyTo} }`);
+    expect(load(text('/mnt/nas/web')).snapshots?.copyTo).toEqual({ directory: '/mnt/nas/web' });
+    expect(load(text('{ directory: ../nas, keep: { last: 7 } }')).snapshots?.copyTo).toEqual({
+      directory: path.resolve(dir, '../nas'),
+      keep: { last: 7 },
+    });
+    // No part of the store, though its name begins alike.
+    expect(load(text('kept-too')).snapshots?.copyTo?.directory).toBe(path.join(dir, 'kept-too'));
+  });
+
   it.each([
     ['{}', 'snapshots.store: is missing'],
+    ['{ store: s, copyTo: ./s }', 'snapshots.copyTo: is the store itself: name a directory on'],
+    ['{ store: s, copyTo: s/t }', 'snapshots.copyTo: lies in the store'],
+    ['{ store: s, copyTo: . }', 'snapshots.copyTo: has the store in it'],
+    ["{ store: s, copyTo: '' }", 'snapshots.copyTo: must be a directory, or { directory, keep }'],
+    ['{ store: s, copyTo: 7 }', 'snapshots.copyTo: must be a directory, or { directory, keep }'],
+    ['{ store: s, copyTo: {} }', 'snapshots.copyTo.directory: is missing'],
+    ['{ store: s, copyTo: { dir: t } }', "snapshots.copyTo: unknown key 'dir'"],
+    ['{ store: s, copyTo: { directory: t, kepe: 1 } }', "did you mean 'keep'?"],
+    ['{ store: s, copyTo: { directory: t, keep: {} } }', 'would keep nothing'],
+    ['{ store: s, copyTo: { directory: t, keep: { lats: 1 } } }', "did you mean 'last'?"],
     ['{ store: s, every: 4 }', 'must be a time such as 4s'],
     ['{ store: s, every: 100ms }', 'from 500ms to 24h: current value is "100ms"'],
     ['{ store: s, every: 25h }', 'from 500ms to 24h'],

@@ -38,6 +38,7 @@ export interface PairFile {
   snapshots?: {
     store: string;
     every?: string;
+    copyTo?: string;
     restart?: string;
     keep?: Record<string, number | string>;
   };
