@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { asError, UnderstudyError } from '../../base/errors.ts';
-import { parseVmConfig } from '../../hypervisor/config.ts';
 import { copySparse } from '../../hypervisor/memory/sparse-copy.ts';
 import type { QemuInstance } from '../../hypervisor/qemu/instance.ts';
+import { cardsNamedBy } from '../../hypervisor/vm-file/read.ts';
 import { requireRoom } from '../../node/run-dir.ts';
 import type { SnapshotManifest, SnapshotStore } from '../../ports/snapshot-store.ts';
 import { checkGdbSocket, type DebugOptions, openToDebugger } from '../../restore/debugged.ts';
@@ -42,7 +42,7 @@ export async function replay(id: string | undefined, options: ReplayOptions): Pr
         const ramBytes = snapshot.images.find(({ name }) => name === 'ram')?.bytes ?? 0;
         requireRoom(runDir, ramBytes);
         const print = consoleTo(options.console);
-        const cards = options.pcap === undefined ? undefined : cardsOf(snapshot);
+        const cards = options.pcap === undefined ? undefined : cardsNamedBy(snapshot.vmFile);
         const capture = cards === undefined ? undefined : new FrameCapture(runDir, cards);
         const dir = path.join(scratch, 'past');
         const past = {
@@ -115,9 +115,6 @@ async function debug(options: DebugOptions): Promise<Stood> {
   }
   return { icount, completions: 0 };
 }
-
-const cardsOf = ({ id, vmFile }: SnapshotManifest): number =>
-  parseVmConfig(vmFile, { file: `VM file of snapshot ${id}`, baseDir: '/' }).nics.length;
 
 function consoleTo(target: string | undefined) {
   if (target === undefined) return undefined;

@@ -66,6 +66,12 @@ export function qemuNamedBy(text: string): string {
   return typeof qemu === 'string' ? qemu : defaultQemu;
 }
 
+/** How many network cards it has, in the same way. */
+export function cardsNamedBy(text: string): number {
+  const { nics } = asRecord(YAML.parse(text));
+  return Array.isArray(nics) ? nics.length : 0;
+}
+
 function explain(issue: z.core.$ZodIssue): { place: Place; message: string }[] {
   if (issue.code !== 'unrecognized_keys') return [{ place: issue.path, message: issue.message }];
   const { known, refused } = keysAt(issue.path);
