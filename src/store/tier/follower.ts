@@ -16,7 +16,7 @@ import { asError } from '../../base/errors.ts';
 import type { SnapshotStore } from '../../ports/snapshot-store.ts';
 import { applyKeep } from '../apply-keep.ts';
 import { storeLimits } from '../limits.ts';
-import { decodeManifest, type StoredManifest } from '../manifest.ts';
+import type { StoredManifest } from '../manifest.ts';
 import { oldestFirst } from '../order.ts';
 import type { StoreParts } from '../parts.ts';
 import { chooseRemovals, type Keep } from '../retention.ts';
@@ -180,8 +180,8 @@ export class Follower {
 
   /** Manifests of the machine in a store. */
   #of(parts: StoreParts): StoredManifest[] {
-    return parts.catalogue.snapshots(this.#options.vm).map(({ id, text }) => {
-      const known = this.#manifests.get(id) ?? decodeManifest(text, id);
+    return parts.catalogue.snapshotIds(this.#options.vm).map((id) => {
+      const known = this.#manifests.get(id) ?? parts.manifestNow(id);
       this.#manifests.set(id, known);
       return known;
     });
