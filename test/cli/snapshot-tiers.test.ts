@@ -2,7 +2,7 @@
 // away it is said that nobody knows.
 import fs from 'node:fs';
 import path from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { logPosition } from '../../src/base/units.ts';
 import { untilSafe } from '../../src/cli/verbs/tiers.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -104,6 +104,8 @@ it('take --safe is refused where nothing is safe, before anything is taken', asy
 });
 
 it('is waited for until it is safe, or is not', async () => {
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => said.mockRestore());
   await untilSafe(place, ids.safe);
   await expect(untilSafe(place, ids.local, { patienceMs: 0 })).rejects.toMatchObject({
     code: 'store',
@@ -119,4 +121,5 @@ it('is waited for until it is safe, or is not', async () => {
   await store.remove(ids.local);
   await store.close();
   await told;
+  expect(said).toHaveBeenCalledWith(`${ids.local} is kept, and not in '${copies}' yet\n`);
 });
