@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import { asError, UnderstudyError } from '../base/errors.ts';
-import { upTo, FileSource } from './byte-source.ts';
+import { FileSource, upTo } from './byte-source.ts';
 import { checkDigest, checked } from './checked-stream.ts';
 import { compressionOf, decompressed } from './decompressed.ts';
 import { filesOfDirectory, filesOfTar, type ImageFiles, readSmall } from './image-files.ts';

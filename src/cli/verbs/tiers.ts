@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import { loadPairConfig, nodeNames } from '../../node/pair-file/pair-config.ts';
+import { answeringNodes } from '../../observe/pair-nodes.ts';
 import type { SnapshotManifest } from '../../ports/snapshot-store.ts';
 import { oldestFirst } from '../../store/order.ts';
 import {
@@ -12,7 +13,6 @@ import {
   type Tier,
 } from '../../store/tier/there.ts';
 import { Progress } from '../../text/progress.ts';
-import { answeringNodes } from './pair-nodes.ts';
 
 /** `unknown`: it is in the store, and the other one cannot be read. Without `copyTo`: none. */
 export type TieredManifest = SnapshotManifest & { readonly tier?: Tier | 'unknown' };

@@ -48,5 +48,5 @@ export function changingStore<T>(
   options: StoreOption,
   work: (store: StoreChanges) => Promise<T>,
 ): Promise<T> {
-  return changingStoreAt(storeDirectory(options), work);
+  return changingStoreAt(placesOfStore(options).directory, work);
 }
