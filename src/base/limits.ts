@@ -30,6 +30,8 @@ export const limits = {
   markersWaitingMax: 256,
   /** Outputs held, above which the guest is slowed down; it runs freely again at half of it. */
   heldOutputsMax: 4096,
+  /** The longest that a group may hold outputs for a line: past it clients give up. */
+  lineHoldMaxMs: 2_000,
   /**
    * A step this late means that this process was away. The quickest takeover measured took 48 ms:
    * acknowledgements that waited here for longer may be those of a backup that has taken over.

@@ -14,8 +14,8 @@
  *  1. A line is that of a protected machine. When the protection ends, so does the line.
  *  2. The ceiling lies where the marker was sent, not where it was seen: what arrives between the
  *     two was said behind it.
- *  3. Outputs are held for `holdMaxMs` at most, whatever becomes of who asked, and then for a round
- *     trip (7).
+ *  3. Outputs are held for `holdMaxMs` at most (and never longer than `lineHoldMaxMs`), whatever
+ *     becomes of who asked, and then for a round trip (7).
  *  4. `open` says whether the line held from its marker up to then. One that ran out, was lost, or
  *     is not known here, did not.
  *  5. One line at a time: another set's is refused.
@@ -50,6 +50,13 @@ const mute: readonly PrimaryCore['state']['kind'][] = [
   'claiming',
   'yielding',
   'holding',
+];
+
+/** States in which the backup's word counts: one that is given up still speaks for a while. */
+const acknowledging: readonly PrimaryCore['state']['kind'][] = [
+  'protected',
+  'handingOver',
+  'poweringOff',
 ];
 
 /** A word of the backup that is newer than a line: what was held leaves by it. */
@@ -120,7 +127,8 @@ export class LinedPrimary {
       this.#open(ask, wish.set, now);
       return this.#effects;
     }
-    const { set, holdMaxMs } = wish;
+    const { set } = wish;
+    const holdMaxMs = Math.min(wish.holdMaxMs, limits.lineHoldMaxMs);
     if (this.state.kind !== 'protected') {
       this.#refuse(ask, `There is no backup to keep a line: state is ${this.state.kind}`);
     } else if (this.#drawn !== undefined) {
@@ -188,8 +196,8 @@ export class LinedPrimary {
   }
 
   #acknowledged(position: LogPosition): void {
-    if (this.#owed === undefined) return;
     const { state } = this;
+    if (this.#owed === undefined || !acknowledging.includes(state.kind)) return;
     const logEnd = 'logEnd' in state ? state.logEnd : undefined;
     const wanted = this.#owed.position ?? logEnd;
     if (wanted !== undefined && position >= wanted) this.#settle();

@@ -4,6 +4,7 @@ import path from 'node:path';
 import YAML from 'yaml';
 import { z } from 'zod';
 import { asError, UnderstudyError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
 import { duration } from '../node/pair-file/pair-amounts.ts';
 import { describeIssue } from '../node/pair-file/pair-checks.ts';
 import { loadPairConfig, nodeNames } from '../node/pair-file/pair-config.ts';
@@ -32,8 +33,9 @@ export interface GroupConfig {
 
 const membersMin = 2;
 const membersMax = 16;
-/** Two round trips at least; past a second, clients give up. */
-const [holdMsMin, holdMsMax] = [20, 2_000];
+/** Two round trips at least. */
+const holdMsMin = 20;
+const holdMsMax = limits.lineHoldMaxMs;
 const [everyMsMin, everyMsMax] = [1_000, 86_400_000];
 
 const nameWords = 'must be 1 to 32 letters, digits, _ or -';

@@ -39,9 +39,9 @@ class Rig {
     this.#take(this.lined.step(event, this.now as Millis));
   }
 
-  line(set = 's1'): void {
+  line(set = 's1', heldMs = holdMaxMs): void {
     this.#asks += 1;
-    const wish = { wish: 'line', set, holdMaxMs } as const;
+    const wish = { wish: 'line', set, holdMaxMs: heldMs } as const;
     this.#take(this.lined.asked(this.#asks, wish, this.now as Millis));
   }
 
@@ -157,6 +157,29 @@ describe('a line', () => {
     expect(rig.released).toBe(0);
     expect(rig.open()).toMatchObject({ type: 'opened', isHeld: false });
     rig.step({ type: 'termWon', term: term(4) });
+    expect(rig.released).toBe(1);
+  });
+
+  it('a backup that is given up, and still acknowledges, lets nothing leave', () => {
+    const rig = Rig.protected();
+    rig.line();
+    rig.output();
+    rig.seeAll();
+    rig.ack();
+    rig.open();
+    rig.seeAll();
+    rig.step({ type: 'backupTooSlow', reason: 'lag' });
+    rig.ack();
+    expect(rig.released).toBe(0);
+  });
+
+  it('holds no longer than any line may, whatever is asked for', () => {
+    const rig = Rig.protected();
+    rig.line('s1', 1e9);
+    rig.output();
+    rig.pass(limits.lineHoldMaxMs);
+    rig.seeAll();
+    rig.ack();
     expect(rig.released).toBe(1);
   });
 
