@@ -1,4 +1,5 @@
 /** The pair of the soak: who is primary, what its nodes tell, and what they gave up. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeProcess } from '../../../src/lab/node-process.ts';
 import type { Stage } from '../../../src/lab/stage.ts';
 import { killAndWatch } from '../../../src/lab/takeover.ts';
@@ -7,6 +8,8 @@ import { askNode, type WatchEvent } from '../../../src/observe/control-client.ts
 
 /** A seed of a machine that works takes its time; a copy that fails is made again. */
 const protectedMs = 300_000;
+/** Between two looks at who has the machine. */
+const lookMs = 100;
 
 export type Compared =
   | ({ readonly type: 'compared' } & Comparison)
@@ -37,8 +40,24 @@ export class SoakedPair {
     return pair;
   }
 
-  untilProtected(): Promise<void> {
-    return this.backup.until('protecting', protectedMs);
+  /** Whichever of the nodes has the machine by then. Returns whether it has moved by itself. */
+  async untilProtected(): Promise<boolean> {
+    const until = performance.now() + protectedMs;
+    let hasMoved = false;
+    while (performance.now() < until) {
+      const [primary, backup] = await Promise.all(
+        [this.primary, this.backup].map((node) => node.status().catch(() => undefined)),
+      );
+      if (backup?.state === 'protecting') return hasMoved;
+      if (backup?.role === 'primary' && primary?.role !== 'primary') {
+        [this.primary, this.backup] = [this.backup, this.primary];
+        hasMoved = true;
+      }
+      await sleep(lookMs);
+    }
+    // Says what its log had last.
+    await this.backup.until('protecting', 0);
+    return hasMoved;
   }
 
   async compare(): Promise<Compared> {

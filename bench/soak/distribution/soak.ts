@@ -67,7 +67,7 @@ export class Soak {
   async #round(round: number, phase: PhaseName): Promise<void> {
     const { pair, findings, progress, roundMs, guest } = this.#options;
     const begun = performance.now();
-    await pair.untilProtected();
+    await this.#untilProtected();
     const protectedMs = performance.now() - begun;
     findings.seedMs.add(protectedMs);
     const work =
@@ -76,7 +76,7 @@ export class Soak {
     const comparing = this.#compareFor(roundMs);
     if (phase === 'reboot') await this.#reboot();
     await comparing;
-    await pair.untilProtected(); // a copy that was given up is a finding, not the end
+    await this.#untilProtected(); // a copy that was given up is a finding, not the end
     const killed = pair.primary.name;
     await pair.killPrimary();
     progress.event(
@@ -85,6 +85,11 @@ export class Soak {
         `${findings.unequal - before.unequal} unequal; node ${killed} killed`,
     );
     work?.stdin.end();
+  }
+
+  async #untilProtected(): Promise<void> {
+    const { pair, findings } = this.#options;
+    if (await pair.untilProtected()) findings.others.push('a machine moved that nobody killed');
   }
 
   async #compareFor(ms: number): Promise<void> {
