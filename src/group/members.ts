@@ -11,7 +11,7 @@ import { errorOf, type Refusal } from '../node/refusal.ts';
 import { changingStoreAt } from '../observe/change-store.ts';
 import { askNode } from '../observe/control-client.ts';
 import { primaryNode } from '../observe/pair-nodes.ts';
-import { openStore } from '../store/store.ts';
+import { whileOpen } from '../store/while-open.ts';
 import type { GroupMember } from './group-file.ts';
 import { logEnd } from './log-end.ts';
 
@@ -68,19 +68,15 @@ export class MemberDriver {
     return await answerOf(askNode(control, command, more));
   }
 
-  async #stored(id: string, position: LogPosition): Promise<MemberAnswer> {
-    const store = await openStore({ directory: this.#member.store, mode: 'read' });
-    try {
+  #stored(id: string, position: LogPosition): Promise<MemberAnswer> {
+    return whileOpen(this.#member.store, 'read', async (store) => {
       const { manifest } = await store.open(id);
       for (let waitedMs = 0; ; waitedMs += storePollMs) {
         const upTo = await logEnd(store, manifest);
-        if (upTo >= position) return { type: 'stored', upTo };
-        if (waitedMs >= groupLimits.storeMs) return { type: 'stored', upTo };
+        if (upTo >= position || waitedMs >= groupLimits.storeMs) return { type: 'stored', upTo };
         await sleep(storePollMs);
       }
-    } finally {
-      await store.close();
-    }
+    });
   }
 }
 

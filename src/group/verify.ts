@@ -1,6 +1,6 @@
 /** Whether a set can be restored: each snapshot is there, and its log as far as the line. */
 import { reasonOf } from '../base/errors.ts';
-import { openStore } from '../store/store.ts';
+import { whileOpen } from '../store/while-open.ts';
 import { logEnd } from './log-end.ts';
 import type { GroupSet } from './sets.ts';
 
@@ -17,12 +17,11 @@ export async function verifySet(
   return problems;
 }
 
-async function problemOf(
+function problemOf(
   { store: directory, snapshot: id, position }: GroupSet['members'][string],
   deep: boolean,
 ): Promise<string | undefined> {
-  const store = await openStore({ directory, mode: 'read' });
-  try {
+  return whileOpen(directory, 'read', async (store) => {
     const { manifest } = await store.open(id);
     const end = await logEnd(store, manifest);
     if (end < position) return `its log ends at ${end}, the line is at ${position}`;
@@ -30,7 +29,5 @@ async function problemOf(
     const { damaged } = await store.verify();
     const own = damaged.filter(({ snapshots }) => snapshots.includes(id));
     return own.length === 0 ? undefined : `damaged: ${own.map(({ what }) => what).join(', ')}`;
-  } finally {
-    await store.close();
-  }
+  });
 }

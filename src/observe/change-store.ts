@@ -1,6 +1,6 @@
 /** Changes a snapshot store by hand, whoever writes to it. */
 import { StoreInUse } from '../store/owner.ts';
-import { openStore } from '../store/store.ts';
+import { whileOpen } from '../store/while-open.ts';
 import { type StoreChanges, storeOfNode } from './node-store.ts';
 
 /**
@@ -11,16 +11,10 @@ export async function changingStoreAt<T>(
   directory: string,
   work: (store: StoreChanges) => Promise<T>,
 ): Promise<T> {
-  let store: Awaited<ReturnType<typeof openStore>>;
   try {
-    store = await openStore({ directory, mode: 'write' });
+    return await whileOpen(directory, 'write', work);
   } catch (thrown) {
     if (!(thrown instanceof StoreInUse) || thrown.node === undefined) throw thrown;
     return await work(storeOfNode(thrown.node));
-  }
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
   }
 }

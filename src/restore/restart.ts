@@ -22,7 +22,7 @@ import { flushPath } from '../host/durable-files.ts';
 import { markImage, unmarkImage } from '../hypervisor/disks/image-marker.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../ports/snapshot-store.ts';
-import { openStore } from '../store/store.ts';
+import { whileOpen } from '../store/while-open.ts';
 import { findDurableTail } from './durable-tail.ts';
 import { prepareMachine } from './prepare.ts';
 import { type PreparedMachine, preparedPaths } from './prepared.ts';
@@ -42,7 +42,7 @@ export interface RestartOf {
 
 /** The snapshot to go on from, if there is one. Throws `store` when the store cannot be read. */
 export async function findRestart(of: RestartOf): Promise<SnapshotManifest | undefined> {
-  return reading(of.store, async (store) => {
+  return whileOpen(of.store, 'read', async (store) => {
     const { vm, term, vmFingerprint, qemuVersion } = of;
     const kept = await store.list({ vm });
     return kept
@@ -81,7 +81,7 @@ export interface Restart {
 export async function prepareRestart(options: RestartOptions): Promise<Restart> {
   const { snapshot, dir, diskImages } = options;
   fs.rmSync(dir, { recursive: true, force: true });
-  return reading(options.store, async (store) => {
+  return whileOpen(options.store, 'read', async (store) => {
     const { machine, logEndMs, whyIncomplete } = await executeAll(store, options);
     await replaceDisks(machine, diskImages);
     return { machine, snapshot: snapshot.id, logEndMs, whyIncomplete };
@@ -144,17 +144,5 @@ export async function replaceDisks(
     });
   } finally {
     for (const { next } of images) fs.rmSync(next, { force: true });
-  }
-}
-
-async function reading<T>(
-  directory: string,
-  work: (store: SnapshotStore) => Promise<T>,
-): Promise<T> {
-  const store = await openStore({ directory, mode: 'read' });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
   }
 }

@@ -2,15 +2,15 @@
  * Machines of a set again: each is executed to its line and stands, and when all of them do, all go
  * on together. What was in transit between them is lost; TCP repeats it.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
 import type { GroupSet } from '../../group/sets.ts';
 import { verifySet } from '../../group/verify.ts';
 import { NodeProcess } from '../../lab/node-process.ts';
 import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
+import { fillNewDirectory } from '../../restore/new-directory.ts';
 import { prepareMachine } from '../../restore/prepare.ts';
-import { openStore } from '../../store/store.ts';
+import { whileOpen } from '../../store/while-open.ts';
 import { Progress } from '../../text/progress.ts';
 import type { RestoreGroupOptions } from '../group-options.ts';
 import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';
@@ -40,54 +40,38 @@ export async function restoreSet(set: GroupSet, options: RestoreGroupOptions): P
       hint: 'restore another one: `understudy group verify` tells which are well',
     });
   }
-  requireEmpty(out);
   const progress = new Progress(process.stderr);
   const restored: Restored[] = [];
-  try {
+  const base = path.resolve(out);
+  // A part of a set is of no use.
+  await fillNewDirectory(base, async () => {
     for (const [member, part] of Object.entries(set.members)) {
       progress.status(`executing ${member} to its line`);
-      const dir = path.resolve(out, member);
+      const dir = path.join(base, member);
       const disks = await prepare(part, dir);
       const wanted = { name: pairName(as, member), disks, egress: egress.get(member) ?? 'none' };
       restored.push({ member, dir, pairFile: await writePairFile(dir, wanted) });
     }
-  } catch (error) {
-    // A part of a set is of no use.
-    for (const name of names) fs.rmSync(path.resolve(out, name), { recursive: true, force: true });
-    throw error;
-  } finally {
-    progress.end();
-  }
+  }).finally(() => progress.end());
   tell(set, restored, { start, json });
   if (start) await runTogether(restored);
 }
 
 const pairName = (prefix: string, member: string): string => `${prefix}-${member}`;
 
-function requireEmpty(out: string): void {
-  const names = fs.existsSync(out) ? fs.readdirSync(out) : [];
-  if (names.length === 0) return;
-  throw new UnderstudyError('config', `'${out}' is not empty: there is '${names[0]}' in it`, {
-    hint: 'give a new directory with --out',
-  });
-}
-
 /** Returns the ids of its disks. */
-async function prepare(
+function prepare(
   { store: directory, snapshot: id, epoch }: GroupSet['members'][string],
   dir: string,
 ): Promise<string[]> {
-  const store = await openStore({ directory, mode: 'read' });
-  try {
+  return whileOpen(directory, 'read', async (store) => {
     const { manifest: snapshot } = await store.open(id);
     const until = { kind: 'epoch', epoch } as const;
     const { vm } = await inRunDir((runDir) =>
       prepareMachine({ store, snapshot, until, dir, runDir }),
     );
     return vm.disks.map((disk) => disk.id);
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 /** Until all of them have ended, or this process is told to end. */

@@ -16,6 +16,7 @@ import type {
   VerifyGroupOptions,
 } from '../group-options.ts';
 import { restoreSet } from './group-restore.ts';
+import { print } from './print.ts';
 
 /** Throws `cut` with the member that could not, and why. */
 export async function take({ group, json }: GroupOptions): Promise<void> {
@@ -129,8 +130,4 @@ function heldText({ members }: GroupSet): string {
 
 function warn(text: string): void {
   process.stderr.write(`understudy: ${text}\n`);
-}
-
-function print(json: boolean | undefined, value: unknown, text: string): void {
-  process.stdout.write(`${json === true ? JSON.stringify(value) : text}\n`);
 }

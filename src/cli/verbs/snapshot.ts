@@ -12,6 +12,7 @@ import type { SnapshotManifest, VerifyReport } from '../../ports/snapshot-store.
 import { Progress } from '../../text/progress.ts';
 import { exitCodes } from '../exit.ts';
 import type { StoreOption } from '../store-option.ts';
+import { print } from './print.ts';
 import { safePlaceOf, type TieredManifest, untilSafe, withTiers } from './tiers.ts';
 import { changingStore, placesOfStore, usingStore } from './using-store.ts';
 
@@ -135,10 +136,6 @@ export async function diff(older: string, newer: string, options: SnapshotOption
     ({ image, bytes, ranges }) => `${image}: ${bytes} bytes differ, in ${ranges.length} ranges`,
   );
   print(options.json, { older, newer, images }, lines.join('\n'));
-}
-
-function print(json: boolean | undefined, value: unknown, text: string): void {
-  process.stdout.write(`${json === true ? JSON.stringify(value) : text}\n`);
 }
 
 const withoutFile = ({ vmFile: _, ...rest }: TieredManifest) => rest;

@@ -5,7 +5,7 @@ import { loadPairConfig, nodeNames } from '../../node/pair-file/pair-config.ts';
 import { changingStoreAt } from '../../observe/change-store.ts';
 import type { StoreChanges } from '../../observe/node-store.ts';
 import type { SnapshotStore } from '../../ports/snapshot-store.ts';
-import { openStore } from '../../store/store.ts';
+import { whileOpen } from '../../store/while-open.ts';
 import type { StoreOption } from '../store-option.ts';
 
 /** Directories of a store, and of the one that a pair copies it to. */
@@ -30,17 +30,12 @@ export function placesOfStore({ store, pair }: StoreOption): StorePlaces {
 }
 
 /** Opens the store for as long as `work` takes. */
-export async function usingStore<T>(
+export function usingStore<T>(
   options: StoreOption,
   mode: 'read' | 'write',
   work: (store: SnapshotStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStore({ directory: placesOfStore(options).directory, mode });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
+  return whileOpen(placesOfStore(options).directory, mode, work);
 }
 
 /** Lets `work` change the store, whoever writes to it. Throws as `changingStoreAt`. */
