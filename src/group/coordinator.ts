@@ -56,16 +56,25 @@ export class GroupCoordinator {
       }),
     );
     const taken = { group: this.#config.name, set, takenAtMs, members };
-    await this.sets.write(taken);
+    try {
+      await this.sets.write(taken);
+    } catch (error) {
+      await this.#dropAll(taken);
+      throw error;
+    }
     await this.#keepLast();
     return taken;
   }
 
   /** Removes a set, and the snapshots that it named. */
   async remove(id: string): Promise<void> {
-    const { members } = this.sets.read(id);
+    const set = this.sets.read(id);
     // In this order: a set never names what is not there.
     await this.sets.remove(id);
+    await this.#dropAll(set);
+  }
+
+  async #dropAll({ members }: GroupSet): Promise<void> {
     for (const [name, { snapshot }] of Object.entries(members)) await this.#drop(name, snapshot);
   }
 

@@ -48,10 +48,22 @@ export class Sets {
     this.directory = directory;
   }
 
+  /** Throws `resources` when it cannot be written; there is nothing of it then. */
   async write(set: GroupSet): Promise<void> {
-    await makeDirectory(this.directory);
+    const file = this.#file(set.set);
     const text = JSON.stringify({ understudy: 'group-set', version: 1, ...set }, null, 2);
-    await replaceFile(this.#file(set.set), `${text}\n`);
+    try {
+      await makeDirectory(this.directory);
+      await replaceFile(file, `${text}\n`);
+    } catch (thrown) {
+      for (const left of [file, `${file}.new`]) {
+        await fs.promises.rm(left, { force: true }).catch(() => undefined);
+      }
+      throw new UnderstudyError('resources', `Cannot write set '${set.set}' to '${file}'`, {
+        cause: asError(thrown),
+        hint: 'give the directory of `sets` room, and the right to write there',
+      });
+    }
   }
 
   /** Oldest first: names begin with the time. Damaged ones are in `damaged`, by name. */

@@ -30,6 +30,22 @@ it('a set is read as it was written, listed in order, and removed', async () => 
   await expect(sets.remove('2-b')).rejects.toThrow("There is no set '2-b'");
 });
 
+it('a set that cannot be written is said so, and nothing of it is there', async () => {
+  const directory = scratchDirectory();
+  const inTheWay = path.join(directory, 'sets');
+  fs.writeFileSync(inTheWay, 'a file');
+  await expect(new Sets(inTheWay).write(set('1-a'))).rejects.toMatchObject({
+    code: 'resources',
+    message: expect.stringContaining("Cannot write set '1-a'"),
+  });
+  expect(fs.readdirSync(directory)).toEqual(['sets']);
+  // Its name is taken by something else: what was written beside it does not stay.
+  const sets = new Sets(path.join(directory, 'others'));
+  fs.mkdirSync(path.join(sets.directory, '2-b.json'), { recursive: true });
+  await expect(sets.write(set('2-b'))).rejects.toMatchObject({ code: 'resources' });
+  expect(fs.readdirSync(sets.directory)).toEqual(['2-b.json']);
+});
+
 it('a damaged set is named, and not given out', async () => {
   const sets = new Sets(scratchDirectory());
   await sets.write(set('1-a'));
