@@ -57,6 +57,33 @@ export class HastyPrimary extends PrimaryCore {
   }
 }
 
+/** Ends its machine for its past in the term that it has. */
+export class RecklessPrimary extends PrimaryCore {
+  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
+    const effects = super.step(event, now);
+    const claim = effects.some(({ type }) => type === 'claimTerm');
+    if (event.type !== 'goBack' || !claim) return effects;
+    return [
+      ...effects.filter(({ type }) => type !== 'claimTerm'),
+      ...super.step({ type: 'termWon', term: this.term }, now),
+    ];
+  }
+}
+
+/** Lets a machine be heard that is going back to its past. */
+export class ChattyPrimary extends PrimaryCore {
+  #through = 0;
+
+  override step(event: PrimaryEvent, now: Millis): PrimaryEffect[] {
+    const effects = super.step(event, now);
+    if (event.type !== 'outputs') return effects;
+    this.#through += event.count;
+    const { state } = this;
+    const goesBack = state.kind === 'claiming' && state.then === 'back';
+    return goesBack ? [...effects, { type: 'release', through: this.#through }] : effects;
+  }
+}
+
 /** Grants at once when a backup says that it is ready, with a gate that is still open. */
 export class GenerousPrimary extends PrimaryCore {
   #waiting: PrimaryEvent | undefined;

@@ -288,6 +288,15 @@ export const deeds: readonly Fault[] = [
     },
   },
   {
+    name: 'guest fails',
+    weight: 4,
+    strike: (pair) => {
+      const node = pair.primary;
+      node?.ask({ wish: 'goBack', reason: 'its guest failed' });
+      return node !== undefined;
+    },
+  },
+  {
     name: 'compare',
     weight: 4,
     strike: (pair) => {

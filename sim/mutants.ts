@@ -11,6 +11,7 @@ import { PrimaryCore } from '../src/core/primary.ts';
 import { type Rules, rules } from '../src/core/rules.ts';
 import {
   BlindWatch,
+  ChattyPrimary,
   CredulousNode,
   DeafPrimary,
   type Edit,
@@ -22,6 +23,7 @@ import {
   ImpatientPrimary,
   PatientFlow,
   RashNode,
+  RecklessPrimary,
   ReleasingPrimary,
   RepeatingCuts,
   RevivingBackup,
@@ -103,6 +105,16 @@ export const mutants: readonly Mutant[] = [
     rule: 'run-alone-without-term',
     what: 'a primary that lost its backup speaks without a term',
     seams: breaking({ primary: (options) => new HastyPrimary(options) }),
+  },
+  {
+    rule: 'go-back-without-term',
+    what: 'a machine goes back to its past in the term that its backup may take over from',
+    seams: breaking({ primary: (options) => new RecklessPrimary(options) }),
+  },
+  {
+    rule: 'speak-while-going-back',
+    what: 'a machine that is about to go back to its past is heard until then',
+    seams: breaking({ primary: (options) => new ChattyPrimary(options) }),
   },
   {
     rule: 'keep-speaking-after-losing-term',

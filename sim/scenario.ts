@@ -8,6 +8,7 @@
  *     at 2s partition / heal          both directions; heal repairs all and starts nothing
  *     at 3s reset                     every connection
  *     at 3s drill / compare / snapshot / diverge / stall / shutdown / fail
+ *     at 3s go-back                   the guest failed: its machine goes back to its past
  *     at 3s arbiter away [a|b] / arbiter empty [a|b] / arbiter forgets-to-answer
  *     at 3s arbiter set-back 1        by so many terms
  *     at 3s arbiter gives-to a:other  the next term to somebody who is no node of the pair
@@ -172,6 +173,7 @@ class Stage {
       case 'snapshot':
       case 'shutdown':
       case 'fail':
+      case 'go-back':
         this.#primary(verb);
         return;
       case 'diverge':
@@ -235,11 +237,12 @@ class Stage {
     }
   }
 
-  #primary(verb: 'drill' | 'compare' | 'snapshot' | 'shutdown' | 'fail'): void {
+  #primary(verb: 'drill' | 'compare' | 'snapshot' | 'shutdown' | 'fail' | 'go-back'): void {
     const { primary } = this.#pair;
     if (primary?.machine === undefined) throw new Error('nobody is primary');
     if (verb === 'shutdown') primary.machine.shutDown();
     else if (verb === 'fail') primary.machine.fail();
+    else if (verb === 'go-back') primary.ask({ wish: 'goBack', reason: 'its guest failed' });
     else primary.ask({ wish: verb });
   }
 

@@ -66,6 +66,8 @@ export type Wish =
   | { readonly wish: 'compare' }
   | { readonly wish: 'snapshot'; readonly label?: string | undefined }
   | { readonly wish: 'drill' }
+  /** The machine is to go back to what was prepared of its past, for this reason. */
+  | { readonly wish: 'goBack'; readonly reason: string }
   /** A line of a group's set; outputs wait for it at most so long. */
   | { readonly wish: 'line'; readonly set: string; readonly holdMaxMs: number }
   /** All members have passed the line of this set. */
@@ -121,7 +123,8 @@ export type NodeEffect =
   /** Durably: the machine is going to speak in this term. */
   | { readonly type: 'remember'; readonly term: Term }
   // the machine
-  | { readonly type: 'boot'; readonly term: Term }
+  /** `isBack`: from its past, which somebody asked for; nothing is left of the one before. */
+  | { readonly type: 'boot'; readonly term: Term; readonly isBack?: boolean }
   | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
   /** The machine may be heard from now on: it is announced, and what is released leaves. */
   | { readonly type: 'speak' }

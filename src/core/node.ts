@@ -18,6 +18,8 @@
  *     may come (`standing`, membership.ts).
  *  5. Whoever asks gets one answer.
  *  6. After `leave` or `fail` nothing is emitted any more.
+ *  7. A machine that goes back to its past does so in the term that was won for it, when nothing is
+ *     left of what it was; to its peer this node is one that may come, all the while (4).
  */
 import { limits } from '../base/limits.ts';
 import { type Millis, type Term, term as toTerm } from '../base/units.ts';
@@ -29,7 +31,7 @@ import type { CutPolicy } from './cuts.ts';
 import type { NodeEffect, NodeEvent } from './effects.ts';
 import type { DetectorOptions } from './failure-detector.ts';
 import { nothing, type Place, PlaceSearch } from './place.ts';
-import { PrimaryNode } from './primary-node.ts';
+import { type PrimaryEnd, PrimaryNode } from './primary-node.ts';
 import { refusalOf } from './refusals.ts';
 import { type Rules, rules as soundRules } from './rules.ts';
 import { SpokenTerms } from './spoken-terms.ts';
@@ -68,9 +70,28 @@ type Role =
   | { readonly kind: 'primary'; readonly primary: PrimaryNode }
   | { readonly kind: 'backup'; readonly backup: BackupNode }
   /** Nothing is to be left of what was here. */
-  | { readonly kind: 'clearing'; readonly then: 'seek' | 'leave'; readonly pauseMs: number }
+  | { readonly kind: 'clearing'; readonly then: AfterClearing; readonly pauseMs: number }
   | { readonly kind: 'pausing'; readonly until: Millis }
   | { readonly kind: 'left' };
+
+type AfterClearing = 'seek' | 'leave' | 'goBack';
+
+const afterCopy = (outcome: BackupEnd): AfterClearing =>
+  outcome === 'poweredOff' ? 'leave' : 'seek';
+
+/** What becomes of a node whose machine has ended. */
+const afterMachine: Readonly<Record<PrimaryEnd, AfterClearing>> = {
+  poweredOff: 'leave',
+  termLost: 'seek',
+  failed: 'seek',
+  wentBack: 'goBack',
+};
+
+/** It will have a machine, whatever others do. */
+function isComing(role: Role): boolean {
+  if (role.kind === 'seeking') return role.search.isClaiming;
+  return role.kind === 'booting' || (role.kind === 'clearing' && role.then === 'goBack');
+}
 
 export class NodeCore {
   readonly #options: NodeOptions;
@@ -134,8 +155,7 @@ export class NodeCore {
     if (role.kind === 'backup') {
       return { role: 'backup', isGranted: role.backup.isGranted, spoken };
     }
-    const isComing = role.kind === 'booting' || (role.kind === 'seeking' && role.search.isClaiming);
-    return { role: nothing.role, isGranted: isComing, spoken };
+    return { role: nothing.role, isGranted: isComing(role), spoken };
   }
 
   step(event: NodeEvent, now: Millis): NodeEffect[] {
@@ -245,7 +265,8 @@ export class NodeCore {
           this.#claimTerm({ expected, isUnproven: true }, (outcome, at) =>
             backup.claimed(outcome, at),
           ),
-        onEnd: (outcome, pauseMs) => this.#backupEnded(outcome, pauseMs),
+        onEnd: (outcome, pauseMs) =>
+          this.#clear(afterCopy(outcome), Math.max(limits.dialRetryMs, pauseMs)),
       },
       now,
     );
@@ -270,7 +291,7 @@ export class NodeCore {
         this.#claimTerm({ expected, overtakes }, (outcome, now) =>
           this.#claimedAsPrimary(primary, outcome, now),
         ),
-      onEnd: (outcome) => this.#clear(outcome === 'poweredOff' ? 'leave' : 'seek', 0),
+      onEnd: (outcome) => this.#clear(afterMachine[outcome], 0),
     });
     this.#isFirst = false;
     this.#isGone = false;
@@ -307,13 +328,8 @@ export class NodeCore {
     done?.(outcome, now);
   }
 
-  #backupEnded(outcome: BackupEnd, pauseMs: number): void {
-    if (outcome === 'poweredOff') this.#clear('leave', 0);
-    else this.#clear('seek', Math.max(limits.dialRetryMs, pauseMs));
-  }
-
   /** What was here ends; a copy that was discarded before may be gone already. */
-  #clear(then: 'seek' | 'leave', pauseMs: number): void {
+  #clear(then: AfterClearing, pauseMs: number): void {
     const { term } = this;
     this.#claim = undefined;
     this.#spoken.forget();
@@ -326,6 +342,10 @@ export class NodeCore {
     if (role.then === 'leave') {
       this.#emit({ type: 'leave' });
       this.#role = { kind: 'left' };
+    } else if (role.then === 'goBack') {
+      const term = this.#knownTerm;
+      this.#become({ kind: 'booting', term }, term);
+      this.#emit({ type: 'boot', term, isBack: true });
     } else this.#role = { kind: 'pausing', until: (now + role.pauseMs) as Millis };
   }
 

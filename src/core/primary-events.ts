@@ -36,6 +36,8 @@ export type PrimaryEvent =
   | { readonly type: 'markerWanted' }
   /** An operator wants the backup to take over. */
   | { readonly type: 'drill' }
+  /** The machine is to go back to its past, for this reason. */
+  | { readonly type: 'goBack'; readonly reason: string }
   /** After `stopGuest`: the guest stands, and all its log was given to the link. */
   | { readonly type: 'guestStopped'; readonly logEnd: LogPosition }
   /** After `stopGuest`: it could not be stopped with its whole log, and runs. */
@@ -66,7 +68,13 @@ export type PrimaryEffect =
   | { readonly type: 'continueGuest' }
   | { readonly type: 'changed'; readonly from: PrimaryState; readonly to: PrimaryState }
   | { readonly type: 'destroyMachine'; readonly reason: string }
-  | { readonly type: 'end'; readonly outcome: 'poweredOff' | 'termLost' | 'failed' };
+  | { readonly type: 'end'; readonly outcome: PrimaryOutcome };
+
+/** `wentBack`: it goes on here, from its past, in the term that it has now. */
+type PrimaryOutcome = 'poweredOff' | 'termLost' | 'failed' | 'wentBack';
+
+/** What a won term is for: speak, wait for a backup, or end the machine for its past. */
+export type AfterClaim = 'alone' | 'holding' | 'back';
 
 export type PrimaryState =
   /** A takeover: the machine runs, and the term to speak in is not won, or not on the disk yet. */
@@ -86,7 +94,7 @@ export type PrimaryState =
   | {
       readonly kind: 'claiming';
       readonly retryAt: Millis | undefined;
-      readonly then: 'alone' | 'holding';
+      readonly then: AfterClaim;
       /** Why the backup, which knows nothing of the claim, is dropped by a won one. */
       readonly dropping: string | undefined;
     }
@@ -95,7 +103,7 @@ export type PrimaryState =
       readonly kind: 'yielding';
       readonly since: Millis;
       readonly retryAt: Millis | undefined;
-      readonly then: 'alone' | 'holding';
+      readonly then: AfterClaim;
       readonly overtakes: boolean;
     }
   /** The term is won, and by policy nothing leaves without a backup. */

@@ -24,7 +24,7 @@ import { LogPacking } from './log-packing.ts';
 import { MachineWork } from './machine-work.ts';
 import { hasNothing } from './place.ts';
 import type { PrimaryEffect, PrimaryEvent, PrimaryOptions } from './primary-events.ts';
-import { answerToDrill } from './refusals.ts';
+import { beginning } from './refusals.ts';
 import type { Rules } from './rules.ts';
 import { ServedBackup } from './served-backup.ts';
 
@@ -135,7 +135,7 @@ export class PrimaryNode {
         this.#notContinued(event.reason, now);
         return;
       case 'wentOn':
-        this.#wentOn(event.position);
+        this.#backup?.wentOn(event.position);
         return;
       case 'seedCut':
         if (this.#isSeeding) this.#backup?.shipFrom(event.position);
@@ -207,11 +207,6 @@ export class PrimaryNode {
     }
   }
 
-  #wentOn(position: LogPosition): void {
-    const backup = this.#backup;
-    backup?.at(position, () => backup.peer.tell({ type: 'resumed', position }));
-  }
-
   #cutMade(cutId: string, position: LogPosition): void {
     const backup = this.#backup;
     backup?.at(position, () =>
@@ -247,9 +242,12 @@ export class PrimaryNode {
         this.#cuts.asked(ask, wish.wish === 'snapshot' ? wish : undefined);
         return;
       case 'drill':
-        this.#options.emit({ type: 'answer', ask, answer: answerToDrill(this.state) });
-        this.#step({ type: 'drill' }, now);
+      case 'goBack': {
+        const { answer, told } = beginning(wish, this.state);
+        this.#options.emit({ type: 'answer', ask, answer });
+        this.#step(told, now);
         return;
+      }
       default:
         for (const effect of this.#core.asked(ask, wish, now)) this.#perform(effect, now);
     }

@@ -40,6 +40,9 @@
  * 16. A claim that is lost to an unproven term leaves the machine as it is, silent (`yielding`),
  *     and is asked again. It is asked over the winner's head once `proofMs` have passed, or when
  *     the winner says that it gave up: whose machine runs must not wait for one that may not.
+ * 17. A machine that is to go back to its past ends when a term was won for that, and not before:
+ *     until then its backup may take it over. Nothing leaves meanwhile, nor is anybody seeded. A
+ *     guest that switched itself off meanwhile is off.
  */
 import { limits } from '../base/limits.ts';
 import type { LogPosition, Millis, Term } from '../base/units.ts';
@@ -47,11 +50,15 @@ import { type Asking, type AskingEvent, afterwards, isAsking } from './asking.ts
 import { MarkerPace } from './marker-pace.ts';
 import { OutputGate } from './output-gate.ts';
 import type {
+  AfterClaim,
   PrimaryEffect,
   PrimaryEvent,
   PrimaryOptions,
   PrimaryState,
 } from './primary-events.ts';
+import { mayGoBack } from './refusals.ts';
+
+type Ending = Extract<PrimaryEffect, { type: 'end' }>;
 
 /** States in which a backup executes the log and could acknowledge a marker. */
 const marking: readonly PrimaryState['kind'][] = ['seeding', 'granting', 'protected'];
@@ -70,6 +77,12 @@ const creeping = [...marking, ...acknowledging];
 /** The last outputs of a guest that is off are still on their way from QEMU for a moment. */
 const isSilent = (passedMs: number, held: number): boolean =>
   passedMs >= limits.powerOffMs || (passedMs >= limits.powerOffCalmMs && held === 0);
+
+/** What a state has waited for long enough, with so many outputs at the gate. */
+function overdue(state: PrimaryState, held: number, now: Millis): 'off' | 'drill' | undefined {
+  if (state.kind === 'poweringOff' && isSilent(now - state.since, held)) return 'off';
+  return state.kind === 'handingOver' && now - state.since >= limits.drillMs ? 'drill' : undefined;
+}
 
 export class PrimaryCore {
   readonly #options: PrimaryOptions;
@@ -189,6 +202,11 @@ export class PrimaryCore {
         this.#guestStands = true;
         this.#effects.push({ type: 'stopGuest' });
         return;
+      case 'goBack':
+        if (!mayGoBack(state.kind)) return;
+        this.#gate.setMode('holding');
+        this.#claim('back', 'backup' in state ? event.reason : undefined);
+        return;
       case 'guestStopped':
         if (state.kind !== 'handingOver') return;
         this.#gate.logEnded(event.logEnd);
@@ -216,18 +234,10 @@ export class PrimaryCore {
   #timer(now: Millis): void {
     const state = this.#state;
     if (isAsking(state)) this.#ask(state, { type: 'timer' }, now);
-    switch (state.kind) {
-      case 'poweringOff':
-        if (!isSilent(now - state.since, this.#gate.held)) return;
-        this.#end('poweredOff', 'the guest is off');
-        return;
-      case 'handingOver':
-        if (now - state.since < limits.drillMs) return;
-        this.#backupLost(`the backup did not take over within ${limits.drillMs} ms`);
-        return;
-      default:
-        return;
-    }
+    const late = overdue(state, this.#gate.held, now);
+    if (late === 'off') this.#end('poweredOff', 'the guest is off');
+    if (late !== 'drill') return;
+    this.#backupLost(`the backup did not take over within ${limits.drillMs} ms`);
   }
 
   #backupJoined(backup: string): void {
@@ -245,7 +255,9 @@ export class PrimaryCore {
     if (!isAsking(state)) return;
     this.#term = term;
     if (state.kind === 'claiming') this.#drop(state.dropping);
-    this.#withoutBackup('then' in state && state.then === 'holding');
+    const then = 'then' in state ? state.then : 'alone';
+    if (then === 'back' && this.#offAt === undefined) this.#end('wentBack', 'it goes back');
+    else this.#withoutBackup(then === 'holding');
     if (this.#offAt !== undefined) this.#guestPoweredOff(this.#offAt, now);
   }
 
@@ -323,7 +335,7 @@ export class PrimaryCore {
   }
 
   /** Not even an old acknowledgement releases anything now, whatever marker still comes back. */
-  #claim(then: 'alone' | 'holding', dropping?: string): void {
+  #claim(then: AfterClaim, dropping?: string): void {
     const now = this.#lastStepAt as Millis;
     this.#gate.forgetAcknowledgements();
     this.#ask({ kind: 'claiming', retryAt: now, then, dropping }, { type: 'timer' }, now);
@@ -338,7 +350,7 @@ export class PrimaryCore {
     this.#effects.push({ type: 'continueGuest' });
   }
 
-  #end(outcome: 'poweredOff' | 'termLost' | 'failed', reason: string): void {
+  #end(outcome: Ending['outcome'], reason: string): void {
     if (outcome !== 'poweredOff') this.#gate.setMode('shut');
     this.#become({ kind: 'ended' });
     this.#effects.push({ type: 'destroyMachine', reason }, { type: 'end', outcome });

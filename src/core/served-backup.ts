@@ -75,6 +75,11 @@ export class ServedBackup {
     this.#keepAppointments();
   }
 
+  /** The machine stood there and went on: the copy has to do the same. */
+  wentOn(position: LogPosition): void {
+    this.at(position, () => this.peer.tell({ type: 'resumed', position }));
+  }
+
   /** What a message of it tells the primary's core, if it does. */
   take(message: LinkMessage, now: Millis): PrimaryEvent | undefined {
     if (!this.peer.admit(message, now)) return undefined;

@@ -17,6 +17,7 @@ import type { Concern } from './concerns.ts';
 import type { ConsoleHub } from './machine/console-hub.ts';
 import { refusalOf } from './refusal.ts';
 import type { Comparison, Reporter } from './report.ts';
+import type { GuestFailures } from './watchdog/watchdog.ts';
 
 export interface NodeStatus {
   readonly node: string;
@@ -27,6 +28,8 @@ export interface NodeStatus {
   readonly reason?: string;
   /** What is wrong now. */
   readonly concerns: readonly Concern[];
+  /** Of guests that failed by themselves, since this node began; not there: none has. */
+  readonly guestFailures?: GuestFailures;
   readonly term: number;
   /** Version of the QEMU that runs machines here, and of the other node's while there is a link. */
   readonly qemu: string;

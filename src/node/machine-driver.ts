@@ -17,23 +17,29 @@ import type { RecordedMachine, RecordedSegment } from './machine/recorded.ts';
 import type { Outputs } from './outputs.ts';
 import { plugIn } from './plug-in.ts';
 import type { Reporter } from './report.ts';
+import type { GuestWatch } from './watchdog/guest-watch.ts';
 
 /** A machine, which may not be there yet, and what it says. */
 export interface Made {
   readonly machine: RecordedMachine;
   readonly outputs: Outputs;
+  /** Whether its guest fails, where somebody wants to know. */
+  readonly watch?: GuestWatch | undefined;
 }
+
+/** What a machine is started for. */
+export type BootOrder = Extract<NodeEffect, { type: 'boot' }>;
 
 /** Where machines and copies come from. */
 export interface MachineSource {
   /** A machine that is not there yet. */
   newMachine(term: () => Term, report: (report: MachineReport) => void): Made;
-  /** Starts the machine, from power-on or from what was kept of the one before `term`. */
-  boot(machine: RecordedMachine, term: Term): Promise<LiveMachine>;
+  /** Starts the machine, from power-on or from what was kept of the one before its term. */
+  boot(machine: RecordedMachine, order: BootOrder): Promise<LiveMachine>;
   /** Lets whoever listens hear a machine that is there. */
   begin(machine: RecordedMachine, parts: LiveMachine): void;
   newCopy(
-    options: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report'>,
+    options: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'>,
   ): CopiedMachine;
   /** The machine is gone; its RAM may help a seed. */
   machineGone(parts: LiveMachine | undefined): void;
@@ -92,6 +98,7 @@ export class MachineDriver {
 
   tick(): void {
     this.#here?.machine.tick();
+    this.#here?.watch?.tick(performance.now());
     this.#copy?.tick();
   }
 
@@ -138,9 +145,10 @@ export class MachineDriver {
     const { link, log, reporter } = this.#options;
     const machine = this.#here?.machine;
     const copy = this.#copy;
+    this.#here?.watch?.told(effect);
     switch (effect.type) {
       case 'boot':
-        this.#boot(effect.term);
+        this.#boot(effect);
         return;
       case 'sendMarker':
         machine?.sendMarker(effect.epoch, effect.isAwaited);
@@ -226,14 +234,14 @@ export class MachineDriver {
     return made;
   }
 
-  #boot(term: Term): void {
+  #boot(order: BootOrder): void {
     const { source, tell, log } = this.#options;
-    log.info({ term }, 'the machine boots here');
+    log.info({ term: order.term }, 'the machine boots here');
     const made = this.#make();
     this.#here = made;
     this.#hasTakenOver = false;
     this.#options.concerns.tell('copy', undefined);
-    this.#booting = source.boot(made.machine, term).then(
+    this.#booting = source.boot(made.machine, order).then(
       (parts) => {
         tell({ type: 'booted' });
         source.begin(made.machine, parts);
@@ -256,6 +264,7 @@ export class MachineDriver {
     const made = this.#make();
     const copy: CopiedMachine = source.newCopy({
       ...{ link, term, recorderHandlers: made.machine.handlers },
+      onConsole: (bytes) => made.watch?.output(bytes),
       report: (report) => this.#takeCopyReport(copy, made, report),
     });
     this.#copy = copy;
@@ -265,6 +274,7 @@ export class MachineDriver {
   #takeReport(made: Made, report: MachineReport): void {
     if (this.#here !== made) return;
     this.#tellConcerns(report);
+    made.watch?.reported(report);
     if (report.type === 'gone') void this.#machineGone(made);
     else this.#options.tell(report);
   }
@@ -310,6 +320,7 @@ export class MachineDriver {
   #takeCopyReport(copy: CopiedMachine, made: Made, report: CopyReport): void {
     if (this.#copy !== copy) return;
     this.#tellConcerns(report);
+    made.watch?.reported(report);
     const { log, tell } = this.#options;
     if (report.type === 'takeoverFailed') {
       log.error({ reason: report.reason }, 'takeover failed');

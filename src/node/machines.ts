@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { limits } from '../base/limits.ts';
 import { type Term, term as toTerm } from '../base/units.ts';
+import type { Wish } from '../core/effects.ts';
 import { CardEgresses, cardSpecs } from '../egress/cards.ts';
 import { inspectEgress } from '../egress/inspect.ts';
 import { type BootFile, descriptionOf, type VmConfig } from '../hypervisor/config.ts';
@@ -32,7 +33,7 @@ import type { Logger } from './logger.ts';
 import type { ConsoleHub } from './machine/console-hub.ts';
 import { CopiedMachine, type CopiedMachineOptions } from './machine/copied.ts';
 import { RecordedMachine } from './machine/recorded.ts';
-import type { MachineSource, Made } from './machine-driver.ts';
+import type { BootOrder, MachineSource, Made } from './machine-driver.ts';
 import { Outputs } from './outputs.ts';
 import { durableLogPath, loggedTerm } from './pair-file/durable-log-place.ts';
 import type { PairConfig } from './pair-file/pair-config.ts';
@@ -41,6 +42,7 @@ import { Restarter } from './restarter.ts';
 import type { RunDir } from './run-dir.ts';
 import { Bandwidth } from './seeding/bandwidth.ts';
 import { SeedRemains } from './seeding/remains.ts';
+import { type GuestFailures, Watchdog } from './watchdog/watchdog.ts';
 
 export interface MachinesOptions {
   readonly config: PairConfig;
@@ -58,6 +60,8 @@ export interface MachinesOptions {
   readonly store: NodeStore | undefined;
   /** The first machine does not boot, but goes on from here. */
   readonly prepared: PreparedMachine | undefined;
+  /** Asks the node's core. */
+  readonly ask: (wish: Wish) => Promise<unknown>;
   readonly console: ConsoleHub;
   readonly concerns: Concerns;
   readonly reporter: Reporter;
@@ -69,6 +73,8 @@ export class Machines implements MachineSource, NodeDisks {
   readonly #bandwidth: Bandwidth;
   readonly #remains = new SeedRemains();
   readonly #restarter: Restarter;
+  /** Where the pair file has one. */
+  readonly #watchdog: Watchdog | undefined;
   #egress: CardEgresses | undefined;
   #nextMachine = 1;
   #prepared: PreparedMachine | undefined;
@@ -82,6 +88,15 @@ export class Machines implements MachineSource, NodeDisks {
       burstBytes: limits.seedBurstBytes,
     });
     this.#restarter = new Restarter({ ...options, runDir: runDir.path, pidDir: runDir.pids });
+    const { watchdog: policy } = config;
+    if (policy !== undefined) {
+      this.#watchdog = new Watchdog({ ...options, policy, runDir: runDir.path });
+    }
+  }
+
+  /** Of the guests that were here; `undefined`: none. */
+  get guestFailures(): GuestFailures | undefined {
+    return this.#watchdog?.failures;
   }
 
   /** How long this node leaves it to a peer with all of the log to go on. */
@@ -111,29 +126,40 @@ export class Machines implements MachineSource, NodeDisks {
       console: this.#options.console,
       reporter: this.#options.reporter,
     });
-    const machine = new RecordedMachine({
+    const watch = this.#watchdog?.watch(() => machine.figures.icount);
+    const machine: RecordedMachine = new RecordedMachine({
       vm: this.#options.vm,
       diskImages: this.#diskImages,
       bandwidth: this.#bandwidth,
       term,
       report,
       onDiskChanged: (what) => this.#diskChanged(what),
-      onOutput: (channel, bytes) => outputs.push(channel, bytes),
+      onOutput: (channel, bytes) => {
+        outputs.push(channel, bytes);
+        if (channel.kind === 'console') watch?.output(bytes);
+      },
       reporter: this.#options.reporter,
       log: this.#options.log,
     });
-    return { machine, outputs };
+    return { machine, outputs, watch };
   }
 
   /**
-   * From what was kept of the machine of the term before, where that is wanted, or from power-on.
+   * From what was kept of the machine of the term before, where that is wanted, or from power-on;
+   * or from its past, where the watchdog has prepared that.
    */
-  async boot({ handlers }: RecordedMachine, term: Term): Promise<LiveMachine> {
+  async boot({ handlers }: RecordedMachine, { term, isBack }: BootOrder): Promise<LiveMachine> {
     const place = this.#nextPlace();
+    if (isBack === true && this.#watchdog !== undefined) {
+      // Its memory of before is of no use to anybody, and two of them may be too much.
+      this.#remains.discard();
+      return this.#watchdog.boot(place, handlers, term);
+    }
     const restart =
       this.#prepared === undefined ? await this.#restarter.prepare(toTerm(term - 1)) : undefined;
     const prepared = this.#prepared ?? restart?.machine;
     this.#prepared = undefined;
+    this.#watchdog?.begins(restart === undefined ? term : toTerm(term - 1));
     if (prepared === undefined) return bootFromPowerOn(place, handlers);
     const machine = await bootFromState(place, prepared, handlers);
     if (restart !== undefined) await this.#restarter.wentOn(restart);
@@ -141,8 +167,9 @@ export class Machines implements MachineSource, NodeDisks {
   }
 
   newCopy(
-    given: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report'>,
+    given: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'>,
   ): CopiedMachine {
+    this.#watchdog?.begins(given.term);
     const { log, config, reporter, runDir } = this.#options;
     const spool = path.join(
       config.self.spoolDir ?? runDir.path,
@@ -180,6 +207,7 @@ export class Machines implements MachineSource, NodeDisks {
   /** As a backup of the winner this node needs little of that machine's RAM anew. */
   machineGone(parts: LiveMachine | undefined): void {
     this.#egress = undefined;
+    this.#watchdog?.gone();
     this.#options.concerns.tell('disk', undefined);
     if (parts !== undefined) {
       this.#remains.keep({ ramFile: parts.ramFile, interrupted: undefined });

@@ -122,6 +122,7 @@ export class UnderstudyNode {
         runDir,
       },
       ...{ store: this.#store, prepared, console: this.#console, concerns, reporter, log },
+      ask: (wish) => this.#driver.ask(wish),
     });
     this.#driver = new NodeDriver({
       core: {
@@ -237,6 +238,7 @@ export class UnderstudyNode {
     const { config } = this.#options;
     const { role, state, term, waitsFor, peer } = this.#driver;
     const isStarting = role === 'none';
+    const { guestFailures } = this.#machines;
     return {
       node: config.self.name,
       pair: config.pair,
@@ -244,6 +246,7 @@ export class UnderstudyNode {
       state: !isStarting ? state : waitsFor === undefined ? 'starting' : 'waiting',
       ...(waitsFor === undefined ? {} : { reason: waitsFor }),
       concerns: this.concerns.present,
+      ...(guestFailures === undefined ? {} : { guestFailures }),
       term,
       qemu: this.#identity.qemu,
       ...(peer === undefined ? {} : { peerQemu: peer.qemu }),

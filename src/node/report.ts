@@ -140,6 +140,29 @@ export type NodeEvent =
       readonly agoMs: number;
       readonly complete: boolean;
     }
+  /** The guest failed by itself, and what the policy says to that. */
+  | {
+      readonly type: 'guestFailed';
+      readonly kind: 'panic' | 'silence';
+      /** The line of its console, or how long it said nothing. */
+      readonly what: string;
+      /** Executed when it was well; 0: not known. */
+      readonly icount: number;
+      readonly action: 'tell' | 'restore';
+    }
+  /**
+   * It went back to a snapshot: what it did in `lostMs` is lost, also what was acknowledged.
+   * `restores`: how many times it did within the policy's time.
+   */
+  | {
+      readonly type: 'wentBack';
+      readonly snapshot: string;
+      readonly icount: number;
+      readonly lostMs: number;
+      readonly restores: number;
+    }
+  /** It could not, or may not any more: the guest is as it is. */
+  | { readonly type: 'guestStays'; readonly reason: string }
   | { readonly type: 'memory'; readonly rssBytes: number }
   /** Something is wrong from now on, or with `undefined` no longer (concerns.ts). */
   | { readonly type: 'concern'; readonly about: string; readonly problem: string | undefined }

@@ -334,6 +334,16 @@ const cases: readonly BadInput[] = [
     says: ["'copyTo' is the store itself", at('linked'), 'try: name a directory on another disk'],
   },
   {
+    row: 'watchdog that may restore without snapshots, with a bound out of range, or that watches for nothing',
+    code: 2,
+    args: () => node(pair({ more: 'watchdog: { action: restore, silence: 60s }' })),
+    says: [
+      'watchdog.action: restore needs snapshots to go back to',
+      'or `action: tell`: current value is "restore"',
+      'try: see docs/pair-file.md',
+    ],
+  },
+  {
     row: 'egress that is none',
     code: 2,
     args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),

@@ -31,7 +31,10 @@ interface SentMarker {
 const claiming: readonly string[] = ['proving', 'claiming', 'yielding'];
 
 /** What a claim may follow although no backup was granted. */
-const retries: readonly string[] = ['termHeard', 'timer', 'winnerGaveUp'];
+const retries: readonly string[] = ['termHeard', 'timer', 'winnerGaveUp', 'goBack'];
+
+/** States from which a machine may go back to its past: nothing leaves then. */
+const settled: readonly string[] = ['alone', 'holding', 'seeding', 'granting', 'protected'];
 
 type RigOptions = Pick<PrimaryOptions, 'heldOutputsMax' | 'isProven'>;
 
@@ -192,6 +195,7 @@ export class PrimaryRig {
       () => n < 3 && this.step({ type: 'guestPoweredOff', logEnd: this.logEnd() }),
       () => this.#claimed && this.step({ type: 'termContested', holder: 'b:1' }),
       () => this.step({ type: 'winnerGaveUp' }),
+      () => n < 10 && this.step({ type: 'goBack', reason: 'any' }),
     ];
     moves[kind]?.();
   }
@@ -217,6 +221,7 @@ export class PrimaryRig {
       this.#logEnd ??= event.logEnd;
       if (kind === 'holding') this.#mode = 'open';
     }
+    if (event.type === 'goBack' && settled.includes(kind)) this.#mode = 'holding';
     const isAnswered = kind !== 'poweringOff' && !this.#silent && this.#isProven;
     if (event.type === 'backupLost' && !this.#granted && isAnswered) this.#mode = 'open';
   }

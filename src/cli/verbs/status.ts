@@ -53,7 +53,23 @@ function statusLine(status: NodeStatus): string {
   const wrong = concerns.map(
     ({ about, problem, since }) => `\n  ${about}, since ${since}: ${problem}`,
   );
-  return `${pair}/${node}: ${role}, ${state}, term ${term}${why}${upgrade}${wrong.join('')}`;
+  const failed = failuresLine(status.guestFailures);
+  return `${pair}/${node}: ${role}, ${state}, term ${term}${why}${upgrade}${failed}${wrong.join('')}`;
+}
+
+/** How often guests failed here, and what came of the last time. */
+function failuresLine(failures: NodeStatus['guestFailures']): string {
+  if (failures === undefined) return '';
+  const { count, last } = failures;
+  const { at, kind, what, done, snapshot, why } = last;
+  const came = {
+    told: 'by policy nothing was done',
+    goingBack: 'it is going back to a snapshot',
+    wentBack: `it went back to snapshot ${snapshot}, and what it did since that was lost`,
+    stays: `it stays as it is: ${why}`,
+  }[done];
+  const times = count === 1 ? 'once' : `${count} times`;
+  return `\n  the guest failed ${times}, last at ${at} (${kind}: ${what}): ${came}`;
 }
 
 /** What happened, in a line for people; figures that come many times a second are left out. */
@@ -73,6 +89,12 @@ function eventLine(event: WatchEvent): string | undefined {
       return `seeded ${event.bytes} bytes in ${Math.round(event.ms)} ms`;
     case 'takeover':
       return `took over: claim ${event.claimMs.toFixed(0)}, drain ${event.drainMs.toFixed(0)}, load ${event.loadMs.toFixed(0)} ms`;
+    case 'guestFailed':
+      return `the guest failed, ${event.kind}: ${event.what}`;
+    case 'wentBack':
+      return `went back to snapshot ${event.snapshot}: ${Math.round(event.lostMs / 1000)} s of the guest are lost`;
+    case 'guestStays':
+      return `the guest that failed stays as it is: ${event.reason}`;
     case 'replicaDiscarded':
       return `the copy was given up: ${event.reason}`;
     case 'concern':

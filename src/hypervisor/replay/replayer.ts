@@ -45,6 +45,8 @@ export interface ReplayerOptions {
   readonly onError: (error: Error) => void;
   /** All that is before the marker of this epoch was executed. */
   readonly onEpoch?: (epoch: Epoch) => void;
+  /** What the guest says on its console. */
+  readonly onConsole?: ((bytes: Buffer) => void) | undefined;
   /** Power-on only: the first events, without which QEMU does not answer its monitor. */
   readonly first?: Buffer;
   /** Whether a debugger has stopped the machine: nothing is late then. @default never */
@@ -75,6 +77,7 @@ export class Replayer {
     if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
     // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
     for (const stream of [instance.console.output, instance.pad, ...instance.nics]) stream.resume();
+    if (options.onConsole !== undefined) instance.console.output.on('data', options.onConsole);
     const decoder = new StreamFrameDecoder();
     instance.echo?.on('data', (chunk: Buffer) => {
       for (const frame of decoder.push(chunk)) {

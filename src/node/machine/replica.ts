@@ -30,6 +30,8 @@ export interface ReplicaOptions extends MachinePlace {
   readonly onFailure: (reason: string) => void;
   /** All that is before the marker of this epoch was executed. */
   readonly onEpoch: (epoch: Epoch) => void;
+  /** What its guest says on its console, which nobody hears. */
+  readonly onConsole?: ((bytes: Buffer) => void) | undefined;
 }
 
 /** Where a copy is compared, and with what. */
@@ -291,7 +293,7 @@ const compareStates = (primary: Buffer, own: Buffer) =>
   compareDeviceStates(parseDeviceState(primary), parseDeviceState(own));
 
 function startReplayer(
-  { onFailure, onEpoch }: ReplicaOptions,
+  { onFailure, onEpoch, onConsole }: ReplicaOptions,
   parts: MachineParts,
   number: number,
 ): Promise<Replayer> {
@@ -299,5 +301,6 @@ function startReplayer(
     incoming: true,
     onError: (error) => onFailure(`feeding the replayer failed: ${reasonOf(error)}`),
     onEpoch,
+    onConsole,
   });
 }

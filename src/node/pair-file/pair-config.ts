@@ -27,6 +27,13 @@ import {
   snapshotPolicy,
   snapshotsSchema,
 } from './policy.ts';
+import {
+  type WatchdogPolicy,
+  watchdogKeys,
+  watchdogPolicy,
+  watchdogProblems,
+  watchdogSchema,
+} from './watchdog-policy.ts';
 
 const tlsSchema = z.strictObject({
   ca: z.string().min(1).optional(),
@@ -104,6 +111,8 @@ const pairSchema = z
     compareEvery: compareEverySchema,
     /** Which cuts of the protected machine are kept. */
     snapshots: snapshotsSchema.optional(),
+    /** What is done about a guest that fails by itself. */
+    watchdog: watchdogSchema.optional(),
   })
   .superRefine(refuseBadAuth);
 
@@ -162,6 +171,8 @@ export interface PairConfig {
   readonly compareEveryMs: number | undefined;
   /** Which cuts are kept while there is a backup; `undefined`: none. */
   readonly snapshots: SnapshotPolicy | undefined;
+  /** What is done about a guest that fails by itself; `undefined`: nothing, and nobody looks. */
+  readonly watchdog: WatchdogPolicy | undefined;
   readonly secretFile?: string;
   readonly self: NodeConfig;
   readonly peer: NodeConfig;
@@ -188,10 +199,12 @@ export function loadPairConfig(file: string, name: string): PairConfig {
   const unfit = detectorProblem(detector);
   const baseDir = path.dirname(path.resolve(file));
   const snapshots = data.snapshots && snapshotPolicy(data.snapshots, baseDir);
+  const watchdog = data.watchdog && watchdogPolicy(data.watchdog);
   const problems = [
     ...pairProblems(data, baseDir),
     ...(unfit === undefined ? [] : [unfit]),
     ...(snapshots === undefined ? [] : copyToProblems(snapshots)),
+    ...watchdogProblems(watchdog, snapshots !== undefined),
   ];
   if (problems.length > 0) throw problem(problems);
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => {
@@ -224,6 +237,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     durableLogBudget: data.durableLogBudget,
     compareEveryMs: data.compareEvery,
     snapshots,
+    watchdog,
     ...(data.security === undefined
       ? {}
       : { secretFile: path.resolve(baseDir, data.security.secretFile) }),
@@ -283,6 +297,7 @@ function keysAt(place: readonly PropertyKey[]): readonly string[] {
   if (place.at(-1) === 'keep') return keepKeys;
   if (place.at(-1) === 'copyTo') return copyToKeys;
   if (place[0] === 'snapshots') return snapshotKeys;
+  if (place[0] === 'watchdog') return watchdogKeys;
   if (place[0] === 'arbiterAuth') return Object.keys(arbiterAuthSchema.shape);
   return place[0] === 'nodes' ? Object.keys(nodeSchema.shape) : ['secretFile'];
 }

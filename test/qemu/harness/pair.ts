@@ -42,6 +42,7 @@ export interface PairFile {
     restart?: string;
     keep?: Record<string, number | string>;
   };
+  watchdog?: { action: string; silence?: string; restores?: number };
   nodes: Record<string, { listen: string; disks: Record<string, string>; durableLogDir?: string }>;
 }
 
