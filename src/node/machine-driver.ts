@@ -39,7 +39,10 @@ export interface MachineSource {
   /** Lets whoever listens hear a machine that is there. */
   begin(machine: RecordedMachine, parts: LiveMachine): void;
   newCopy(
-    options: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'>,
+    options: Pick<
+      CopiedMachineOptions,
+      'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'
+    >,
   ): CopiedMachine;
   /** The machine is gone; its RAM may help a seed. */
   machineGone(parts: LiveMachine | undefined): void;

@@ -167,7 +167,10 @@ export class Machines implements MachineSource, NodeDisks {
   }
 
   newCopy(
-    given: Pick<CopiedMachineOptions, 'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'>,
+    given: Pick<
+      CopiedMachineOptions,
+      'link' | 'term' | 'recorderHandlers' | 'report' | 'onConsole'
+    >,
   ): CopiedMachine {
     this.#watchdog?.begins(given.term);
     const { log, config, reporter, runDir } = this.#options;

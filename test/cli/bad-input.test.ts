@@ -344,6 +344,15 @@ const cases: readonly BadInput[] = [
     ],
   },
   {
+    row: 'watchdog whose `silence` is longer than `keep` reaches back',
+    code: 2,
+    args: () => {
+      const snapshots = 'snapshots: { store: kept, every: 1s, keep: { last: 30 } }';
+      return node(pair({ more: `${snapshots}\nwatchdog: { action: restore, silence: 60s }` }));
+    },
+    says: ['watchdog.silence: after 60 s no snapshot from before is left', 'keep more'],
+  },
+  {
     row: 'egress that is none',
     code: 2,
     args: () => node(pair({ a: "runDir: re, egress: 'tip:us0'" })),

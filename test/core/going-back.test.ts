@@ -17,7 +17,9 @@ describe('a machine whose guest failed', () => {
     const [won, ended, booted] = ['compareAndSet', 'destroyMachine', 'boot'].map((type) =>
       order.indexOf(type as never),
     );
-    expect([won, ended, booted]).toEqual([won, ended, booted].toSorted((a, b) => Number(a) - Number(b)));
+    expect([won, ended, booted]).toEqual(
+      [won, ended, booted].toSorted((a, b) => Number(a) - Number(b)),
+    );
     expect(won).toBeGreaterThan(0);
     expect(rig.all('boot')).toEqual([
       { type: 'boot', term: 1 },

@@ -550,7 +550,7 @@ describe('a primary', () => {
   });
 
   it('keeps its contract in any incident', () => {
-    // Goal: obligations 1-6, 8, 14, 15 and 17 for random sequences, judged by what an onlooker sees.
+    // Goal: obligations 1-6, 8, 14, 15, 17 for random sequences, judged by what an onlooker sees.
     fc.assert(
       fc.property(
         fc.constantFrom('runAlone' as const, 'hold' as const),

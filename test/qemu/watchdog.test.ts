@@ -1,5 +1,5 @@
-// A guest that fails by itself: its pair goes back to a snapshot that is older than the failure, in a
-// new term, is protected again, and gives up when that has not helped often enough.
+// A guest that fails by itself: its pair goes back to a snapshot that is older than the failure, in
+// a new term, is protected again, and gives up when that has not helped often enough.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -76,7 +76,9 @@ test('a guest that panics is back as it was, protected, and after two times stay
   });
   expect(fs.existsSync(`${image}.before-restart`)).toBe(true);
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the guest's shell
-  const said = await terminal.run('echo ${kept}; cat /data/written; dmesg | grep -c "Linux version"');
+  const said = await terminal.run(
+    'echo ${kept}; cat /data/written; dmesg | grep -c "Linux version"',
+  );
   expect(said).toMatch(/in-memory-only\s+on-disk\s+1/);
   expect(all('b', 'takeover')).toEqual([]);
   expect(await pair.compare(a, b)).toEqual([]);

@@ -204,7 +204,7 @@ export function loadPairConfig(file: string, name: string): PairConfig {
     ...pairProblems(data, baseDir),
     ...(unfit === undefined ? [] : [unfit]),
     ...(snapshots === undefined ? [] : copyToProblems(snapshots)),
-    ...watchdogProblems(watchdog, snapshots !== undefined),
+    ...watchdogProblems(watchdog, snapshots),
   ];
   if (problems.length > 0) throw problem(problems);
   const toNode = (nodeName: string, node: z.infer<typeof nodeSchema>): NodeConfig => {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { watchdogLimits } from '../watchdog/limits.ts';
 import { duration } from './pair-amounts.ts';
+import type { SnapshotPolicy } from './policy.ts';
 
 export interface WatchdogPolicy {
   /** Only say so, or let the machine go back to a snapshot. */
@@ -76,11 +77,21 @@ export function watchdogPolicy({
 /** What is wrong with it beside the other keys. */
 export function watchdogProblems(
   watchdog: WatchdogPolicy | undefined,
-  hasSnapshots: boolean,
+  snapshots: Pick<SnapshotPolicy, 'everyMs' | 'keep'> | undefined,
 ): string[] {
-  if (watchdog?.action !== 'restore' || hasSnapshots) return [];
+  if (watchdog?.action !== 'restore') return [];
+  if (snapshots === undefined) {
+    return [
+      'watchdog.action: restore needs snapshots to go back to: write `snapshots` with `store` and ' +
+        '`every`, or `action: tell`: current value is "restore"',
+    ];
+  }
+  const { silenceMs = 0 } = watchdog;
+  const { everyMs = Number.POSITIVE_INFINITY, keep = {} } = snapshots;
+  const { last = Number.POSITIVE_INFINITY, hourly = 0, daily = 0 } = keep;
+  if (last * everyMs > silenceMs || hourly + daily > 0) return [];
   return [
-    'watchdog.action: restore needs snapshots to go back to: write `snapshots` with `store` and ' +
-      '`every`, or `action: tell`: current value is "restore"',
+    `watchdog.silence: after ${silenceMs / 1000} s no snapshot from before is left, as the last ` +
+      `${last} of one every ${everyMs / 1000} s stay: keep more, or write a shorter one`,
   ];
 }

@@ -2,9 +2,9 @@
  * Which snapshots a machine whose guest failed may go back to: decided from what is known, without
  * a look at anything.
  *
- * Intuition: a machine has one line of past: what it was, up to its boot. Going back leaves a stretch
- * of it behind, whose snapshots stay in the store, for people. What was executed (icount) only
- * rises on a line, also over takeovers; terms rise over all that happens.
+ * Intuition: a machine has one line of past: what it was, up to its boot. Going back leaves a
+ * stretch of it behind, whose snapshots stay in the store, for people. What was executed (icount)
+ * only rises on a line, also over takeovers; terms rise over all that happens.
  *
  * Contract
  *  1. Only what is on the line of the machine that failed counts: kept in a term in which a machine

@@ -29,4 +29,6 @@ export class ConsoleLines {
 
 /** As a person reads it: what was overwritten by a carriage return is gone. */
 const plain = (line: string): string =>
-  (line.trimEnd().split('\r').at(-1) ?? '').replace(stamp, '').slice(0, watchdogLimits.lineBytesMax);
+  (line.trimEnd().split('\r').at(-1) ?? '')
+    .replace(stamp, '')
+    .slice(0, watchdogLimits.lineBytesMax);

@@ -96,6 +96,8 @@ export class GuestWatch {
   }
 
   #listen(passedMs: number): void {
+    // One that never says anything was well when it began.
+    this.#wellAt ??= this.#icount;
     const mayNot = this.#isStopped || this.#isHurt;
     this.#silentMs += mayNot ? 0 : passedMs * (1 - this.#share);
     if (!this.#hasSpoken) return;

@@ -7,8 +7,8 @@
  *
  * Contract
  *  1. One failure at a time; what it comes to is told once: `wentBack`, or `guestStays` with why.
- *  2. The past is prepared before the core is asked (src/core/node.ts, 7): what cannot be had leaves
- *     the machine as it is. The core decides when it goes back, and whether it still may.
+ *  2. The past is prepared before the core is asked (src/core/node.ts, 7): what cannot be had
+ *     leaves the machine as it is. The core decides when it goes back, and whether it still may.
  *  3. A machine that is gone meanwhile, or a silent guest that speaks again, is not gone back with.
  *  4. At most `restores` times within `withinMs`, counted from what has succeeded.
  */
@@ -18,7 +18,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { reasonOf, UnderstudyError } from '../../base/errors.ts';
 import type { Term } from '../../base/units.ts';
 import type { Wish } from '../../core/effects.ts';
-import { bootFromState, type LiveMachine, type MachinePlace } from '../../hypervisor/machine-parts.ts';
+import {
+  bootFromState,
+  type LiveMachine,
+  type MachinePlace,
+} from '../../hypervisor/machine-parts.ts';
 import type { RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type { SnapshotManifest } from '../../ports/snapshot-store.ts';
 import { keptOf, prepareBack } from '../../restore/back.ts';
@@ -77,7 +81,8 @@ interface Past {
 export class Watchdog {
   readonly #options: WatchdogOptions;
   #line: Line = { since: 0, backs: [] };
-  #done: { readonly atMs: number; readonly to: Back['to'] }[] = [];
+  /** Times of going back that still count; `to`: on the present line. */
+  #done: readonly { readonly atMs: number; readonly to?: Back['to'] }[] = [];
   #failures: GuestFailures | undefined;
   #attempt: Attempt | undefined;
   /** What the machine goes back to when nothing is left of it. */
@@ -108,6 +113,7 @@ export class Watchdog {
   /** Another machine, or a copy of one, is here: its snapshots are of this term at least. */
   begins(since: Term): void {
     this.#line = { since, backs: [] };
+    this.#done = this.#done.map(({ atMs }) => ({ atMs }));
     this.#forget();
   }
 
@@ -213,7 +219,7 @@ export class Watchdog {
       throw new UnderstudyError('store', `it went back ${times} already (watchdog.restores)`);
     }
     const kept = await keptOf({ store, vm: config.pair, vmFingerprint, qemuVersion });
-    const tried = this.#done.map(({ to }) => to);
+    const tried = this.#done.flatMap(({ to }) => (to === undefined ? [] : [to]));
     const { icount: wellAt } = failure;
     const found = candidates(kept, {
       ...{ line: this.#line, wellAt, tried, nowMs: Date.now(), losesMs },
@@ -226,7 +232,7 @@ export class Watchdog {
     const { log, reporter, concerns } = this.#options;
     const { id, icount, takenAtMs } = snapshot;
     const to = { term: snapshot.term, icount };
-    this.#done.push({ atMs: performance.now(), to });
+    this.#done = [...this.#done, { atMs: performance.now(), to }];
     const backs = [...this.#line.backs, { term, to }];
     const oldest = backs.length > watchdogLimits.backsMax ? backs.shift() : undefined;
     this.#line = { since: oldest?.term ?? this.#line.since, backs };
@@ -234,7 +240,8 @@ export class Watchdog {
     const restores = this.#done.length;
     log.warn({ ...facts, term, restores }, 'the machine went back to a snapshot');
     reporter.report({ type: 'wentBack', ...facts, restores });
-    if (this.#failures !== undefined) this.#record(this.#failures.last, 'wentBack', 0, { snapshot: id });
+    if (this.#failures !== undefined)
+      this.#record(this.#failures.last, 'wentBack', 0, { snapshot: id });
     concerns.tell('guest', undefined);
   }
 

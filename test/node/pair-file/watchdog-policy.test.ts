@@ -61,6 +61,17 @@ it('may not restore what is not kept; telling needs nothing', () => {
   expect(load('{ action: tell }', '')?.action).toBe('tell');
 });
 
+it('its snapshots must reach further back than a silence', () => {
+  const ten = 'snapshots: { store: kept, every: 1s, keep: { last: 10 } }';
+  expect(() => load('{ action: restore, silence: 10s }', ten)).toThrow(
+    'watchdog.silence: after 10 s no snapshot from before is left, as the last 10 of one every 1 s',
+  );
+  expect(load('{ action: restore, silence: 9s }', ten)?.silenceMs).toBe(9_000);
+  expect(load('{ action: tell, silence: 60s }', ten)?.silenceMs).toBe(60_000);
+  const more = ten.replace('last: 10', 'last: 10, hourly: 2');
+  expect(load('{ action: restore, silence: 60s }', more)?.silenceMs).toBe(60_000);
+});
+
 it('knows its keys, for what is mistyped', () => {
   const parsed = watchdogSchema.parse({ action: 'tell', silence: '60s' });
   expect(watchdogKeys.toSorted()).toEqual(Object.keys(parsed).toSorted());

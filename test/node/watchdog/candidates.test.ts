@@ -1,22 +1,32 @@
 // Where a machine may go back to: only to what is its own, was well, and was not tried already.
 import { expect, it } from 'vitest';
 import { icount, term } from '../../../src/base/units.ts';
-import { candidates, type KeptCut, type WhatFailed } from '../../../src/node/watchdog/candidates.ts';
+import {
+  candidates,
+  type KeptCut,
+  type WhatFailed,
+} from '../../../src/node/watchdog/candidates.ts';
 
 const nowMs = 1_000_000_000;
 
-/** `t.i`: kept in term t, after i instructions; a second of the clock each, the last one just now. */
+/** `t.i`: kept in term t, after i instructions. */
 const cut = (id: string, ageMs = 0): KeptCut => {
   const [of = 0, executed = 0] = id.split('.').map(Number);
   return { id, term: term(of), icount: icount(executed), takenAtMs: nowMs - ageMs };
 };
 const at = (id: string) => ({ term: term(cut(id).term), icount: cut(id).icount });
 
-function choose(kept: readonly string[], what: Partial<WhatFailed> = {}): readonly string[] | string {
-  const found = candidates(kept.map((id) => cut(id)), {
-    ...{ line: { since: 1, backs: [] }, wellAt: undefined, tried: [], nowMs, losesMs: 3_600_000 },
-    ...what,
-  });
+function choose(
+  kept: readonly string[],
+  what: Partial<WhatFailed> = {},
+): readonly string[] | string {
+  const found = candidates(
+    kept.map((id) => cut(id)),
+    {
+      ...{ line: { since: 1, backs: [] }, wellAt: undefined, tried: [], nowMs, losesMs: 3_600_000 },
+      ...what,
+    },
+  );
   return typeof found === 'string' ? found : found.map(({ id }) => id);
 }
 

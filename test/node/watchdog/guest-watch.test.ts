@@ -68,6 +68,14 @@ it('silence counts from the last word, and is told once', () => {
   expect(pass(silenceMs + 10)).toEqual(['silence at 99']);
 });
 
+it('one that never said a word was well when it began', () => {
+  const { pass, machine } = watching({ silenceMs });
+  machine.icount = 300;
+  pass(5);
+  machine.icount = 900;
+  expect(pass(silenceMs)).toEqual(['silence at 300']);
+});
+
 it('without a policy for it silence is none', () => {
   expect(watching().pass(100 * silenceMs)).toEqual([]);
 });

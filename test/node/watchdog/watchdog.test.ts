@@ -1,5 +1,5 @@
-// What a node does about a guest that failed, as its pair file says: it tells, or it prepares a past
-// and asks its core. QEMU is a script that only tells its version: nothing is booted here.
+// What a node does about a guest that failed, as its pair file says: it tells, or it prepares a
+// past and asks its core. QEMU is a script that only tells its version: nothing is booted here.
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -26,7 +26,11 @@ const scratch = scratchDir();
 let made = 0;
 let dir: string;
 let store: string;
-const panic = { kind: 'panic', what: 'Kernel panic - not syncing: Oops', icount: undefined } as const;
+const panic = {
+  kind: 'panic',
+  what: 'Kernel panic - not syncing: Oops',
+  icount: undefined,
+} as const;
 
 beforeEach(() => {
   made += 1;
@@ -42,7 +46,10 @@ async function keep(...icounts: number[]) {
   const qemu = writeFakeQemu(path.join(dir, 'qemu'));
   const vmFile = `name: web\nmemory: 32M\nqemu: ${qemu}\nboot: { disk: true }\ndisks: [{ id: d0 }]\n`;
   const vm = await withQemu(parseVmConfig(vmFile, { file: 'vm.yaml', baseDir: '/' }));
-  const of = { vmFingerprint: await vmFingerprint(vm), qemuVersion: (await qemuVersion(qemu)).text };
+  const of = {
+    vmFingerprint: await vmFingerprint(vm),
+    qemuVersion: (await qemuVersion(qemu)).text,
+  };
   const opened = await openStore({ directory: store });
   const ids: string[] = [];
   for (const executed of icounts) {
