@@ -25,8 +25,8 @@ type Of<T extends WatchEvent['type']> = Extract<WatchEvent, { type: T }>;
 const all = <T extends WatchEvent['type']>(name: string, type: T): Of<T>[] =>
   pair.events(name).filter((event): event is Of<T> => event.type === type);
 
-const seen = <T extends WatchEvent['type']>(type: T, count = 1): Promise<Of<T>> =>
-  waitFor(`${type} ${count}`, () => all('a', type)[count - 1]);
+const seen = <T extends WatchEvent['type']>(type: T, count = 1, by = 'a'): Promise<Of<T>> =>
+  waitFor(`${type} ${count}`, () => all(by, type)[count - 1]);
 
 /** So many more snapshots than there are. */
 async function moreSnapshots(count: number): Promise<void> {
@@ -97,6 +97,31 @@ test('a guest that panics is back as it was, protected, and after two times stay
   expect(reason).toContain('it went back 2 times within 60 min already (watchdog.restores)');
   expect(all('a', 'wentBack')).toHaveLength(2);
   expect((await a.status()).guestFailures).toMatchObject({ count: 3, last: { done: 'stays' } });
+});
+
+test('its primary dies just behind the panic: who took over knows of it, and goes back', async () => {
+  pair.configure((file) => {
+    file.snapshots = { store, every: '1s' };
+    file.watchdog = { action: 'restore' };
+  });
+  const { a } = await pair.protect();
+  const terminal = await pair.console(a);
+  await terminal.run('kept=in-memory-only');
+  await moreSnapshots(2);
+  crash(terminal);
+  await terminal.until('Kernel panic - not syncing');
+  await a.killWithMachine();
+  // The line was on the console of its copy, which nobody hears.
+  const failed = await seen('guestFailed', 1, 'b');
+  expect(failed).toMatchObject({ kind: 'panic', action: 'restore' });
+  const back = await kept((await seen('wentBack', 1, 'b')).snapshot);
+  expect(back.icount).toBeLessThanOrEqual(failed.icount);
+  expect(all('a', 'wentBack')).toEqual([]);
+  const b = pair.node('b');
+  const after = await pair.console(b);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the guest's shell
+  expect(await after.run('echo ${kept}')).toContain('in-memory-only');
+  await pair.protectedBy(b, pair.start('a'));
 });
 
 test('a guest that falls silent goes back to when it still spoke', async () => {
