@@ -114,11 +114,11 @@ export const limits = {
   /**
    * The largest pipe, too: a node that stands still for a minute does not fill it at 115200 baud.
    */
-  consolePipeBytes: 1024 * 1024,
+  serialPipeBytes: 1024 * 1024,
   /** How soon it is looked whether QEMU has taken what was typed: it does in some 0.1 ms. */
-  consoleLookMs: 1,
+  serialLookMs: 1,
   /** The same while the guest's serial port is full. */
-  consoleLookMsMax: 50,
+  serialLookMsMax: 50,
   /** A full feed pipe means the replayer is behind by far more than this. */
   feedRetryMs: 1,
   /** A digest of 128 MiB is then 512 numbers, and a difference is named to 256 KiB. */
@@ -280,7 +280,7 @@ export const limits = {
   /** Past this its last outputs are given up: the backup is as good as gone. */
   powerOffMs: 2_000,
   /** A console attached by a person gets so much of what was printed before. */
-  consoleHistoryBytes: 64 * 1024,
+  serialHistoryBytes: 64 * 1024,
   /**
    * How long QEMU waits for a storage daemon that is gone before its requests fail: until somebody
    * has ended the machine or started the daemon again.

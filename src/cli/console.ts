@@ -1,4 +1,4 @@
-/** `understudy console`: the guest's serial console. Ctrl-] leaves it. */
+/** `understudy console`: the guest's serial console, or another of its ports. Ctrl-] leaves it. */
 import { Command } from 'commander';
 import type { ConsoleOptions } from './verbs/console.ts';
 
@@ -7,6 +7,7 @@ export function consoleCommand(): Command {
     .description('attach to the guest’s console; Ctrl-] detaches')
     .requiredOption('--pair <file>', 'the pair file')
     .requiredOption('--name <node>', 'the node that is primary')
+    .option('--port <name>', 'another serial port, by its name in the VM file')
     .action(async (options: ConsoleOptions) =>
       (await import('./verbs/console.ts')).attach(options),
     );

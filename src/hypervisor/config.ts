@@ -57,7 +57,14 @@ export interface VmConfig {
   /** In the order in which the guest sees them. */
   readonly disks: readonly VmDisk[];
   readonly nics: readonly { readonly mac: string }[];
+  /** Names of the serial ports behind the console: ttyS1 is the first. */
+  readonly ports: readonly string[];
 }
+
+/** The name of the first serial port, which every machine has. */
+export const consolePort = 'console';
+/** What the port is called that the node itself answers at (docs/guest-port.md). */
+export const agentPort = 'agent';
 
 /** A machine as its file alone describes it, whatever QEMU there is: its type may be `pc`. */
 export interface VmDescription extends Omit<VmConfig, 'firmware' | 'isOwnFirmware'> {
@@ -153,6 +160,7 @@ function complete(file: VmFile): VmDescription {
       ...(discard ? {} : { discard }),
     })),
     nics: file.nics.map(({ mac }, index) => ({ mac: mac ?? defaultMac(file.name, index) })),
+    ports: file.ports,
   };
 }
 
@@ -229,7 +237,11 @@ export async function vmIdentity(vm: VmConfig): Promise<VmIdentity> {
   const macs = vm.nics.map(({ mac }) => mac);
   const { name, machine, cpu, memoryBytes } = vm;
   // 2: without S3 and S4; discards reach the image. 3: the full name of the machine's type
-  const same = ['understudy vm 3', name, machine, firmware, cpu, memoryBytes, started, disks, macs];
+  const same = [
+    ...['understudy vm 3', name, machine, firmware, cpu, memoryBytes, started, disks, macs],
+    // A machine without any is the one that it was before there were ports.
+    ...(vm.ports.length === 0 ? [] : [vm.ports]),
+  ];
   return {
     fingerprint: hash('sha256', JSON.stringify(same), 'hex'),
     parts: partsOf(vm, firmware, started),
@@ -265,6 +277,7 @@ function partsOf(
       return part(`disk ${index}`, `'${id}', ${size}${readOnly ? ', read-only' : ''}`);
     }),
     ...vm.nics.map(({ mac }, index) => part(`network card ${index}`, mac)),
+    ...vm.ports.map((name, index) => part(`serial port ${index + 1}`, `'${name}'`)),
   ];
 }
 

@@ -5,16 +5,18 @@
  * A client sends `{"command": ...}` lines. `status`, `verify`, `snapshot` (with an optional
  * `label`), `line` (with `set` and `holdMaxMs`) and `open` (with `set`) of a group,
  * `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer with one
- * line; `watch` streams events until the client leaves; after `console` the connection carries raw
- * bytes. What a refusal looks like is at the head of refusal.ts.
+ * line; `watch` streams events until the client leaves; after `console` (with the `port` of another
+ * serial port than the console) the connection carries raw bytes. What a refusal looks like is at the head of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';
 import { UnderstudyError } from '../base/errors.ts';
 import type { LineWish } from '../core/effects.ts';
+import { consolePort } from '../hypervisor/config.ts';
 import type { Collected } from '../ports/snapshot-store.ts';
 import type { Concern } from './concerns.ts';
-import type { ConsoleHub } from './machine/console-hub.ts';
+import type { SerialHub } from './machine/serial-hub.ts';
+import { noPort, type SerialPorts } from './machine/serial-ports.ts';
 import { refusalOf } from './refusal.ts';
 import type { Comparison, Reporter } from './report.ts';
 import type { GuestFailures } from './watchdog/watchdog.ts';
@@ -55,7 +57,7 @@ export interface ControlServerOptions {
   /** Hands the machine over to the backup. Throws when there is none. */
   readonly drill: () => Promise<void>;
   readonly stop: () => void;
-  readonly console: ConsoleHub;
+  readonly serials: SerialPorts;
   readonly reporter: Reporter;
 }
 
@@ -101,9 +103,10 @@ export class ControlServer {
       for (let end = pending.indexOf(0x0a); end >= 0; end = pending.indexOf(0x0a)) {
         const line = pending.toString('utf8', 0, end);
         pending = pending.subarray(end + 1);
-        if (this.#obey(socket, line)) {
+        const port = this.#obey(socket, line);
+        if (port !== undefined) {
           socket.off('data', onData);
-          this.#attachConsole(socket, pending);
+          attachPort(port, socket, pending);
           return;
         }
       }
@@ -112,8 +115,8 @@ export class ControlServer {
     socket.on('data', onData);
   }
 
-  /** Returns true when the connection becomes a console. */
-  #obey(socket: net.Socket, line: string): boolean {
+  /** Returns the serial port that the connection becomes one end of. */
+  #obey(socket: net.Socket, line: string): SerialHub | undefined {
     const answer = (value: object): void => {
       socket.write(`${JSON.stringify(value)}\n`);
     };
@@ -123,67 +126,79 @@ export class ControlServer {
         (thrown: unknown) => answer(refusalOf(thrown)),
       );
     };
-    const { command, label, snapshot, set = '', holdMaxMs = 0 } = requestOf(line);
+    const {
+      command,
+      label,
+      snapshot,
+      set = '',
+      holdMaxMs = 0,
+      port = consolePort,
+    } = requestOf(line);
     switch (command) {
       case 'status':
         answer(this.#options.status());
-        return false;
+        return undefined;
       case 'watch': {
         const watching = this.#options.reporter.events.subscribe((event) => answer(event));
         socket.on('close', () => watching.unsubscribe());
         answer({ type: 'status', ...this.#options.status() });
-        return false;
+        return undefined;
       }
       case 'verify':
         answerWith(() => this.#options.verify());
-        return false;
+        return undefined;
       case 'snapshot':
         answerWith(() => this.#options.takeSnapshot(label));
-        return false;
+        return undefined;
       case 'line':
         answerWith(() => this.#options.line({ wish: command, set, holdMaxMs }));
-        return false;
+        return undefined;
       case 'open':
         answerWith(() => this.#options.line({ wish: command, set }));
-        return false;
+        return undefined;
       case 'removeSnapshot':
         answerWith(async () => {
           await this.#options.removeSnapshot(snapshot ?? '');
           return {};
         });
-        return false;
+        return undefined;
       case 'collectSnapshots':
         answerWith(async () => await this.#options.collectSnapshots());
-        return false;
+        return undefined;
       case 'drill':
         answerWith(async () => {
           await this.#options.drill();
           return {};
         });
-        return false;
+        return undefined;
       case 'stop':
         answer({ ok: true });
         this.#options.stop();
-        return false;
-      case 'console':
-        return true;
+        return undefined;
+      case 'console': {
+        const { serials } = this.#options;
+        const hub = serials.named(port);
+        if (hub === undefined) answer(refusalOf(noPort(port, serials.names)));
+        return hub;
+      }
       default:
         answer({ ok: false, error: `unknown command: ${line.slice(0, 80)}` });
-        return false;
+        return undefined;
     }
   }
+}
 
-  #attachConsole(socket: net.Socket, first: Buffer): void {
-    const detach = this.#options.console.attach((bytes) => socket.write(bytes));
-    socket.on('close', detach);
-    // Who types faster than the guest reads waits, and is not kept in memory.
-    const type = (bytes: Buffer): void => {
-      socket.pause();
-      void this.#options.console.input(bytes).then(() => socket.resume());
-    };
-    socket.on('data', type);
-    if (first.length > 0) type(first);
-  }
+/** The connection carries the raw bytes of a serial port from here on; `first` came already. */
+function attachPort(hub: SerialHub, socket: net.Socket, first: Buffer): void {
+  const detach = hub.attach((bytes) => socket.write(bytes));
+  socket.on('close', detach);
+  // Who types faster than the guest reads waits, and is not kept in memory.
+  const type = (bytes: Buffer): void => {
+    socket.pause();
+    void hub.input(bytes).then(() => socket.resume());
+  };
+  socket.on('data', type);
+  if (first.length > 0) type(first);
 }
 
 interface Request {
@@ -192,17 +207,19 @@ interface Request {
   readonly snapshot?: string;
   readonly set?: string;
   readonly holdMaxMs?: number;
+  readonly port?: string;
 }
 
 function requestOf(line: string): Request {
   try {
     const words = JSON.parse(line) as Record<keyof Request, unknown>;
-    const { command, label, snapshot, set, holdMaxMs } = words;
+    const { command, label, snapshot, set, holdMaxMs, port } = words;
     return {
       ...(typeof set === 'string' ? { set } : {}),
       ...(typeof holdMaxMs === 'number' ? { holdMaxMs } : {}),
       ...(typeof command === 'string' ? { command } : {}),
       ...(typeof label === 'string' ? { label } : {}),
+      ...(typeof port === 'string' ? { port } : {}),
       ...(typeof snapshot === 'string' ? { snapshot } : {}),
     };
   } catch {

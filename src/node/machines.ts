@@ -30,7 +30,7 @@ import type { NodeDisks } from './driver.ts';
 import { SnapshotKeeper } from './keeping/keeper.ts';
 import type { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
-import type { ConsoleHub } from './machine/console-hub.ts';
+import type { SerialPorts } from './machine/serial-ports.ts';
 import { CopiedMachine, type CopiedMachineOptions } from './machine/copied.ts';
 import { RecordedMachine } from './machine/recorded.ts';
 import type { BootOrder, MachineSource, Made } from './machine-driver.ts';
@@ -62,7 +62,7 @@ export interface MachinesOptions {
   readonly prepared: PreparedMachine | undefined;
   /** Asks the node's core. */
   readonly ask: (wish: Wish) => Promise<unknown>;
-  readonly console: ConsoleHub;
+  readonly serials: SerialPorts;
   readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
@@ -123,7 +123,7 @@ export class Machines implements MachineSource, NodeDisks {
     const outputs = new Outputs({
       cards: this.#options.vm.nics.length,
       egress: this.#cardEgresses(),
-      console: this.#options.console,
+      serials: this.#options.serials,
       reporter: this.#options.reporter,
     });
     const watch = this.#watchdog?.watch(() => machine.figures.icount);
@@ -204,7 +204,7 @@ export class Machines implements MachineSource, NodeDisks {
 
   /** Lets whoever listens hear a machine that is there. */
   begin(machine: RecordedMachine, parts: LiveMachine): void {
-    machine.begin(parts, this.#cardEgresses(), this.#options.console);
+    machine.begin(parts, this.#cardEgresses(), this.#options.serials);
   }
 
   /** As a backup of the winner this node needs little of that machine's RAM anew. */

@@ -25,7 +25,7 @@ import { NodeDriver, type NodeOutcome } from './driver.ts';
 import { checkCopies } from './keeping/copying.ts';
 import { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
-import { ConsoleHub } from './machine/console-hub.ts';
+import { SerialPorts } from './machine/serial-ports.ts';
 import { Machines } from './machines.ts';
 import { NodeLock } from './node-lock.ts';
 import { OwnArbiter } from './own-arbiter.ts';
@@ -78,7 +78,7 @@ export class UnderstudyNode {
   readonly #releaseImages: Release;
   readonly #lock: NodeLock;
   readonly #arbiter: OwnArbiter;
-  readonly #console = new ConsoleHub();
+  readonly #serials: SerialPorts;
   readonly #peer: PeerAttempts;
   readonly #machines: Machines;
   readonly #driver: NodeDriver;
@@ -108,6 +108,7 @@ export class UnderstudyNode {
       ...{ vmFingerprint: machine.fingerprint, machine: machine.parts },
     };
     const { concerns } = this;
+    this.#serials = new SerialPorts(vm.ports);
     this.#peer = new PeerAttempts({ concerns, dial: () => this.#dialPeer() });
     this.#store = NodeStore.ofPair({ config, runDir, concerns, reporter, log });
     this.#machines = new Machines({
@@ -121,7 +122,7 @@ export class UnderstudyNode {
         upgrade,
         runDir,
       },
-      ...{ store: this.#store, prepared, console: this.#console, concerns, reporter, log },
+      ...{ store: this.#store, prepared, serials: this.#serials, concerns, reporter, log },
       ask: (wish) => this.#driver.ask(wish),
     });
     this.#driver = new NodeDriver({
@@ -305,7 +306,7 @@ export class UnderstudyNode {
         await this.#driver.ask({ wish: 'drill' });
       },
       stop: () => this.stop(),
-      console: this.#console,
+      serials: this.#serials,
       reporter: this.reporter,
     });
   }

@@ -1,17 +1,17 @@
 /**
  * What the guest says: held in the order it came, and let out when the core says so, to the egress
- * of its card or to the console.
+ * of its card or to whoever listens at its serial port.
  */
 import { Distribution } from '../base/distribution.ts';
 import type { CardEgresses } from '../egress/cards.ts';
-import type { ConsoleHub } from './machine/console-hub.ts';
 import { type Channel, OutputQueue } from './machine/output-queue.ts';
+import type { SerialPorts } from './machine/serial-ports.ts';
 import type { Reporter } from './report.ts';
 
 export interface OutputsOptions {
   readonly cards: number;
   readonly egress: CardEgresses;
-  readonly console: ConsoleHub;
+  readonly serials: SerialPorts;
   readonly reporter: Reporter;
 }
 
@@ -53,12 +53,12 @@ export class Outputs {
   release(through: number): void {
     this.#through = through;
     if (!this.#isOpen) return;
-    const { egress, console, reporter, cards } = this.#options;
+    const { egress, serials, reporter, cards } = this.#options;
     const frames: Buffer[][] = Array.from({ length: cards }, () => []);
     const now = performance.now();
     for (const { channel, bytes, arrivedAt } of this.#queue.take(through)) {
       if (channel.kind === 'nic') frames[channel.index]?.push(bytes);
-      else console.output(bytes);
+      else serials.hubs[channel.index]?.output(bytes);
       this.#holdMs.add(now - arrivedAt);
     }
     for (const [card, ofCard] of frames.entries()) {

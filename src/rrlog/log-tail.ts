@@ -47,8 +47,8 @@ export interface Segment {
   readonly markers: readonly Marker[];
   /** Markers of no epoch. */
   readonly pushes: number;
-  /** Bytes that the console's port was given. */
-  readonly typedBytes: number;
+  /** Bytes that each serial port was given, by its number: the console is 0. */
+  readonly typedBytes: readonly number[];
   readonly shutdowns: readonly ShutdownSeen[];
   /** The segment ends the recording: QEMU wrote END at a clean exit. */
   readonly ended: boolean;
@@ -141,7 +141,7 @@ export class LogTail {
     const runs: Buffer[] = [];
     let ended = false;
     let pushes = 0;
-    let typedBytes = 0;
+    let typedBytes = nothingTyped;
     reader.push(chunk);
     let from = reader.end;
     let runAt = reader.nextOffset;
@@ -161,7 +161,7 @@ export class LogTail {
         runs.push(buffer.subarray(runAt, reader.eventOffset), stripMarker(reader));
         runAt = reader.nextOffset;
       } else if (reader.kind === this.#first['char-read']) {
-        typedBytes += reader.payload().length;
+        typedBytes = typedMore(typedBytes, reader.charId, reader.payload().length);
       } else if (this.#note(shutdowns)) ended = true;
     }
     if (reader.events === eventsBefore) return undefined;
@@ -223,6 +223,15 @@ export class LogTail {
     }
     return false;
   }
+}
+
+/** Most segments have none. */
+const nothingTyped: readonly number[] = [];
+
+function typedMore(sums: readonly number[], port: number, bytes: number): readonly number[] {
+  const more = Array.from({ length: Math.max(sums.length, port + 1) }, (_, at) => sums[at] ?? 0);
+  more[port] = (more[port] ?? 0) + bytes;
+  return more;
 }
 
 /** The current event, a marker, with its payload cut to the head. */

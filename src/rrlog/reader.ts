@@ -164,6 +164,10 @@ export class EventLogReader {
   get netId(): number {
     return this.#buffer[this.#eventAt + 1] ?? -1;
   }
+  /** CHAR_READ: which serial port, in the order of the command line. */
+  get charId(): number {
+    return this.#buffer[this.#eventAt + 1] ?? -1;
+  }
   /** All bytes of the current event, kind byte first, as a view. */
   raw(): Buffer {
     return this.#buffer.subarray(this.#eventAt, this.#eventAt + this.#eventBytes);

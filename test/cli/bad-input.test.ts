@@ -318,6 +318,15 @@ const cases: readonly BadInput[] = [
     says: ['would lie in memory', "'/dev/shm'", 'try: set durableLogDir'],
   },
   {
+    row: 'serial port that the machine does not have, for `console`',
+    code: 2,
+    args: () => {
+      const file = pair({ vm: vm(`${kernel}ports: [agent]\n`) });
+      return ['console', '--pair', file, '--name', 'a', '--port', 'agnt'];
+    },
+    says: ["no serial port 'agnt'", 'try: its ports are console, agent'],
+  },
+  {
     row: '`copyTo` that is the store, lies in it or has it in it, by its name',
     code: 2,
     args: () => node(pair({ more: 'snapshots: { store: kept, copyTo: kept/copies }' })),

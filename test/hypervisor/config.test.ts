@@ -57,6 +57,7 @@ describe('a VM file', () => {
       boot: { kind: 'disk' },
       disks: [{ id: 'd0', path: path.join(dir, 'root.raw'), readOnly: false }],
       nics: [],
+      ports: [],
     });
   });
 
@@ -80,6 +81,7 @@ cpu: qemu64,+ssse3
 machine: pc-i440fx-7.2
 qemu: /opt/qemu/bin/qemu-system-x86_64
 upgradeFrom: qemu-of-before
+ports: [agent]
 firmware: vmlinuz
 `;
     expect(parse(text)).toEqual({
@@ -101,6 +103,7 @@ firmware: vmlinuz
         { id: 'data', readOnly: true },
       ],
       nics: [{ mac: '52:54:00:ab:cd:01' }, { mac: defaultMac('web-1', 1) }],
+      ports: ['agent'],
     });
   });
 
@@ -178,7 +181,12 @@ describe('a VM file is refused', () => {
     ['nics: [{ mac: 52:54:00:12:34 }]', /^4 nics\[0\].mac: must be a MAC address/],
     ['nics: [{ mac: 01:00:5e:00:00:01 }]', /^4 nics\[0\].mac: must be the address of one card/],
     ['nics: [{ mac: 00:00:00:00:00:00 }]', /^4 nics\[0\].mac: must be the address of one card/],
-    ['nics: e1000', /^4 nics: must be a list of network cards/],
+    ['ports: agent', /^4 ports: must be a list of names of serial ports/],
+    ['ports: [a, b, c, d]', /^4 ports: must be at most 3 serial ports beside the console/],
+    ['ports: [Agent]', /^4 ports\[0\]: must be 1 to 16 small letters/],
+    ['ports: [console]', /^4 ports\[0\]: must be another name: every machine has its console/],
+    ['ports: [out, out]', /^4 ports\[1\]: another port has this name: current value is out/],
+    ['nics: virtio-net', /^4 nics: must be a list of network cards/],
     [`nics: [${'{},'.repeat(9)}]`, /^4 nics: must be at most 8 network cards/],
   ])('for %s', (text, message) => {
     // Goal: one problem, at the right line and place, with the reason and what to write instead.
@@ -333,6 +341,7 @@ nics: [{}]
     ['id: root', 'id: root, discard: false'],
     ['nics: [{}]', 'nics: [{}, {}]'],
     ['nics: [{}]', 'nics: [{ mac: 52:54:00:00:00:01 }]'],
+    ['nics: [{}]', 'nics: [{}]\nports: [agent]'],
     ['nics: [{}]', 'nics: [{}]\ncpu: max'],
     ['nics: [{}]', 'nics: [{}]\nmachine: pc-i440fx-7.1'],
   ])('changes when %s becomes %s', async (from, to) => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/base/errors.ts';
 import { ControlServer, type NodeStatus } from '../../src/node/control-server.ts';
-import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../src/node/machine/serial-ports.ts';
 import { type Comparison, Reporter } from '../../src/node/report.ts';
 import { askNode } from '../../src/observe/control-client.ts';
 import { watchNode } from '../../src/observe/watch-node.ts';
@@ -24,9 +24,13 @@ const status: NodeStatus = {
   pid: 42,
 };
 
+const never = (): never => {
+  throw new Error('there is none');
+};
+
 describe('the control socket', () => {
   let server: ControlServer;
-  let hub: ConsoleHub;
+  let serials: SerialPorts;
   let reporter: Reporter;
   let verify: () => Promise<Comparison>;
   let remove: (id: string) => Promise<void>;
@@ -34,7 +38,7 @@ describe('the control socket', () => {
   const clients: net.Socket[] = [];
 
   beforeEach(async () => {
-    hub = new ConsoleHub();
+    serials = new SerialPorts(['agent']);
     reporter = new Reporter();
     verify = () => Promise.resolve({ equal: true, differences: [] });
     remove = () => Promise.resolve();
@@ -51,7 +55,7 @@ describe('the control socket', () => {
       stop: () => {
         stops += 1;
       },
-      console: hub,
+      serials,
       reporter,
     });
   });
@@ -85,7 +89,7 @@ describe('the control socket', () => {
     const dead = `${socketPath}2`;
     fs.writeFileSync(dead, '');
     const next = await ControlServer.start({
-      ...{ path: dead, console: hub, reporter, verify },
+      ...{ path: dead, serials, reporter, verify },
       drill: () => Promise.resolve(),
       status: () => status,
       takeSnapshot: () => Promise.resolve({ snapshot: 'id' }),
@@ -162,6 +166,7 @@ describe('the control socket', () => {
 
   it('console: raw bytes both ways, from the byte behind the command', async () => {
     const typed: Buffer[] = [];
+    const [hub = never()] = serials.hubs;
     hub.onInput((bytes) => {
       typed.push(bytes);
       return Promise.resolve();
@@ -179,5 +184,26 @@ describe('the control socket', () => {
     socket.end();
     await left;
     hub.output(Buffer.from('to nobody'));
+  });
+
+  it('console of another serial port, by its name; of one that is not there, what there is', async () => {
+    const { socket, until, text } = connect();
+    socket.write('{"command":"console","port":"agent"}\n');
+    const given = new Promise<Buffer>((resolve) => {
+      serials.named('agent')?.onInput((bytes) => {
+        resolve(bytes);
+        return Promise.resolve();
+      });
+    });
+    socket.write('S 1\n');
+    expect(String(await given)).toBe('S 1\n');
+    serials.hubs[0]?.output(Buffer.from('login: '));
+    serials.named('agent')?.output(Buffer.from('C 2 done'));
+    await until('C 2 done');
+    expect(text()).toBe('C 2 done');
+    expect(await askNode(socketPath, 'console', { port: 'agnt' })).toEqual({
+      ...{ ok: false, code: 'config', error: "The machine has no serial port 'agnt'" },
+      hint: 'its ports are console, agent; `ports` of the VM file makes more',
+    });
   });
 });

@@ -6,7 +6,7 @@ import type { CardEgresses } from '../../src/egress/cards.ts';
 import { Concerns } from '../../src/node/concerns.ts';
 import { NodeDriver, type NodeDriverOptions } from '../../src/node/driver.ts';
 import type { Logger } from '../../src/node/logger.ts';
-import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../src/node/machine/serial-ports.ts';
 import type { CopiedMachine } from '../../src/node/machine/copied.ts';
 import type { RecordedMachine } from '../../src/node/machine/recorded.ts';
 import { Outputs } from '../../src/node/outputs.ts';
@@ -41,7 +41,7 @@ function driving(
     close: async () => void said.push('close'),
   } as unknown as CardEgresses;
   const reporter = new Reporter();
-  const outputs = new Outputs({ cards: 1, egress, console: new ConsoleHub(), reporter });
+  const outputs = new Outputs({ cards: 1, egress, serials: new SerialPorts([]), reporter });
   const reports = {
     machine: silent as (report: MachineReport) => void,
     copy: silent as (report: CopyReport) => void,

@@ -2,15 +2,16 @@
 // the egress is open.
 import { expect, test } from 'vitest';
 import type { CardEgresses } from '../../src/egress/cards.ts';
-import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../src/node/machine/serial-ports.ts';
 import { Outputs } from '../../src/node/outputs.ts';
 import { type NodeEvent, Reporter } from '../../src/node/report.ts';
 
 const card = (index: number) => ({ kind: 'nic', index }) as const;
-const screen = { kind: 'console' } as const;
+const agent = { kind: 'serial', index: 1 } as const;
+const screen = { kind: 'serial', index: 0 } as const;
 const macs = ['52:54:00:00:00:01', '52:54:00:00:00:02'];
 
-/** Two cards and a console, and what happened to them in order. */
+/** Two cards, a console and a port beside it, and what happened to them in order. */
 function outputs(opening: Promise<void> = Promise.resolve()) {
   const said: string[] = [];
   const egress = {
@@ -24,18 +25,20 @@ function outputs(opening: Promise<void> = Promise.resolve()) {
     },
     close: async () => void said.push('close'),
   } as unknown as CardEgresses;
-  const hub = new ConsoleHub();
-  hub.attach((bytes) => said.push(`console: ${bytes}`));
+  const serials = new SerialPorts(['agent']);
+  for (const name of serials.names) {
+    serials.named(name)?.attach((bytes) => said.push(`${name}: ${bytes}`));
+  }
   const reporter = new Reporter();
   const events: NodeEvent[] = [];
   reporter.events.subscribe((event) => events.push(event));
-  const made = new Outputs({ cards: 2, egress, console: hub, reporter });
+  const made = new Outputs({ cards: 2, egress, serials, reporter });
   const push = (channel: Parameters<Outputs['push']>[0], text: string) =>
     made.push(channel, Buffer.from(text));
   return { made, said, events, push };
 }
 
-test('each goes to its card or to the console, in its order, a card’s frames together', async () => {
+test('each goes to its card or serial port, in its order, a card’s frames together', async () => {
   const { made, said, push } = outputs();
   await made.open(macs);
   push(card(1), 'a');
@@ -43,11 +46,12 @@ test('each goes to its card or to the console, in its order, a card’s frames t
   push(card(0), 'b');
   push(card(1), 'c');
   push(card(1), 'later');
+  push(agent, 'C 1 ');
   expect(said.splice(0)).toEqual(['open', 'announce 2']);
   made.release(4);
   expect(said.splice(0)).toEqual(['console: login: ', 'card 0: b', 'card 1: a c']);
-  made.release(5);
-  expect(said).toEqual(['card 1: later']);
+  made.release(6);
+  expect(said).toEqual(['agent: C 1 ', 'card 1: later']);
 });
 
 test('let out before the egress is open: it leaves when it is, behind the announcement', async () => {

@@ -10,7 +10,7 @@ import { writePidFile } from '../../src/host/pid-files.ts';
 import { createRamFile } from '../../src/hypervisor/memory/ram.ts';
 import { RamShadow } from '../../src/hypervisor/memory/ram-shadow.ts';
 import { ControlServer } from '../../src/node/control-server.ts';
-import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../src/node/machine/serial-ports.ts';
 import { createSecretFile } from '../../src/node/pair-file/secret-file.ts';
 import { Reporter } from '../../src/node/report.ts';
 import { claimRunDir } from '../../src/node/run-dir.ts';
@@ -56,7 +56,7 @@ describe('with a umask of 0, for the owner only is', () => {
       collectSnapshots: () => Promise.resolve({ freedBytes: 0, chunks: 0, logPieces: 0 }),
       drill: () => Promise.resolve(),
       stop: () => undefined,
-      console: new ConsoleHub(),
+      serials: new SerialPorts([]),
       reporter: new Reporter(),
     });
     expect(modeOf(run.control)).toBe('600');

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { term } from '../../src/base/units.ts';
 import { CardEgresses } from '../../src/egress/cards.ts';
 import { bootFromState, type MachinePlace } from '../../src/hypervisor/machine-parts.ts';
-import { ConsoleHub } from '../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../src/node/machine/serial-ports.ts';
 import { CopiedMachine } from '../../src/node/machine/copied.ts';
 import { LogShipper } from '../../src/node/machine/log-shipper.ts';
 import { RecordedMachine, type RecordedSegment } from '../../src/node/machine/recorded.ts';
@@ -60,7 +60,7 @@ async function open(): Promise<MachineRig> {
   const parts = await bootFromState(place, { ramFile: files.ram, facts, claim }, machine.handlers);
   lab.onClose(() => parts.storage.stop());
   lab.onClose(() => parts.recorder.instance.destroy());
-  machine.begin(parts, CardEgresses.fromSpecs(lab.vm.nics.map(() => 'none')), new ConsoleHub());
+  machine.begin(parts, CardEgresses.fromSpecs(lab.vm.nics.map(() => 'none')), new SerialPorts([]));
   let copied: CopiedMachine | undefined;
   const ticks = setInterval(() => {
     machine.tick();

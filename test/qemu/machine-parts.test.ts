@@ -55,7 +55,7 @@ test('a machine goes on from a state', async () => {
   lab.onClose(() => storage.stop());
   lab.onClose(() => recorder.instance.destroy());
   const { terminal, input } = consoleOf(recorder);
-  delivered = (segment) => input.delivered(segment.typedBytes);
+  delivered = (segment) => input.delivered(segment.typedBytes[0] ?? 0);
   recorder.instance.nics[0]?.resume();
   expect(await terminal.run('cat /data/kept; echo $there')).toMatch(/kept\r\nhere\r\n/);
   expect(recorder.icount).toBeGreaterThan(facts.icount);
@@ -84,7 +84,7 @@ test.runIf(canMount)('others fill the memory that a guest was promised', async (
   lab.onClose(() => recorder.instance.destroy());
   expect(() => disk.fill(), 'it ends with ENOSPC').not.toThrow();
   const { terminal, input } = consoleOf(recorder);
-  delivered = (segment) => input.delivered(segment.typedBytes);
+  delivered = (segment) => input.delivered(segment.typedBytes[0] ?? 0);
   recorder.instance.nics[0]?.resume();
   await terminal.until('guest# ', bootMs);
   const pages = '/run/pages/file';

@@ -41,6 +41,21 @@ function markersOf(events: readonly Expected[]) {
 }
 
 describe('LogTail', () => {
+  it('counts what each serial port was given', () => {
+    // Goal: what one port has taken does not let another be given more than it has room for.
+    const read = (id: number, data: string) =>
+      encodeEvent(layout, { kind: 'char-read', id, data: Buffer.from(data) });
+    const tail = new LogTail(primary);
+    expect(tail.push(Buffer.concat([read(1, 'S 1'), read(0, 'x'), read(1, '\n')]))).toMatchObject({
+      typedBytes: [1, 4],
+    });
+    expect(
+      tail.push(encodeEvent(layout, { kind: 'random', data: Buffer.from('r') })),
+    ).toMatchObject({
+      typedBytes: [],
+    });
+  });
+
   it('gives contiguous segments of whole events, with markers at their raw positions', () => {
     // Goal: segments neither lose nor double anything, however QEMU's writes fall.
     fc.assert(

@@ -169,7 +169,7 @@ export class Recording implements SoloLog {
 
   async #connect(recorder: Recorder): Promise<void> {
     const decoder = new StreamFrameDecoder();
-    recorder.instance.console.output.resume();
+    for (const { output } of recorder.instance.serials) output.resume();
     recorder.instance.nics[0]?.on('data', (chunk: Buffer) => {
       this.#egress.send(decoder.push(chunk));
     });

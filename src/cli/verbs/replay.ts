@@ -48,7 +48,7 @@ export async function replay(id: string | undefined, options: ReplayOptions): Pr
         const past = {
           ...{ store, snapshot, until, dir, runDir },
           onReplayer: async (instance: QemuInstance) => {
-            if (print !== undefined) instance.console.output.on('data', print.write);
+            if (print !== undefined) instance.serials[0]?.output.on('data', print.write);
             await capture?.attach(instance);
           },
         };

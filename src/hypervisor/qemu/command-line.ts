@@ -8,7 +8,7 @@
  * Which option is there for which reason: recipes R1-R12 in docs/lockstep.md.
  */
 import { limits } from '../../base/limits.ts';
-import type { VmConfig } from '../config.ts';
+import { consolePort, type VmConfig } from '../config.ts';
 
 /** Where one QEMU process finds its sockets; all in one directory that only we may read. */
 export interface InstancePaths {
@@ -18,7 +18,8 @@ export interface InstancePaths {
   /** Two ends of a pipe of a recorder, whose vCPU is woken by it (vcpu-wake.ts). */
   readonly flash: string;
   readonly echo: string;
-  readonly console: string;
+  /** Base of the two FIFOs of a serial port; 0 is the console. */
+  readonly serial: (index: number) => string;
   readonly nic: (index: number) => string;
 }
 
@@ -29,7 +30,7 @@ export function instancePaths(dir: string): InstancePaths {
     wake: `${dir}/wake`,
     flash: `${dir}/flash`,
     echo: `${dir}/echo`,
-    console: `${dir}/console`,
+    serial: (index) => `${dir}/serial${index}`,
     nic: (index) => `${dir}/nic${index}`,
   };
 }
@@ -98,9 +99,9 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     // A guest that suspends to RAM would stand until it is woken, which is not in the log; one that
     // suspends to disk is off, and what it wakes from is not what was protected.
     ['-global', 'PIIX4_PM.disable_s3=1', '-global', 'PIIX4_PM.disable_s4=1'],
-    // Never full: a write that is not accepted diverges (R12).
-    ['-chardev', `pipe,id=console,path=${doubled(paths.console)}`],
-    ['-serial', 'chardev:console'],
+    ...[consolePort, ...vm.ports].flatMap((_, index) =>
+      serialArguments(index, paths.serial(index)),
+    ),
     ...padArguments(paths.pad),
     // A backend that leads nowhere: a frame for it wakes the main loop and does nothing else (R4).
     ['-netdev', `stream,id=wake,server=off,addr.type=unix,addr.path=${doubled(paths.wake)}`],
@@ -113,6 +114,19 @@ export function qemuArguments(options: CommandLineOptions): string[] {
   ];
   if (options.incoming) args.push(['-S'], ['-incoming', 'defer']);
   return args.flat();
+}
+
+/**
+ * A serial port of the guest, ttyS0 the first. The events of the log number them in this order
+ * (`replay_register_char_driver`, replay/replay-char.c).
+ */
+function serialArguments(index: number, path: string): string[][] {
+  const id = `serial${index}`;
+  // Never full: a write that is not accepted diverges (R12).
+  return [
+    ['-chardev', `pipe,id=${id},path=${doubled(path)}`],
+    ['-serial', `chardev:${id}`],
+  ];
 }
 
 /** The pad: a backend without a device, for markers (R2) and the tick (R3). */

@@ -1,5 +1,5 @@
 /**
- * One QEMU process and its connections: monitor, pad, console, network cards, and a replayer's
+ * One QEMU process and its connections: monitor, pad, serial ports, network cards, and a replayer's
  * echo.
  *
  * Recorder, replayer and successor are the same process in different modes; this is what they
@@ -11,7 +11,7 @@ import { asError, UnderstudyError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { encodeStreamFrame } from '../../base/stream-frames.ts';
 import { type ExitInfo, type OwnedProcess, spawnOwned } from '../../host/processes.ts';
-import type { VmConfig } from '../config.ts';
+import { consolePort, type VmConfig } from '../config.ts';
 import { hypervisorLimits } from '../limits.ts';
 import {
   type InstancePaths,
@@ -20,7 +20,7 @@ import {
   qemuArguments,
   tickObject,
 } from './command-line.ts';
-import { ConsolePipe } from './console-pipe.ts';
+import { SerialPipe } from './serial-pipe.ts';
 import type { Monitor } from './monitor.ts';
 import { monitorOf } from './monitor-of.ts';
 import { VcpuWake } from './vcpu-wake.ts';
@@ -56,7 +56,8 @@ export class QemuInstance {
   readonly #wake: Stream;
   /** Frames of the log that a replayer has executed. */
   readonly echo: Stream | undefined;
-  readonly console: ConsolePipe;
+  /** The console, then the ports of the VM file. */
+  readonly serials: readonly SerialPipe[];
   readonly nics: readonly Stream[];
   readonly exited: Promise<ExitInfo>;
   /** Of a recorder's vCPU, as the kernel numbers it. */
@@ -73,7 +74,7 @@ export class QemuInstance {
       pad: Stream;
       wake: Stream;
       echo: Stream | undefined;
-      console: ConsolePipe;
+      serials: readonly SerialPipe[];
       nics: Stream[];
     },
     vcpu: { readonly thread: number | undefined; readonly wake: VcpuWake } | undefined,
@@ -85,7 +86,7 @@ export class QemuInstance {
     this.pad = streams.pad;
     this.#wake = streams.wake;
     this.echo = streams.echo;
-    this.console = streams.console;
+    this.serials = streams.serials;
     this.nics = streams.nics;
     this.exited = child.exited;
     this.#vcpuWake = vcpu?.wake;
@@ -102,8 +103,11 @@ export class QemuInstance {
     const undo: (() => unknown)[] = [];
     try {
       const doors = await openDoors(paths, options, servers);
-      const consolePipe = new ConsolePipe(paths.console);
-      undo.push(() => consolePipe.destroy());
+      const serials = [consolePort, ...options.vm.ports].map((_, index) => {
+        const pipe = new SerialPipe(paths.serial(index));
+        undo.push(() => pipe.destroy());
+        return pipe;
+      });
       // A replayer answers only while log flows (R1), and is never asked to wake.
       const vcpuWake = options.mode === 'record' ? new VcpuWake(paths.flash) : undefined;
       undo.push(() => vcpuWake?.destroy());
@@ -127,7 +131,7 @@ export class QemuInstance {
       ]);
       const [qmp, pad, wake, echo, nics] = await Promise.race([all, died]);
       died.catch(() => undefined);
-      const streams = { pad, wake, echo, console: consolePipe, nics };
+      const streams = { pad, wake, echo, serials, nics };
       const vcpu = vcpuWake && { thread: await vcpuThread(qmp), wake: vcpuWake };
       return new QemuInstance(options, child, qmp, streams, vcpu);
     } catch (error) {
@@ -247,7 +251,7 @@ export class QemuInstance {
 
   /** Ends QEMU at once and removes its directory. Safe to call more than once. */
   async destroy(): Promise<void> {
-    for (const stream of [this.pad, this.#wake, this.echo, this.console, ...this.nics]) {
+    for (const stream of [this.pad, this.#wake, this.echo, ...this.serials, ...this.nics]) {
       stream?.destroy();
     }
     this.#vcpuWake?.destroy();

@@ -75,9 +75,11 @@ export class Replayer {
     this.#feeder = feeder;
     this.#processor = new OneProcessor(instance.process.pid);
     if (!options.instance.incoming) this.#filters = new ReplayFilters(options.layout, false);
-    // In replay a console writes for real: nobody may see it, and QEMU must not wait for a reader.
-    for (const stream of [instance.console.output, instance.pad, ...instance.nics]) stream.resume();
-    if (options.onConsole !== undefined) instance.console.output.on('data', options.onConsole);
+    // In replay a serial port writes for real: nobody may see it, and QEMU must not wait for a
+    // reader.
+    for (const { output } of instance.serials) output.resume();
+    for (const stream of [instance.pad, ...instance.nics]) stream.resume();
+    if (options.onConsole !== undefined) instance.serials[0]?.output.on('data', options.onConsole);
     const decoder = new StreamFrameDecoder();
     instance.echo?.on('data', (chunk: Buffer) => {
       for (const frame of decoder.push(chunk)) {

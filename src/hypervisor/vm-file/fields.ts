@@ -77,6 +77,11 @@ export const diskIdField = z
   // The network cards' devices have these names.
   .refine((id) => !/^net[0-9]+$/.test(id), must('another id: net and a number is a network card'));
 
+export const portField = z
+  .string(must(idText))
+  .regex(/^[a-z][a-z0-9_]{0,15}$/, must(idText))
+  .refine((name) => name !== 'console', must('another name: every machine has its console'));
+
 const macText = 'a MAC address such as 52:54:00:12:34:56';
 export const macField = z
   .string(must(macText))

@@ -92,11 +92,13 @@ function crossChecks(value: unknown): { place: Place; message: string }[] {
   const nics = Array.isArray(file.nics) ? file.nics.map(asRecord) : [];
   const ids = disks.map(({ id }, index) => (typeof id === 'string' ? id : defaultDiskId(index)));
   const paths = disks.map((disk) => disk.path);
+  const ports: unknown[] = Array.isArray(file.ports) ? file.ports : [];
   const macs = nics.map(({ mac }) => (typeof mac === 'string' ? mac.toLowerCase() : undefined));
   return [
     ...repeated(ids, (index) => ['disks', index, 'id'], 'another disk has this id'),
     ...repeated(paths, (index) => ['disks', index, 'path'], 'another disk has this image'),
     ...repeated(macs, (index) => ['nics', index, 'mac'], 'another card has this address'),
+    ...repeated(ports, (index) => ['ports', index], 'another port has this name'),
     ...bootProblems(file.boot, disks.length),
   ];
 }

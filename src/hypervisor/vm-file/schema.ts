@@ -10,6 +10,7 @@ import {
   memoryField,
   must,
   nameField,
+  portField,
   textUnless,
 } from './fields.ts';
 import {
@@ -26,6 +27,8 @@ import {
 
 /** Each disk and card is a PCI device; the bus has 32 slots, some of them taken. */
 const devicesMax = 8;
+/** A PC has four serial ports, and the first is the console. */
+const portsMax = 3;
 /** The kernel's own limit is 2048 on x86. */
 const appendMaxChars = 2047;
 
@@ -36,6 +39,13 @@ const cpuText = 'a CPU model of QEMU, such as qemu64 or qemu64,+ssse3';
 
 const programField = (what: string) =>
   z.string(must(`the path or name of ${what}`)).min(1, must(`the path or name of ${what}`));
+
+/** A bound of a list, and of nothing else: zod's own `max` counts the letters of a text, too. */
+const atMost = (max: number, what: string) =>
+  [
+    (list: readonly unknown[]): boolean => list.length <= max,
+    must(`at most ${max} ${what}`),
+  ] as const;
 
 /** The schema for a file in `baseDir`, to which its paths are relative. */
 export function vmSchema(baseDir: string) {
@@ -83,15 +93,19 @@ export function vmSchema(baseDir: string) {
       boot: boot.optional(),
       disks: z
         .array(disk, must('a list of disks'))
-        .max(devicesMax, must(`at most ${devicesMax} disks`))
+        .refine(...atMost(devicesMax, 'disks'))
         .default([]),
       nics: z
         .array(nic, must('a list of network cards'))
-        .max(devicesMax, must(`at most ${devicesMax} network cards`))
+        .refine(...atMost(devicesMax, 'network cards'))
         .default([]),
       console: z
         .literal(true, must('true, or left out: the first serial port is the console'))
         .default(true),
+      ports: z
+        .array(portField, must('a list of names of serial ports, such as [agent]'))
+        .refine(...atMost(portsMax, 'serial ports beside the console'))
+        .default([]),
       cpu: textUnless(cpuText, refusedCpu)
         .regex(/^[A-Za-z0-9._-]+(,[+-]?[a-z0-9._-]+(=[a-z0-9._-]+)?)*$/i, must(cpuText))
         .default('qemu64'),

@@ -7,7 +7,7 @@ import type { VmConfig, VmDescription } from '../config.ts';
  * machine came from.
  */
 export function writeVmFile(vm: VmDescription): string {
-  const { name, qemu, machine, firmware, cpu, memoryBytes, boot, disks, nics } = vm;
+  const { name, qemu, machine, firmware, cpu, memoryBytes, boot, disks, nics, ports } = vm;
   return YAML.stringify({
     name,
     memory: memoryBytes,
@@ -23,6 +23,7 @@ export function writeVmFile(vm: VmDescription): string {
       ...(discard === false ? { discard } : {}),
     })),
     nics: nics.map(({ mac }) => ({ mac })),
+    ...(ports.length === 0 ? {} : { ports }),
   });
 }
 

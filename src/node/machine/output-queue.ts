@@ -4,7 +4,8 @@
  */
 export type Channel =
   | { readonly kind: 'nic'; readonly index: number }
-  | { readonly kind: 'console' };
+  /** 0 is the console. */
+  | { readonly kind: 'serial'; readonly index: number };
 
 export interface Output {
   readonly channel: Channel;

@@ -11,7 +11,7 @@ import { type Epoch, type LogPosition, logPosition, type Term } from '../../base
 import type { CardEgresses } from '../../egress/cards.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
 import type { LiveMachine } from '../../hypervisor/machine-parts.ts';
-import { ConsoleInput } from '../../hypervisor/record/console-input.ts';
+import { SerialInput } from '../../hypervisor/record/serial-input.ts';
 import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
 import type { Link, LinkMessage } from '../../ports/link.ts';
 import type {
@@ -28,11 +28,11 @@ import type { Reporter } from '../report.ts';
 import { BackupHoldings } from '../seeding/backup-holdings.ts';
 import type { Bandwidth } from '../seeding/bandwidth.ts';
 import { describeSeed, seedBackup } from '../seeding/seed-backup.ts';
-import type { ConsoleHub } from './console-hub.ts';
 import { type MadeCut, makeCut, tellCut } from './cutting.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { MachineWatch } from './machine-watch.ts';
 import type { Channel } from './output-queue.ts';
+import type { SerialPorts } from './serial-ports.ts';
 import { withoutEnd } from './without-end.ts';
 
 /** A stretch of log, with what is shipped of it. */
@@ -69,7 +69,7 @@ export class RecordedMachine implements ProtectedMachine {
   };
   readonly #options: RecordedMachineOptions;
   #parts: LiveMachine | undefined;
-  #input: ConsoleInput | undefined;
+  #inputs: readonly SerialInput[] = [];
   #watch: MachineWatch | undefined;
   /** For the log that comes. */
   #hasRoom = true;
@@ -101,13 +101,13 @@ export class RecordedMachine implements ProtectedMachine {
   }
 
   /** The machine is there: whoever listens hears all that it has done so far, and from now on. */
-  begin(parts: LiveMachine, egress: CardEgresses, console: ConsoleHub): void {
+  begin(parts: LiveMachine, egress: CardEgresses, serials: SerialPorts): void {
     this.#parts = parts;
     this.#disks = this.#watchDisks(parts);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const report of early) this.#report(report);
-    this.#connectGuest(parts.recorder, egress, console);
+    this.#connectGuest(parts.recorder, egress, serials);
     this.#watch = new MachineWatch({
       ...{ parts, report: (report) => this.#report(report), log: this.#options.log },
       onStorage: (storage) => {
@@ -234,7 +234,7 @@ export class RecordedMachine implements ProtectedMachine {
     this.#watch?.close();
     if (this.#parts === undefined) return;
     const { recorder, storage } = this.#parts;
-    this.#input?.close();
+    for (const input of this.#inputs) input.close();
     const watched = this.#disks?.close();
     recorder.throttle.close(); // a cut that is under way would resume it
     recorder.close();
@@ -274,7 +274,7 @@ export class RecordedMachine implements ProtectedMachine {
     const segment = withoutEnd(whole);
     const { from, to, bytes, markers, shutdowns } = segment;
     this.#recordedTo = to;
-    this.#input?.delivered(segment.typedBytes);
+    for (const [port, bytes] of segment.typedBytes.entries()) this.#inputs[port]?.delivered(bytes);
     if (shutdowns.some(({ cause }) => cause === 'guest-shutdown')) this.#isPoweringOff = true;
     if (bytes.length === 0) return; // a segment holds an event
     this.#rawBytes += to - from;
@@ -283,7 +283,7 @@ export class RecordedMachine implements ProtectedMachine {
     this.#report({ type: 'recorded', run });
   }
 
-  #connectGuest(recorder: Recorder, egress: CardEgresses, console: ConsoleHub): void {
+  #connectGuest(recorder: Recorder, egress: CardEgresses, serials: SerialPorts): void {
     const { onOutput } = this.#options;
     for (const [index, stream] of recorder.instance.nics.entries()) {
       const decoder = new StreamFrameDecoder();
@@ -293,16 +293,15 @@ export class RecordedMachine implements ProtectedMachine {
         if (frames.length > 0) this.#report({ type: 'outputs', count: frames.length });
       });
     }
-    recorder.instance.console.output.on('data', (bytes: Buffer) => {
-      onOutput({ kind: 'console' }, bytes);
-      this.#report({ type: 'outputs', count: 1 });
-    });
     egress.onFrame((card, frame) => recorder.sendFrame(card, encodeStreamFrame(frame)));
-    const input = new ConsoleInput({
-      pipe: recorder.instance.console,
-      pushLog: () => recorder.sendMarker(noEpoch),
+    this.#inputs = recorder.instance.serials.map((pipe, index) => {
+      pipe.output.on('data', (bytes: Buffer) => {
+        onOutput({ kind: 'serial', index }, bytes);
+        this.#report({ type: 'outputs', count: 1 });
+      });
+      const input = new SerialInput({ pipe, pushLog: () => recorder.sendMarker(noEpoch) });
+      serials.hubs[index]?.onInput((bytes) => input.type(bytes));
+      return input;
     });
-    this.#input = input;
-    console.onInput((bytes) => input.type(bytes));
   }
 }

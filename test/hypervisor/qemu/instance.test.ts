@@ -11,7 +11,7 @@ const dir = scratchDir();
 it('its doors are closed when a pipe cannot be made', async () => {
   const own = path.join(dir, 'recorder');
   const paths = instancePaths(own);
-  fs.mkdirSync(`${paths.console}.in`, { recursive: true });
+  fs.mkdirSync(`${paths.serial(0)}.in`, { recursive: true });
   const starting = QemuInstance.start({
     vm: {
       name: 'vm',
@@ -24,6 +24,7 @@ it('its doors are closed when a pipe cannot be made', async () => {
       boot: { kind: 'disk' },
       disks: [],
       nics: [{ mac: '52:54:00:00:00:01' }],
+      ports: [],
     },
     ...{ dir: own, pidDir: dir, name: 'recorder', ramFile: path.join(dir, 'ram') },
     ...{ nbdSocket: path.join(dir, 'nbd'), logFile: path.join(dir, 'log') },
@@ -31,5 +32,5 @@ it('its doors are closed when a pipe cannot be made', async () => {
   });
   await expect(starting).rejects.toThrow();
   // A server that is closed has removed its socket.
-  await expect.poll(() => fs.readdirSync(own)).toEqual([path.basename(`${paths.console}.in`)]);
+  await expect.poll(() => fs.readdirSync(own)).toEqual([path.basename(`${paths.serial(0)}.in`)]);
 });

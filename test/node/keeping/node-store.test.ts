@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { changingStore } from '../../../src/cli/verbs/using-store.ts';
 import { ControlServer } from '../../../src/node/control-server.ts';
 import { NodeStore } from '../../../src/node/keeping/node-store.ts';
-import { ConsoleHub } from '../../../src/node/machine/console-hub.ts';
+import { SerialPorts } from '../../../src/node/machine/serial-ports.ts';
 import { Reporter } from '../../../src/node/report.ts';
 import type { WritableStore } from '../../../src/ports/snapshot-store.ts';
 import {
@@ -51,7 +51,7 @@ describe('while a node has the store open', () => {
       collectSnapshots: () => kept.collect(),
       drill: () => Promise.resolve(),
       stop: () => undefined,
-      console: new ConsoleHub(),
+      serials: new SerialPorts([]),
       reporter: new Reporter(),
     });
     store = await kept.open();

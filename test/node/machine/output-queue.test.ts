@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { type Output, OutputQueue } from '../../../src/node/machine/output-queue.ts';
 
 const output = (number: number): Output => ({
-  channel: number % 3 === 0 ? { kind: 'console' } : { kind: 'nic', index: number % 3 },
+  channel: number % 3 === 0 ? { kind: 'serial', index: 0 } : { kind: 'nic', index: number % 3 },
   bytes: Buffer.from([number & 255]),
   arrivedAt: number,
 });

@@ -1,5 +1,5 @@
 /** The console of a recorder without a node: typed at the pace of its log. */
-import { ConsoleInput } from '../../../src/hypervisor/record/console-input.ts';
+import { SerialInput } from '../../../src/hypervisor/record/serial-input.ts';
 import type { Recorder } from '../../../src/hypervisor/record/recorder.ts';
 import { noEpoch } from '../../../src/rrlog/marker.ts';
 import { Terminal } from './terminal.ts';
@@ -7,10 +7,11 @@ import { Terminal } from './terminal.ts';
 /** `input` is to be told what the log says was delivered, and that the machine is gone. */
 export function consoleOf(recorder: Recorder): {
   readonly terminal: Terminal;
-  readonly input: ConsoleInput;
+  readonly input: SerialInput;
 } {
-  const pipe = recorder.instance.console;
-  const input = new ConsoleInput({ pipe, pushLog: () => recorder.sendMarker(noEpoch) });
+  const [pipe] = recorder.instance.serials;
+  if (pipe === undefined) throw new Error('a machine without a console');
+  const input = new SerialInput({ pipe, pushLog: () => recorder.sendMarker(noEpoch) });
   const terminal = new Terminal((text) => void input.type(Buffer.from(text)));
   pipe.output.on('data', (bytes: Buffer) => terminal.take(bytes));
   return { terminal, input };

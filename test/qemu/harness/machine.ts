@@ -70,7 +70,7 @@ export class Machine {
     for (const nic of instance.nics) nic.on('data', () => undefined);
     const { terminal, input } = consoleOf(parts.recorder);
     this.console = terminal;
-    this.onSegment(({ typedBytes }) => input.delivered(typedBytes));
+    this.onSegment(({ typedBytes }) => input.delivered(typedBytes[0] ?? 0));
     lab.onClose(async () => input.close());
     this.#markers = setInterval(() => {
       this.recorder.sendMarker(epoch(this.#nextEpoch));

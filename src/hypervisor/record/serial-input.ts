@@ -1,7 +1,7 @@
 /**
- * What is typed at the guest's console, at the pace of its serial port.
+ * What is typed at the guest's console or another serial port, at the pace of that port.
  *
- * QEMU asks the port for room before it takes bytes from its console. A recording QEMU takes them
+ * QEMU asks the port for room before it takes bytes for it. A recording QEMU takes them
  * at one time and gives them to the port at another, when its vCPU has recorded them (`CHAR_READ`);
  * asked meanwhile, the port has the same room as before. So it takes more than there is room for,
  * and what is too much is lost. Asked while nothing is on its way, its answer is right: it is given
@@ -14,10 +14,10 @@
  *     waits for that holds no more than one piece of what is typed.
  */
 import { limits } from '../../base/limits.ts';
-import type { ConsolePipe } from '../qemu/console-pipe.ts';
+import type { SerialPipe } from '../qemu/serial-pipe.ts';
 
-export interface ConsoleInputOptions {
-  readonly pipe: Pick<ConsolePipe, 'give' | 'untaken'>;
+export interface SerialInputOptions {
+  readonly pipe: Pick<SerialPipe, 'give' | 'untaken'>;
   /** Pushes the log of what QEMU has done so far out of its buffer. */
   readonly pushLog: () => void;
 }
@@ -28,15 +28,15 @@ interface Typed {
   readonly done: () => void;
 }
 
-export class ConsoleInput {
-  readonly #options: ConsoleInputOptions;
+export class SerialInput {
+  readonly #options: SerialInputOptions;
   readonly #typed: Typed[] = [];
   /** A byte was given, and the log does not say yet that the port has it. */
   #isOnItsWay = false;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(options: ConsoleInputOptions) {
+  constructor(options: SerialInputOptions) {
     this.#options = options;
   }
 
@@ -73,14 +73,14 @@ export class ConsoleInput {
       this.#typed.shift();
       head.done();
     }
-    this.#pushWhenTaken(limits.consoleLookMs);
+    this.#pushWhenTaken(limits.serialLookMs);
   }
 
   /** QEMU takes it when the port has room, which a guest that does not read makes never. */
   #pushWhenTaken(inMs: number): void {
     this.#timer = setTimeout(() => {
       if (this.#options.pipe.untaken === 0) this.#options.pushLog();
-      else this.#pushWhenTaken(Math.min(2 * inMs, limits.consoleLookMsMax));
+      else this.#pushWhenTaken(Math.min(2 * inMs, limits.serialLookMsMax));
     }, inMs);
   }
 }

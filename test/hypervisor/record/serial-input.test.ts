@@ -1,7 +1,7 @@
 // The port holds 16 bytes at most, and a recording QEMU does not know what is on its way to it:
 // what is typed is given byte by byte, each when the one before has arrived.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { ConsoleInput } from '../../../src/hypervisor/record/console-input.ts';
+import { SerialInput } from '../../../src/hypervisor/record/serial-input.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -15,7 +15,7 @@ class Qemu {
   given = '';
   untaken = 0;
   pushes = 0;
-  readonly input = new ConsoleInput({ pipe: this, pushLog: () => this.pushes++ });
+  readonly input = new SerialInput({ pipe: this, pushLog: () => this.pushes++ });
 
   give(bytes: Buffer): void {
     this.given += bytes.toString();

@@ -1,16 +1,16 @@
 // A person at the console must see what was printed before, and stay attached through a takeover.
 import { expect, it } from 'vitest';
 import { limits } from '../../../src/base/limits.ts';
-import { ConsoleHub } from '../../../src/node/machine/console-hub.ts';
+import { SerialHub } from '../../../src/node/machine/serial-hub.ts';
 
-function watch(hub: ConsoleHub) {
+function watch(hub: SerialHub) {
   const seen: Buffer[] = [];
   const detach = hub.attach((bytes) => seen.push(bytes));
   return { detach, text: () => Buffer.concat(seen).toString() };
 }
 
 it('who attaches late sees what was printed before, then everything', () => {
-  const hub = new ConsoleHub();
+  const hub = new SerialHub();
   hub.output(Buffer.from('login: '));
   const person = watch(hub);
   hub.output(Buffer.from('root'));
@@ -21,16 +21,16 @@ it('who attaches late sees what was printed before, then everything', () => {
 });
 
 it('keeps the end of a long history, within its limit', () => {
-  const hub = new ConsoleHub();
-  for (let i = 0; i < 40; i += 1) hub.output(Buffer.alloc(limits.consoleHistoryBytes / 16, i));
+  const hub = new SerialHub();
+  for (let i = 0; i < 40; i += 1) hub.output(Buffer.alloc(limits.serialHistoryBytes / 16, i));
   hub.output(Buffer.from('the end'));
   const text = watch(hub).text();
-  expect(text.length).toBe(limits.consoleHistoryBytes);
+  expect(text.length).toBe(limits.serialHistoryBytes);
   expect(text.endsWith('the end')).toBe(true);
 });
 
 it('typed bytes go to the present machine, before a takeover and after', async () => {
-  const hub = new ConsoleHub();
+  const hub = new SerialHub();
   const typed: string[] = [];
   const taker = (name: string) => (bytes: Buffer) => {
     typed.push(`${name} ${bytes}`);

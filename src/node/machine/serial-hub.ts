@@ -1,23 +1,24 @@
 /**
- * The guest's console for people: what was released is kept a while and given to whoever attaches.
+ * A serial port of the guest, its console first of all: what was released is kept a while and given
+ * to whoever attaches.
  *
- * It outlives a takeover, so an attached person stays attached when a node becomes primary.
+ * It outlives a takeover, so who is attached stays so when a node becomes primary.
  */
 import { limits } from '../../base/limits.ts';
 
-export class ConsoleHub {
+export class SerialHub {
   readonly #watchers = new Set<(bytes: Buffer) => void>();
   #history: Buffer = Buffer.alloc(0);
   #input: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
 
-  /** Sets where typed bytes go; the present machine's console. */
+  /** Sets where typed bytes go; the present machine's port. */
   onInput(listener: (bytes: Buffer) => Promise<void>): void {
     this.#input = listener;
   }
 
   /** Bytes that the gate released. */
   output(bytes: Buffer): void {
-    this.#history = Buffer.concat([this.#history, bytes]).subarray(-limits.consoleHistoryBytes);
+    this.#history = Buffer.concat([this.#history, bytes]).subarray(-limits.serialHistoryBytes);
     for (const watcher of this.#watchers) watcher(bytes);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The guest's serial console as two FIFOs, which QEMU's `pipe` backend opens.
+ * A serial port of the guest, such as its console, as two FIFOs, which QEMU's `pipe` backend opens.
  *
  * QEMU must always be able to write. A byte that its backend does not take is recorded as such, and
  * written again when the backend is ready, which is not recorded: a replayer is ready at another
@@ -12,7 +12,7 @@ import net from 'node:net';
 import { limits } from '../../base/limits.ts';
 import { makeFifo, pipeBytesPending, setPipeBytes } from '../../host/libc.ts';
 
-export class ConsolePipe {
+export class SerialPipe {
   /** What the guest writes. */
   readonly output: net.Socket;
   readonly #input: number;
@@ -25,7 +25,7 @@ export class ConsolePipe {
       makeFifo(fifo);
       return fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
     }) as [number, number];
-    setPipeBytes(output, limits.consolePipeBytes);
+    setPipeBytes(output, limits.serialPipeBytes);
     this.#input = input;
     this.output = new net.Socket({ fd: output, readable: true, writable: false });
     // Destroying it is told as an error, and there is no other one that QEMU's exit would not tell.
