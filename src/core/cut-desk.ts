@@ -3,7 +3,7 @@
  * here, the backup for somebody there, the policy, which only people hear of, or the pair itself.
  */
 import type { Millis, Term } from '../base/units.ts';
-import type { CutResult, Kept } from '../ports/link.ts';
+import type { CutResult, KeepRequest, Kept } from '../ports/link.ts';
 import type { CutOrder } from '../ports/machine.ts';
 import { type AnsweredCut, type CutOrigin, type Cuts, resultOf } from './cuts.ts';
 import type { Answer, Emit, LinkId } from './effects.ts';
@@ -28,7 +28,7 @@ export class CutDesk {
   }
 
   /** An operator wants a compare, or a snapshot. */
-  asked(ask: number, keep: { readonly label?: string | undefined } | undefined): void {
+  asked(ask: number, keep: KeepRequest | undefined): void {
     this.#want({ by: 'operator', ask }, keep);
   }
 
@@ -69,12 +69,10 @@ export class CutDesk {
     return this.#options.state() === 'protected';
   }
 
-  #want(origin: CutOrigin, wanted: { readonly label?: string | undefined } | undefined): void {
+  #want(origin: CutOrigin, wanted: KeepRequest | undefined): void {
     const { cuts, state } = this.#options;
     if (this.#isProtected) {
-      const label = wanted?.label;
-      const keep = wanted && (label === undefined ? {} : { label });
-      cuts.want({ origin, keep });
+      cuts.want({ origin, keep: wanted && sent(wanted) });
       return;
     }
     const problem = `There is nothing to compare: state is ${state()}`;
@@ -105,4 +103,9 @@ export class CutDesk {
       }
     }
   }
+}
+
+/** As it travels to the backup. */
+function sent({ label, guest }: KeepRequest): KeepRequest {
+  return { ...(label === undefined ? {} : { label }), ...(guest === undefined ? {} : { guest }) };
 }

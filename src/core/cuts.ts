@@ -20,7 +20,7 @@
  */
 import { limits } from '../base/limits.ts';
 import type { Millis, Term } from '../base/units.ts';
-import type { Control, CutResult, Kept, SnapshotResult } from '../ports/link.ts';
+import type { Control, CutResult, KeepRequest, Kept, SnapshotResult } from '../ports/link.ts';
 import type { CutOrder } from '../ports/machine.ts';
 import type { Answer, LinkId } from './effects.ts';
 
@@ -35,7 +35,7 @@ export type CutOrigin =
 export interface WantedCut {
   readonly origin: CutOrigin;
   /** It is to be kept, not only compared. */
-  readonly keep?: { readonly label?: string } | undefined;
+  readonly keep?: KeepRequest | undefined;
   /** A share of the machine is enough; so it is for one that is kept. */
   readonly isSample?: boolean;
 }

@@ -6,7 +6,7 @@
  */
 import type { Epoch, Icount, LogPosition, Term } from '../base/units.ts';
 import type { ArbiterState, CompareAndSetResult } from '../ports/arbiter.ts';
-import type { Cut, Hello, LinkMessage } from '../ports/link.ts';
+import type { Cut, Hello, KeepRequest, LinkMessage } from '../ports/link.ts';
 import type { CopyReport, CutOrder, MachineReport, RecordedRun } from '../ports/machine.ts';
 import type { DetectorEffect } from './failure-detector.ts';
 
@@ -64,7 +64,7 @@ export type NodeEvent =
 
 export type Wish =
   | { readonly wish: 'compare' }
-  | { readonly wish: 'snapshot'; readonly label?: string | undefined }
+  | ({ readonly wish: 'snapshot' } & KeepRequest)
   | { readonly wish: 'drill' }
   /** The machine is to go back to what was prepared of its past, for this reason. */
   | { readonly wish: 'goBack'; readonly reason: string }

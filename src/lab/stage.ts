@@ -7,6 +7,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import YAML from 'yaml';
+import { agentPort } from '../hypervisor/config.ts';
 import { copySparse } from '../hypervisor/memory/sparse-copy.ts';
 import { setUpArbiterOf } from '../node/set-up-arbiter.ts';
 import { defaultGuestDir, readGuest } from './guest-dir.ts';
@@ -130,6 +131,7 @@ export function exampleVm(
     },
     disks: [{ id: 'data' }],
     nics: [{}],
+    ports: [agentPort],
   };
 }
 

@@ -30,9 +30,10 @@ import type { NodeDisks } from './driver.ts';
 import { SnapshotKeeper } from './keeping/keeper.ts';
 import type { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
-import type { SerialPorts } from './machine/serial-ports.ts';
 import { CopiedMachine, type CopiedMachineOptions } from './machine/copied.ts';
+import type { GuestPort } from './machine/guest-port.ts';
 import { RecordedMachine } from './machine/recorded.ts';
+import type { SerialPorts } from './machine/serial-ports.ts';
 import type { BootOrder, MachineSource, Made } from './machine-driver.ts';
 import { Outputs } from './outputs.ts';
 import { durableLogPath, loggedTerm } from './pair-file/durable-log-place.ts';
@@ -63,6 +64,8 @@ export interface MachinesOptions {
   /** Asks the node's core. */
   readonly ask: (wish: Wish) => Promise<unknown>;
   readonly serials: SerialPorts;
+  /** Of a guest that has one. */
+  readonly guestPort: GuestPort | undefined;
   readonly concerns: Concerns;
   readonly reporter: Reporter;
   readonly log: Logger;
@@ -78,6 +81,8 @@ export class Machines implements MachineSource, NodeDisks {
   #egress: CardEgresses | undefined;
   #nextMachine = 1;
   #prepared: PreparedMachine | undefined;
+  /** The request of its guest that the machine which is booted goes on from. */
+  #guest: string | undefined;
 
   constructor(options: MachinesOptions) {
     const { config, runDir, prepared } = options;
@@ -136,7 +141,7 @@ export class Machines implements MachineSource, NodeDisks {
       onDiskChanged: (what) => this.#diskChanged(what),
       onOutput: (channel, bytes) => {
         outputs.push(channel, bytes);
-        if (channel.kind === 'console') watch?.output(bytes);
+        if (channel.kind === 'serial' && channel.index === 0) watch?.output(bytes);
       },
       reporter: this.#options.reporter,
       log: this.#options.log,
@@ -162,6 +167,7 @@ export class Machines implements MachineSource, NodeDisks {
     this.#watchdog?.begins(restart === undefined ? term : toTerm(term - 1));
     if (prepared === undefined) return bootFromPowerOn(place, handlers);
     const machine = await bootFromState(place, prepared, handlers);
+    this.#guest = prepared.facts.guest;
     if (restart !== undefined) await this.#restarter.wentOn(restart);
     return machine;
   }
@@ -205,6 +211,8 @@ export class Machines implements MachineSource, NodeDisks {
   /** Lets whoever listens hear a machine that is there. */
   begin(machine: RecordedMachine, parts: LiveMachine): void {
     machine.begin(parts, this.#cardEgresses(), this.#options.serials);
+    this.#options.guestPort?.begin(this.#guest);
+    this.#guest = undefined;
   }
 
   /** As a backup of the winner this node needs little of that machine's RAM anew. */

@@ -7,11 +7,17 @@ import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
-import { loadVmConfig, type VmConfig, type VmIdentity, vmIdentity } from '../hypervisor/config.ts';
+import {
+  agentPort,
+  loadVmConfig,
+  type VmConfig,
+  type VmIdentity,
+  vmIdentity,
+} from '../hypervisor/config.ts';
 import { lockImages, type Release } from '../hypervisor/disks/image-lock.ts';
 import { type Upgrade, upgradeOf } from '../hypervisor/qemu/upgrade.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
-import type { Link } from '../ports/link.ts';
+import type { KeepRequest, Link } from '../ports/link.ts';
 import type { PreparedMachine } from '../restore/prepared.ts';
 import { type Layout, layoutFor } from '../rrlog/layouts.ts';
 import { dial } from '../wire/dial.ts';
@@ -25,6 +31,7 @@ import { NodeDriver, type NodeOutcome } from './driver.ts';
 import { checkCopies } from './keeping/copying.ts';
 import { NodeStore } from './keeping/node-store.ts';
 import type { Logger } from './logger.ts';
+import { GuestPort } from './machine/guest-port.ts';
 import { SerialPorts } from './machine/serial-ports.ts';
 import { Machines } from './machines.ts';
 import { NodeLock } from './node-lock.ts';
@@ -124,6 +131,7 @@ export class UnderstudyNode {
       },
       ...{ store: this.#store, prepared, serials: this.#serials, concerns, reporter, log },
       ask: (wish) => this.#driver.ask(wish),
+      guestPort: this.#guestPort(),
     });
     this.#driver = new NodeDriver({
       core: {
@@ -293,12 +301,22 @@ export class UnderstudyNode {
     });
   }
 
+  /** Where processes of the guest ask for something, if it has that port. */
+  #guestPort(): GuestPort | undefined {
+    const hub = this.#serials.named(agentPort);
+    if (hub === undefined) return undefined;
+    const keep = async (guest: string): Promise<string> =>
+      (await this.#takeSnapshot({ guest })).snapshot;
+    const { log } = this.#options;
+    return new GuestPort({ hub, keep: this.#store === undefined ? undefined : keep, log });
+  }
+
   async #openControl(): Promise<void> {
     this.#control = await ControlServer.start({
       path: this.#runDir.control,
       status: () => this.status(),
       verify: () => this.#compare(),
-      takeSnapshot: (label) => this.#takeSnapshot(label),
+      takeSnapshot: (label) => this.#takeSnapshot({ label }),
       line: (wish) => this.#driver.ask(wish),
       removeSnapshot: (id) => this.#snapshotStore.remove(id),
       collectSnapshots: () => this.#snapshotStore.collect(),
@@ -317,8 +335,8 @@ export class UnderstudyNode {
     return { equal: answer.equal, differences: answer.differences };
   }
 
-  async #takeSnapshot(label?: string): Promise<{ snapshot: string; term?: number }> {
-    const answer = await this.#driver.ask({ wish: 'snapshot', label });
+  async #takeSnapshot(keep: KeepRequest): Promise<{ snapshot: string; term?: number }> {
+    const answer = await this.#driver.ask({ wish: 'snapshot', ...keep });
     if (answer.type !== 'kept') throw new Error(`a snapshot was answered by ${answer.type}`);
     const { type: _, ...kept } = answer;
     return kept;

@@ -182,7 +182,10 @@ export interface Cut {
 }
 
 export interface KeepRequest {
-  readonly label?: string;
+  /** What a person wrote about it. */
+  readonly label?: string | undefined;
+  /** A process of the guest asked for it (guest-requests.ts). */
+  readonly guest?: string | undefined;
 }
 
 /** What became of a cut that was to be kept. */

@@ -45,7 +45,7 @@
  *     machine.
  */
 import type { Epoch, Icount, LogPosition } from '../base/units.ts';
-import type { Cut, Link, LinkMessage } from './link.ts';
+import type { Cut, KeepRequest, Link, LinkMessage } from './link.ts';
 
 /** A stretch of what the machine recorded. Implementations add what they ship. */
 export interface RecordedRun {
@@ -66,7 +66,7 @@ export interface CutOrder {
   readonly cutId: string;
   readonly number: number;
   /** It is to be kept, too. */
-  readonly keep?: { readonly label?: string } | undefined;
+  readonly keep?: KeepRequest | undefined;
   /** A share of the machine is compared, another one each time: it stands still for it. */
   readonly isSample?: boolean;
 }

@@ -79,6 +79,8 @@ export interface SnapshotFacts extends RunName {
   readonly vmFile: string;
   /** What a person wrote about it. */
   readonly label?: string;
+  /** `NONCE LABEL` of a process of the guest that asked for it (src/core/guest-requests.ts). */
+  readonly guest?: string;
   readonly images: readonly ImageFacts[];
 }
 

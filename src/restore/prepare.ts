@@ -134,6 +134,7 @@ async function fill(options: PrepareOptions): Promise<Prepared> {
     icount,
     memoryBytes: vm.memoryBytes,
     disks: vm.disks.map(({ id }) => id),
+    ...(until === undefined && manifest.guest !== undefined ? { guest: manifest.guest } : {}),
   });
   return { machine, vm, icount, completions };
 }

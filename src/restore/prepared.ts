@@ -29,6 +29,8 @@ const schema = z.strictObject({
   icount: z.number().int().transform(icount),
   memoryBytes: z.number().int(),
   disks: z.array(z.string()),
+  /** The request of its guest that the cut was kept for, where it goes on from exactly that cut. */
+  guest: z.string().optional(),
 });
 
 /** Where a prepared machine stands, and what it needs. */

@@ -41,6 +41,7 @@ const manifestSchema = z.object({
   seedId: z.string().optional(),
   vmFile: z.string(),
   label: z.string().optional(),
+  guest: z.string().optional(),
   chunkBytes: z.int().min(512).max(storeLimits.chunkBytesMax),
   deviceState: z.object({ bytes: natural, sha256: hexName }),
   images: z.array(
@@ -77,7 +78,17 @@ export function decodeManifest(bytes: Buffer, id: string): StoredManifest {
 
 /** As the port knows it. */
 export function publicManifest(manifest: StoredManifest): SnapshotManifest {
-  const { chunkBytes: _, deviceState, images, parent, serial, seedId, label, ...facts } = manifest;
+  const {
+    chunkBytes: _,
+    deviceState,
+    images,
+    parent,
+    serial,
+    seedId,
+    label,
+    guest,
+    ...facts
+  } = manifest;
   return {
     ...facts,
     deviceStateBytes: deviceState.bytes,
@@ -86,6 +97,7 @@ export function publicManifest(manifest: StoredManifest): SnapshotManifest {
     ...(serial === undefined ? {} : { serial }),
     ...(seedId === undefined ? {} : { seedId }),
     ...(label === undefined ? {} : { label }),
+    ...(guest === undefined ? {} : { guest }),
   };
 }
 

@@ -176,6 +176,7 @@ export class StoredSnapshotWriter implements SnapshotWriter, Pinning {
       serial: this.#parts.nextSerial(),
       seedId: facts.seedId,
       label: facts.label,
+      guest: facts.guest,
       chunkBytes: this.chunkBytes,
       deviceState,
       images: [...images],

@@ -104,7 +104,9 @@ const peerControlSchema = z.discriminatedUnion('type', [
     deviceStateBytes: natural,
     digest: z.strictObject({ ram: checksums }),
     judgement: judged.exactOptional(),
-    keep: z.strictObject({ label: sentence.exactOptional() }).exactOptional(),
+    keep: z
+      .strictObject({ label: sentence.exactOptional(), guest: sentence.exactOptional() })
+      .exactOptional(),
     isSample: z.boolean().exactOptional(),
   }),
   z.strictObject({

@@ -50,7 +50,7 @@ describe('LogTail', () => {
       typedBytes: [1, 4],
     });
     expect(
-      tail.push(encodeEvent(layout, { kind: 'random', data: Buffer.from('r') })),
+      tail.push(encodeEvent(layout, { kind: 'random', result: 0, data: Buffer.from('r') })),
     ).toMatchObject({
       typedBytes: [],
     });

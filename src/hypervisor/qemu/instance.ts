@@ -20,9 +20,9 @@ import {
   qemuArguments,
   tickObject,
 } from './command-line.ts';
-import { SerialPipe } from './serial-pipe.ts';
 import type { Monitor } from './monitor.ts';
 import { monitorOf } from './monitor-of.ts';
+import { SerialPipe } from './serial-pipe.ts';
 import { VcpuWake } from './vcpu-wake.ts';
 
 export interface InstanceOptions {

@@ -235,7 +235,7 @@ export class SnapshotKeeper {
   }
 
   #factsOf(cut: Cut, keep: NonNullable<Cut['keep']>, { log, copy, bootFiles }: Following) {
-    const { label } = keep;
+    const { label, guest } = keep;
     return {
       ...this.#options.facts,
       layout: this.#options.layout.qemu,
@@ -244,6 +244,7 @@ export class SnapshotKeeper {
       position: cut.position,
       takenAtMs: this.#now(),
       ...(label === undefined ? {} : { label }),
+      ...(guest === undefined ? {} : { guest }),
       images: [
         { name: ramImage, bytes: copy.ramBytes },
         ...Object.entries(copy.diskBytes).map(([id, bytes]) => ({ name: diskImage(id), bytes })),

@@ -11,8 +11,8 @@ import { type Epoch, type LogPosition, logPosition, type Term } from '../../base
 import type { CardEgresses } from '../../egress/cards.ts';
 import type { VmConfig } from '../../hypervisor/config.ts';
 import type { LiveMachine } from '../../hypervisor/machine-parts.ts';
-import { SerialInput } from '../../hypervisor/record/serial-input.ts';
 import type { Recorder, RecorderHandlers } from '../../hypervisor/record/recorder.ts';
+import { SerialInput } from '../../hypervisor/record/serial-input.ts';
 import type { Link, LinkMessage } from '../../ports/link.ts';
 import type {
   CutOrder,

@@ -1,6 +1,7 @@
 /** The console of a recorder without a node: typed at the pace of its log. */
-import { SerialInput } from '../../../src/hypervisor/record/serial-input.ts';
+
 import type { Recorder } from '../../../src/hypervisor/record/recorder.ts';
+import { SerialInput } from '../../../src/hypervisor/record/serial-input.ts';
 import { noEpoch } from '../../../src/rrlog/marker.ts';
 import { Terminal } from './terminal.ts';
 
