@@ -1,13 +1,14 @@
 /*
- * A numeric job in several processes that checkpoints itself with understudy.h: what
- * `npm run soak -- job` runs in a guest, and, with `--plain`, on the host for comparison.
+ * A numeric job that checkpoints itself with understudy.h: what `npm run soak -- job` runs in a
+ * guest, and, with `--plain`, on the host for comparison.
  *
- *     job DIR PROCESSES PERIOD_MS          until DIR/finish is there, at a checkpoint
- *     job --plain LINES                    prints what a run of so many lines must have written
+ *     job DIR NAME PROCESSES LINES     appends LINES lines to DIR/NAME.out, then DIR/NAME.done
+ *     job --plain LINES                prints what a run of so many lines must have written
  *
- * Each process iterates a map of integers. Process 0 writes a line `K VALUE` to DIR/out for each
- * STEPS of its iterations. Every PERIOD_MS all processes meet in us_sync; a restart appends
- * `PROCESS ITERATION` to DIR/restarts. Nothing of it depends on time but where the checkpoints are.
+ * Each process iterates a map of integers; process 0 writes a line `K VALUE` for each STEPS of its
+ * iterations. One process alone asks for a checkpoint every second; several meet in us_sync after
+ * every MEETING lines. A restart appends `PROCESS LINE` to DIR/NAME.restarts. Nothing that is
+ * written to the lines depends on time.
  */
 #include "understudy.h"
 
@@ -15,7 +16,9 @@
 #include <stdint.h>
 #include <sys/wait.h>
 
-#define STEPS 20000
+#define STEPS 1000000
+#define MEETING 8
+#define PERIOD_MS 1000
 
 static uint64_t step(uint64_t value) {
   value ^= value << 13;
@@ -30,10 +33,10 @@ static uint64_t block(uint64_t value) {
   return value;
 }
 
-static void append(const char *dir, const char *name, const char *text) {
+static void append(const char *dir, const char *name, const char *kind, const char *text) {
   char path[256];
   int file;
-  snprintf(path, sizeof path, "%s/%s", dir, name);
+  snprintf(path, sizeof path, "%s/%s.%s", dir, name, kind);
   file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
   if (file == -1 || write(file, text, strlen(text)) != (ssize_t)strlen(text)) {
     perror(path);
@@ -42,69 +45,61 @@ static void append(const char *dir, const char *name, const char *text) {
   close(file);
 }
 
-static int is_there(const char *dir, const char *name) {
-  char path[256];
-  snprintf(path, sizeof path, "%s/%s", dir, name);
-  return access(path, F_OK) == 0;
-}
-
 static int64_t now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void work(const char *dir, int process, int processes, int period_ms) {
+static void work(const char *dir, const char *name, int process, int processes, uint64_t lines) {
   uint64_t value = (uint64_t)process + 1;
-  int64_t due = now_ms() + period_ms;
-  uint64_t iteration;
+  int64_t due = now_ms() + PERIOD_MS;
+  uint64_t line;
   char text[96];
-  /* All processes do as many: they meet after as many iterations as process 0 says. */
-  for (iteration = 1;; iteration += 1) {
+  for (line = 1; line <= lines; line += 1) {
     int answer;
     value = block(value);
     if (process == 0) {
-      snprintf(text, sizeof text, "%" PRIu64 " %016" PRIx64 "\n", iteration, value);
-      append(dir, "out", text);
+      snprintf(text, sizeof text, "%" PRIu64 " %016" PRIx64 "\n", line, value);
+      append(dir, name, "out", text);
     }
-    if (processes == 1 && now_ms() < due) continue;
-    if (processes > 1 && iteration % 8 != 0) continue;
-    snprintf(text, sizeof text, "iteration %" PRIu64, iteration);
-    answer = processes == 1 ? us_checkpoint(text) : us_sync("job", processes, text);
+    if (processes == 1 ? now_ms() < due : line % MEETING != 0) continue;
+    snprintf(text, sizeof text, "%s at %" PRIu64, name, line);
+    answer = processes == 1 ? us_checkpoint(text) : us_sync(name, processes, text);
     if (answer == 1) {
-      snprintf(text, sizeof text, "%d %" PRIu64 "\n", process, iteration);
-      append(dir, "restarts", text);
+      snprintf(text, sizeof text, "%d %" PRIu64 "\n", process, line);
+      append(dir, name, "restarts", text);
     }
-    due = now_ms() + period_ms;
-    if (is_there(dir, "finish")) return;
-    if (processes > 1) usleep((useconds_t)period_ms * 1000);
+    due = now_ms() + PERIOD_MS;
   }
 }
 
 int main(int count, char **arguments) {
-  int process, processes, period_ms;
+  int process, processes;
+  uint64_t lines;
   if (count == 3 && strcmp(arguments[1], "--plain") == 0) {
-    uint64_t value = 1, line, lines = strtoull(arguments[2], NULL, 10);
+    uint64_t value = 1, line;
+    lines = strtoull(arguments[2], NULL, 10);
     for (line = 1; line <= lines; line += 1) {
       value = block(value);
       printf("%" PRIu64 " %016" PRIx64 "\n", line, value);
     }
     return 0;
   }
-  if (count != 4) {
-    fprintf(stderr, "usage: job DIR PROCESSES PERIOD_MS | job --plain LINES\n");
+  if (count != 5) {
+    fprintf(stderr, "usage: job DIR NAME PROCESSES LINES | job --plain LINES\n");
     return 2;
   }
-  processes = atoi(arguments[2]);
-  period_ms = atoi(arguments[3]);
+  processes = atoi(arguments[3]);
+  lines = strtoull(arguments[4], NULL, 10);
   for (process = 1; process < processes; process += 1) {
     if (fork() == 0) {
-      work(arguments[1], process, processes, period_ms);
+      work(arguments[1], arguments[2], process, processes, lines);
       return 0;
     }
   }
-  work(arguments[1], 0, processes, period_ms);
+  work(arguments[1], arguments[2], 0, processes, lines);
   while (wait(NULL) > 0) continue;
-  append(arguments[1], "done", "done\n");
+  append(arguments[1], arguments[2], "done", "done\n");
   return 0;
 }

@@ -1,6 +1,6 @@
 /** What the guest of the soak says of itself: which boot it is in, and what its disk did. */
 import { connectControl } from '../../../src/observe/control-client.ts';
-import { Terminal } from '../../../test/qemu/harness/terminal.ts';
+import { runInGuest } from '../guest-console.ts';
 import type { SoakPair } from './pair.ts';
 
 export interface GuestFacts {
@@ -10,8 +10,6 @@ export interface GuestFacts {
   readonly diskErrors: number;
 }
 
-/** A console that was flooded has a backlog. */
-const consoleMs = 30_000;
 const growthFile = '/data/growth';
 const bootIdFile = '/proc/sys/kernel/random/boot_id';
 
@@ -27,7 +25,7 @@ export async function useDisk(pair: SoakPair, seconds: number): Promise<void> {
 }
 
 async function bootIdBy(control: string): Promise<string> {
-  const said = await run(control, `cat ${bootIdFile}`);
+  const said = await runInGuest(control, `cat ${bootIdFile}`);
   const [bootId] = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(said) ?? [];
   if (bootId === undefined) throw new Error(`the guest has no boot id: ${said.slice(-200)}`);
   return bootId;
@@ -35,7 +33,7 @@ async function bootIdBy(control: string): Promise<string> {
 
 /** Gives what `writeGrowth` wrote back to the images: it is to be a hole there. */
 export const freeGrowth = (control: string): Promise<string> =>
-  run(control, `rm -f ${growthFile}; sync; fstrim /data`);
+  runInGuest(control, `rm -f ${growthFile}; sync; fstrim /data`);
 
 /** Has the guest write where its images have holes yet. Returns how to leave its console. */
 export function writeGrowth(control: string): Promise<() => void> {
@@ -50,19 +48,6 @@ export async function paste(control: string, text: string): Promise<() => void> 
   socket.resume();
   socket.write(`{"command":"console"}\n${text}`);
   return () => void socket.destroy();
-}
-
-async function run(control: string, command: string): Promise<string> {
-  const socket = await connectControl(control);
-  try {
-    const terminal = new Terminal((text) => socket.write(text));
-    socket.on('error', () => undefined); // told by what does not come
-    socket.on('data', (bytes: Buffer) => terminal.take(bytes));
-    socket.write('{"command":"console"}\n');
-    return await terminal.run(command, consoleMs);
-  } finally {
-    socket.destroy();
-  }
 }
 
 const countOf = (text: string, name: string): number =>
