@@ -28,6 +28,7 @@ import { Progress } from '../../src/text/progress.ts';
 import {
   areDone,
   compileJob,
+  guestReady,
   type Job,
   jobs,
   lastRestart,
@@ -150,7 +151,6 @@ async function soak(kills: number, linesEach: number): Promise<Summary> {
   const stage = await Stage.open({
     nodes: ['a', 'b'],
     egressSpecs: ['none', 'none'],
-    memory: '64M',
     pairKeys: { snapshots: { store: 'store', keep: { last: 20 } } },
   });
   try {
@@ -158,7 +158,10 @@ async function soak(kills: number, linesEach: number): Promise<Summary> {
     putInto(path.join(stage.dir, 'data-a.raw'), program);
     const run = new JobSoak(stage, path.join(stage.dir, 'store'));
     const lines = linesEach * kills;
+    progress.event('the guest boots');
+    await guestReady(run.control);
     await run.protect();
+    progress.event('protected; the jobs begin');
     await startJobs(run.control, lines);
     let [syncRestores, syncUnequal] = [0, 0];
     for (let kill = 0; kill < kills; kill += 1) {
