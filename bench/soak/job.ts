@@ -136,7 +136,8 @@ class JobSoak {
   }
 
   async #newest({ name }: Job): Promise<SnapshotManifest | undefined> {
-    if (!fs.existsSync(this.#store)) return undefined;
+    // The first copy makes it.
+    if (!fs.existsSync(path.join(this.#store, 'snapshots'))) return undefined;
     const store = await openStore({ directory: this.#store, mode: 'read' });
     try {
       const all = await store.list();

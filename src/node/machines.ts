@@ -158,7 +158,9 @@ export class Machines implements MachineSource, NodeDisks {
     if (isBack === true && this.#watchdog !== undefined) {
       // Its memory of before is of no use to anybody, and two of them may be too much.
       this.#remains.discard();
-      return this.#watchdog.boot(place, handlers, term);
+      const { machine, guest } = await this.#watchdog.boot(place, handlers, term);
+      this.#guest = guest;
+      return machine;
     }
     const restart =
       this.#prepared === undefined ? await this.#restarter.prepare(toTerm(term - 1)) : undefined;

@@ -96,7 +96,7 @@ export async function linesOf(control: string, file: string): Promise<string[]> 
 
 /** Whether the jobs have written all. */
 export async function areDone(control: string): Promise<boolean> {
-  const said = await runInGuest(control, 'ls /data/*.done');
+  const said = await runInGuest(control, 'ls -1 /data/*.done');
   return jobs.every(({ name }) => new RegExp(`^/data/${name}\\.done\\r?$`, 'm').test(said));
 }
 

@@ -145,8 +145,15 @@ export class Watchdog {
       });
   }
 
-  /** Lets the machine go on from its past. Throws like `replaceDisks` and `bootFromState`. */
-  async boot(place: MachinePlace, handlers: RecorderHandlers, term: Term): Promise<LiveMachine> {
+  /**
+   * Lets the machine go on from its past; `guest`: the request that that was kept for. Throws like
+   * `replaceDisks` and `bootFromState`.
+   */
+  async boot(
+    place: MachinePlace,
+    handlers: RecorderHandlers,
+    term: Term,
+  ): Promise<{ readonly machine: LiveMachine; readonly guest: string | undefined }> {
     const past = this.#past;
     if (past === undefined) throw new Error('there is no past to go back to');
     this.#past = undefined;
@@ -154,7 +161,7 @@ export class Watchdog {
     const machine = await bootFromState(place, past.machine, handlers);
     this.#wentBack(past.snapshot, term);
     await fs.promises.rm(this.#dir, { recursive: true, force: true });
-    return machine;
+    return { machine, guest: past.machine.facts.guest };
   }
 
   async #goBack(attempt: Attempt): Promise<void> {
