@@ -2,7 +2,18 @@
 import { type Command, CommanderError } from 'commander';
 import { asError, type ErrorCode, UnderstudyError } from '../base/errors.ts';
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, environment: 3 } as const;
+export const exitCodes = {
+  ...{ ok: 0, failed: 1, usage: 2, environment: 3 },
+  /** Of a verb that ends as a command of others does: it is none that they use. */
+  notTheirs: 125,
+} as const;
+
+let failuresEndAs: number | undefined;
+
+/** Whatever this process fails with from now on, it ends with `code`. */
+export function failuresEndWith(code: number): void {
+  failuresEndAs = code;
+}
 
 const usageErrors: readonly ErrorCode[] = ['config'];
 const environmentErrors: readonly ErrorCode[] = ['environment', 'rights', 'resources'];
@@ -21,16 +32,19 @@ export async function runCommand(work: () => Promise<unknown>): Promise<void> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       // Commander has printed the help that was asked for, or what is wrong.
-      process.exitCode = thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+      const { exitCode } = thrown;
+      const isOwn = exitCode === exitCodes.ok || exitCode === exitCodes.notTheirs;
+      process.exitCode = isOwn ? exitCode : exitCodes.usage;
       return;
     }
     if (!(thrown instanceof UnderstudyError)) {
       await say(asError(thrown).stack ?? String(thrown));
-      process.exitCode = exitCodes.failed;
+      process.exitCode = failuresEndAs ?? exitCodes.failed;
       return;
     }
     await say(`understudy: ${thrown.describe()}`);
-    if (usageErrors.includes(thrown.code)) process.exitCode = exitCodes.usage;
+    if (failuresEndAs !== undefined) process.exitCode = failuresEndAs;
+    else if (usageErrors.includes(thrown.code)) process.exitCode = exitCodes.usage;
     else if (environmentErrors.includes(thrown.code)) process.exitCode = exitCodes.environment;
     else process.exitCode = exitCodes.failed;
   }

@@ -11,6 +11,7 @@ import { consoleCommand } from './console.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
+import { execCommand } from './exec.ts';
 import { throwUsageErrors } from './exit.ts';
 import { groupCommand } from './group.ts';
 import { hostCommand } from './host.ts';
@@ -48,6 +49,7 @@ export function understudyProgram(): Command {
     .addCommand(replayCommand())
     .addCommand(importCommand())
     .addCommand(runImageCommand())
+    .addCommand(execCommand())
     .addCommand(witnessCommand())
     .addCommand(secretCommand())
     .addCommand(demoCommand())

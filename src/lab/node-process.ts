@@ -27,6 +27,8 @@ export interface NodeProcessOptions {
   readonly checkout?: string | undefined;
   /** Directory of a prepared machine to go on from. @default it boots */
   readonly from?: string;
+  /** Not in the foreground of this terminal: Ctrl-C is for somebody else. @default it is */
+  readonly isApart?: boolean;
 }
 
 export class NodeProcess {
@@ -53,7 +55,8 @@ export class NodeProcess {
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
     const prefix = options.commandPrefix ?? [];
     const [command = '', ...rest] = [...dying, ...prefix, process.execPath, ...args];
-    this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', log] });
+    const { isApart = false } = options;
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', log], detached: isApart });
     fs.closeSync(log);
     this.exited = new Promise((resolve) => {
       this.#child.once('exit', (code) => {

@@ -5,11 +5,15 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 
 /**
  * Makes `dir`, or takes it if it is empty, and lets `fill` put files into it. When that fails,
- * nothing of them stays. Throws `rights` when it cannot be made, `config` when there is something
+ * nothing of them stays. `option` is what it was named with. Throws `rights` when it cannot be made, `config` when there is something
  * in it.
  */
-export async function fillNewDirectory<T>(dir: string, fill: () => Promise<T>): Promise<T> {
-  makeEmpty(dir);
+export async function fillNewDirectory<T>(
+  dir: string,
+  fill: () => Promise<T>,
+  option = '--out',
+): Promise<T> {
+  makeEmpty(dir, option);
   try {
     return await fill();
   } catch (error) {
@@ -20,7 +24,7 @@ export async function fillNewDirectory<T>(dir: string, fill: () => Promise<T>): 
   }
 }
 
-function makeEmpty(dir: string): void {
+function makeEmpty(dir: string, option: string): void {
   try {
     fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (thrown) {
@@ -29,6 +33,6 @@ function makeEmpty(dir: string): void {
   const names = fs.readdirSync(dir);
   if (names.length === 0) return;
   throw new UnderstudyError('config', `'${dir}' is not empty: there is '${names[0]}' in it`, {
-    hint: 'give a new directory with --out',
+    hint: `give a new directory with ${option}`,
   });
 }

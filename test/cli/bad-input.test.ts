@@ -141,12 +141,21 @@ const certificates = (a: string): Pair => ({
 
 /** Arguments of `run` on a host that has what it needs. */
 const runImage = (image: string, ...options: string[]): string[] => {
+  const out = ['--out', at('made'), '--guest', bootingGuest()];
+  return ['run', image, '--as', 'web', ...out, ...options];
+};
+
+/** The same of `exec`. */
+const execute = (...options: string[]): string[] => [
+  ...['exec', '--guest', bootingGuest(), ...options, '--', 'true'],
+];
+
+function bootingGuest(): string {
   fs.mkdirSync(at('guest'), { recursive: true });
   for (const name of ['vmlinuz', 'container.img']) fs.writeFileSync(at(`guest/${name}`), 'x');
   fs.writeFileSync(at('guest/guest.json'), '{"append":"","containerAppend":""}');
-  const out = ['--out', at('made'), '--guest', at('guest')];
-  return ['run', image, '--as', 'web', ...out, ...options];
-};
+  return at('guest');
+}
 
 const cases: readonly BadInput[] = [
   {
@@ -161,6 +170,65 @@ const cases: readonly BadInput[] = [
     code: 2,
     args: () => runImage(at('kernel'), '--privileged', '--cpus', '2'),
     says: ['Not possible:', '--privileged: the command has', '--cpus: a machine is limited'],
+  },
+  {
+    row: '`exec` without a command, or with an unknown option',
+    code: 125,
+    args: () => ['exec', '--tries', '2'],
+    says: ["error: missing required argument 'command'", '--help'],
+  },
+  {
+    row: '`exec` without a command, or with an unknown option',
+    code: 125,
+    args: () => execute('--evry', '2s'),
+    says: ["error: unknown option '--evry'", 'Did you mean --every?'],
+  },
+  {
+    row: '`--every`, `--tries` or `--memory` of `exec` out of range',
+    code: 125,
+    args: () => execute('--every', '100ms'),
+    says: ['--every must be a time such as 5s, from 500ms to 24h', "current value is '100ms'"],
+  },
+  {
+    row: '`--every`, `--tries` or `--memory` of `exec` out of range',
+    code: 125,
+    args: () => execute('--tries', '0'),
+    says: ['--tries must be a whole number from 1 to 16', "current value is '0'", 'try: 1 runs'],
+  },
+  {
+    row: '`--every`, `--tries` or `--memory` of `exec` out of range',
+    code: 125,
+    args: () => execute('--memory', '8M'),
+    says: ['--memory: must be at least 32M'],
+  },
+  {
+    row: '`--in` of `exec` that cannot be read',
+    code: 125,
+    args: () => execute('--in', at('no-input')),
+    says: [`Cannot read '${at('no-input')}' for the command`, 'because: ENOENT', 'try: name a file'],
+  },
+  {
+    row: 'standard input of `exec` that is too long',
+    code: 125,
+    args: () => {
+      fs.writeFileSync(at('long'), '');
+      fs.truncateSync(at('long'), 17 * 1024 ** 2);
+      return execute('--in', at('long'));
+    },
+    says: [`'${at('long')}' is more than the 16 MiB that a command can get`, 'try: put it into'],
+  },
+  {
+    row: '`--keep` of `exec` that is not empty',
+    code: 125,
+    args: () => execute('--in', '/dev/null', '--keep', at('home')),
+    says: [`'${at('home')}' is not empty: there is 'thesis' in it`, 'new directory with --keep'],
+  },
+  {
+    row: '`--root` of `exec` that is no image',
+    code: 125,
+    needs: isRoot,
+    args: () => execute('--in', '/dev/null', '--root', at('no-image')),
+    says: ["Cannot read the image '", 'because: ENOENT'],
   },
   {
     row: 'no kernel for `run`',

@@ -44,6 +44,7 @@ const verbs = [
   'replay',
   'import',
   'run',
+  'exec',
   'bench',
 ];
 

@@ -12,7 +12,7 @@ import { preparedPaths } from '../../restore/prepared.ts';
 
 /** The node that has the disks. */
 export const firstNode = 'a';
-const secondNode = 'b';
+export const secondNode = 'b';
 
 /** Throws `config` when a pair cannot have this name. */
 export function checkPairName(name: string): void {
@@ -34,6 +34,8 @@ export async function writePairFile(
     readonly disks: readonly string[];
     /** Of the first card, on the first node. */
     readonly egress: string;
+    /** Further keys of the file. */
+    readonly more?: Readonly<Record<string, unknown>>;
   },
 ): Promise<string> {
   const [listenA, listenB] = await freeAddresses(2);
@@ -56,6 +58,7 @@ export async function writePairFile(
         egress: 'none',
       },
     },
+    ...pair.more,
   };
   const arbiter = new FileArbiter({ directory });
   await arbiter.setUp();

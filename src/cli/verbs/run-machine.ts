@@ -4,7 +4,7 @@ import path from 'node:path';
 import YAML from 'yaml';
 import { UnderstudyError } from '../../base/errors.ts';
 import type { AccountFiles } from '../../container/account.ts';
-import { encodeCpio } from '../../container/cpio.ts';
+import { type ArchivedFile, encodeCpio } from '../../container/cpio.ts';
 import { makeFileSystem, treeSize } from '../../container/file-system.ts';
 import { containerLimits } from '../../container/limits.ts';
 import {
@@ -21,7 +21,7 @@ import { describeVm, type VmDescription } from '../../hypervisor/config.ts';
 import { writeVmFile } from '../../hypervisor/vm-file/write.ts';
 import type { ContainerBoot } from '../../lab/guest-dir.ts';
 import { preparedPaths } from '../../restore/prepared.ts';
-import { Progress } from '../../text/progress.ts';
+import { Progress, type ProgressStream } from '../../text/progress.ts';
 import { machineProblems } from './machine-problems.ts';
 import { writePairFile } from './new-pair.ts';
 
@@ -37,6 +37,12 @@ export interface MachineWork {
   readonly volumes: readonly string[];
   /** Bytes of disks, by their ids, where they were given. */
   readonly sizes: ReadonlyMap<string, number>;
+  /** Of the initial RAM disk, beside what each has. */
+  readonly files?: readonly ArchivedFile[];
+  /** Further keys of the pair file. */
+  readonly pairKeys?: Readonly<Record<string, unknown>>;
+  /** @default standard error */
+  readonly progressTo?: ProgressStream;
   readonly signal: AbortSignal;
 }
 
@@ -63,9 +69,14 @@ export function machineOf(machine: {
   readonly as: string;
   readonly memory: string;
   readonly boot: ContainerBoot;
+  /** @default one */
+  readonly nics?: 0 | 1;
+  /** Serial ports beside the console. @default none */
+  readonly ports?: readonly string[];
 }): VmDescription {
-  const { as, memory, boot } = machine;
-  const described = describeVm(YAML.stringify({ name: as, memory, boot, nics: [{}] }), '/');
+  const { as, memory, boot, nics = 1, ports = [] } = machine;
+  const cards = nics === 1 ? [{}] : [];
+  const described = describeVm(YAML.stringify({ name: as, memory, boot, nics: cards, ports }), '/');
   if ('vm' in described) return described.vm;
   throw machineProblems(described.problems, {
     what: 'Nothing is made',
@@ -78,7 +89,7 @@ export function machineOf(machine: {
 export async function makeMachine(dir: string, work: MachineWork): Promise<MadeMachine> {
   const scratch = path.join(dir, '.image.tar');
   const tree = path.join(dir, '.root');
-  const progress = new Progress(process.stderr);
+  const progress = new Progress(work.progressTo ?? process.stderr);
   progress.status(`reading ${path.basename(work.image)}`);
   const image = await openImage(work.image, scratch);
   try {
@@ -94,10 +105,8 @@ export async function makeMachine(dir: string, work: MachineWork): Promise<MadeM
     const spec = specOf(image.config, work.wishes, machine);
     await makeDisks(dir, root, { ...work, volumes, progress });
     const disks = [rootDisk, ...volumes.map(({ id }) => id)];
-    const vm = bootedBy(dir, { ...work, spec, disks });
-    await fs.promises.writeFile(preparedPaths(dir).vmFile, writeVmFile(vm), { mode: 0o600 });
     for (const left of [scratch, tree]) fs.rmSync(left, { recursive: true, force: true });
-    const pair = await writePairFile(dir, { name: work.as, disks, egress: work.egress });
+    const pair = await writeFiles(dir, { ...work, spec, disks });
     return {
       ...{ dir, pair, vm: preparedPaths(dir).vmFile, disks, command: spec.argv },
       volumes: volumes.map(({ id, place }) => ({ disk: id, path: place })),
@@ -107,6 +116,20 @@ export async function makeMachine(dir: string, work: MachineWork): Promise<MadeM
     progress.end();
     image.close();
   }
+}
+
+/** What boots the machine, its VM file and its pair file. Returns the last one's path. */
+export async function writeFiles(
+  dir: string,
+  work: Pick<MachineWork, 'vm' | 'boot' | 'as' | 'egress' | 'files' | 'pairKeys'> & {
+    readonly spec: MachineSpec;
+    readonly disks: readonly string[];
+  },
+): Promise<string> {
+  const { as, egress, disks, pairKeys = {} } = work;
+  const vm = bootedBy(dir, work);
+  await fs.promises.writeFile(preparedPaths(dir).vmFile, writeVmFile(vm), { mode: 0o600 });
+  return writePairFile(dir, { name: as, disks, egress, more: pairKeys });
 }
 
 /** Throws `config` when the image would have itself in it. */
@@ -187,9 +210,10 @@ function bootedBy(
     readonly boot: ContainerBoot;
     readonly spec: MachineSpec;
     readonly disks: readonly string[];
+    readonly files?: readonly ArchivedFile[];
   },
 ): VmDescription {
-  const { vm, boot, spec, disks } = work;
+  const { vm, boot, spec, disks, files = [] } = work;
   const [kernel, initrd] = [path.join(dir, 'vmlinuz'), path.join(dir, 'initrd.img')];
   fs.copyFileSync(boot.kernel, kernel);
   const lines = (texts: readonly string[]): Buffer =>
@@ -198,6 +222,7 @@ function bootedBy(
     { name: 'etc/understudy/spec', mode: 0o600, content: encodeSpec(spec) },
     { name: 'etc/understudy/volumes', mode: 0o600, content: lines(spec.volumes) },
     { name: 'etc/understudy/hostname', mode: 0o600, content: lines([spec.hostname]) },
+    ...files,
   ]);
   fs.writeFileSync(initrd, Buffer.concat([fs.readFileSync(boot.initrd), ours]));
   for (const file of [kernel, initrd]) fs.chmodSync(file, 0o600);
