@@ -10,7 +10,7 @@ import { fillNewDirectory } from '../../restore/new-directory.ts';
 import { exitCodes, failuresEndWith } from '../exit.ts';
 import { KeptStream } from './exec/kept-stream.ts';
 import { execPorts } from './exec/life.ts';
-import { type Ended, Lives } from './exec/lives.ts';
+import { type Ended, Lives, type LivesOptions } from './exec/lives.ts';
 import { everyOf, inputOf, triesOf } from './exec/options.ts';
 import { firstNode, secondNode } from './new-pair.ts';
 import { machineOf } from './run-machine.ts';
@@ -56,7 +56,7 @@ export async function exec(words: readonly string[], options: ExecOptions): Prom
 
 /** Returns the exit code. */
 async function ran(
-  work: Pick<ConstructorParameters<typeof Lives>[0], 'dir' | 'machine' | 'everyMs' | 'tries'>,
+  work: Pick<LivesOptions, 'dir' | 'machine' | 'everyMs' | 'tries'>,
   json: boolean,
 ): Promise<number> {
   const tell = (text: string): void => {
