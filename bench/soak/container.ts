@@ -1,7 +1,7 @@
 /**
- * Soaks a container that is kept as a machine: its command counts in memory and in a file, it is kept
- * at least once a second for a minute, and of each snapshot it is looked whether memory and disk are
- * of one moment. The process that copies to the second store is killed in the middle.
+ * Soaks a container that is kept as a machine: its command counts in memory and in a file, it is
+ * kept at least once a second for a minute, and of each snapshot it is looked whether memory and
+ * disk are of one moment. The process that copies to the second store is killed in the middle.
  *
  *   npm run soak -- container [--snapshots 100] [--rounds 4] [--json]
  *

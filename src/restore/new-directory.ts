@@ -5,8 +5,8 @@ import { asError, UnderstudyError } from '../base/errors.ts';
 
 /**
  * Makes `dir`, or takes it if it is empty, and lets `fill` put files into it. When that fails,
- * nothing of them stays. `option` is what it was named with. Throws `rights` when it cannot be made, `config` when there is something
- * in it.
+ * nothing of them stays. `option` is what it was named with. Throws `rights` when it cannot be
+ * made, `config` when there is something in it.
  */
 export async function fillNewDirectory<T>(
   dir: string,

@@ -205,7 +205,11 @@ const cases: readonly BadInput[] = [
     row: '`--in` of `exec` that cannot be read',
     code: 125,
     args: () => execute('--in', at('no-input')),
-    says: [`Cannot read '${at('no-input')}' for the command`, 'because: ENOENT', 'try: name a file'],
+    says: [
+      `Cannot read '${at('no-input')}' for the command`,
+      'because: ENOENT',
+      'try: name a file',
+    ],
   },
   {
     row: 'standard input of `exec` that is too long',

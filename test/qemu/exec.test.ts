@@ -120,53 +120,77 @@ const stream = (pauseSeconds: string): string[] => ['perl', '-e', streaming, pau
 const withoutOurs = (stderr: string): string => stderr.replaceAll(/^understudy: .*\n/gm, '');
 
 describe('a command', () => {
-  test('ends with its own code, and one that is not there with 127', async () => {
-    const seven = await execute(['--tries', '1'], ['sh', '-c', 'cat; exit 7'], 'in\0put').ended;
-    expect(seven).toMatchObject({ code: 7, stderr: '' });
-    expect(seven.stdout.toString()).toBe('in\0put');
-    const none = await execute(['--tries', '1'], ['no-such-command']).ended;
-    expect(none.code).toBe(127);
-    expect(none.stderr).toMatch(/^understudy exec: cannot run 'no-such-command': No such file.*\n$/);
-  }, bootMs);
+  test(
+    'ends with its own code, and one that is not there with 127',
+    async () => {
+      const seven = await execute(['--tries', '1'], ['sh', '-c', 'cat; exit 7'], 'in\0put').ended;
+      expect(seven).toMatchObject({ code: 7, stderr: '' });
+      expect(seven.stdout.toString()).toBe('in\0put');
+      const none = await execute(['--tries', '1'], ['no-such-command']).ended;
+      expect(none.code).toBe(127);
+      expect(none.stderr).toMatch(
+        /^understudy exec: cannot run 'no-such-command': No such file.*\n$/,
+      );
+    },
+    bootMs,
+  );
 
-  test('gets the signals that are sent to exec', async () => {
-    const trap = 'trap "echo asked; exit 3" TERM; echo up; while :; do sleep 0.1; done';
-    const trapped = execute(['--tries', '1'], ['sh', '-c', trap]);
-    await waitFor('it to run', () => trapped.stdout().includes('up\n') || undefined, bootMs);
-    trapped.child.kill('SIGTERM');
-    const asked = await trapped.ended;
-    expect([asked.code, asked.stdout.toString(), asked.stderr]).toEqual([3, 'up\nasked\n', '']);
-    const plain = execute(['--tries', '1'], ['sh', '-c', 'echo up; exec sleep 1000']);
-    await waitFor('it to run', () => plain.stdout().includes('up\n') || undefined, bootMs);
-    plain.child.kill('SIGTERM');
-    expect((await plain.ended).code).toBe(143);
-  }, bootMs);
+  test(
+    'gets the signals that are sent to exec',
+    async () => {
+      const trap = 'trap "echo asked; exit 3" TERM; echo up; while :; do sleep 0.1; done';
+      const trapped = execute(['--tries', '1'], ['sh', '-c', trap]);
+      await waitFor('it to run', () => trapped.stdout().includes('up\n') || undefined, bootMs);
+      trapped.child.kill('SIGTERM');
+      const asked = await trapped.ended;
+      expect([asked.code, asked.stdout.toString(), asked.stderr]).toEqual([3, 'up\nasked\n', '']);
+      const plain = execute(['--tries', '1'], ['sh', '-c', 'echo up; exec sleep 1000']);
+      await waitFor('it to run', () => plain.stdout().includes('up\n') || undefined, bootMs);
+      plain.child.kill('SIGTERM');
+      expect((await plain.ended).code).toBe(143);
+    },
+    bootMs,
+  );
 
-  test('says 1 MiB, and something beside it, byte for byte', async () => {
-    const { code, stdout, stderr } = await execute(['--tries', '1'], stream('0')).ended;
-    expect(stdout.length).toBe(1 << 20);
-    expect([code, hashed(stdout), stderr]).toEqual([5, ...Object.values(streamed())]);
-  }, bootMs);
+  test(
+    'says 1 MiB, and something beside it, byte for byte',
+    async () => {
+      const { code, stdout, stderr } = await execute(['--tries', '1'], stream('0')).ended;
+      expect(stdout.length).toBe(1 << 20);
+      expect([code, hashed(stdout), stderr]).toEqual([5, ...Object.values(streamed())]);
+    },
+    bootMs,
+  );
 });
 
 describe('its machine fails in the middle', () => {
-  test('the primary: the backup goes on, with the same bytes', async () => {
-    const of = execute(['--every', '1s'], stream('0.1'));
-    await waitFor('something to be printed', () => of.stdout().length > 1e5 || undefined, bootMs);
-    expect(killMachines(of, 1, 'a')).toBeGreaterThan(0);
-    const { code, stdout, stderr } = await of.ended;
-    expect([code, hashed(stdout), stderr]).toEqual([5, ...Object.values(streamed())]);
-    expect(fs.existsSync(path.join(of.keep, '2'))).toBe(false);
-  }, bootMs);
+  test(
+    'the primary: the backup goes on, with the same bytes',
+    async () => {
+      const of = execute(['--every', '1s'], stream('0.1'));
+      await waitFor('something to be printed', () => of.stdout().length > 1e5 || undefined, bootMs);
+      expect(killMachines(of, 1, 'a')).toBeGreaterThan(0);
+      const { code, stdout, stderr } = await of.ended;
+      expect([code, hashed(stdout), stderr]).toEqual([5, ...Object.values(streamed())]);
+      expect(fs.existsSync(path.join(of.keep, '2'))).toBe(false);
+    },
+    bootMs,
+  );
 
-  test('all of it: it goes on from the newest snapshot, with the same bytes', async () => {
-    const of = execute(['--every', '1s'], stream('0.1'));
-    await waitFor('something to be printed', () => of.stdout().length > 1e5 || undefined, bootMs);
-    await waitFor('two snapshots', () => snapshotsOf(of, 1) >= 2 || undefined, bootMs);
-    expect(killMachines(of, 1, 'a', 'b')).toBeGreaterThan(1);
-    const { code, stdout, stderr } = await of.ended;
-    expect([code, hashed(stdout)]).toEqual([5, streamed().stdout]);
-    expect(withoutOurs(stderr)).toBe(streamed().stderr);
-    expect(stderr).toMatch(/^understudy: The machine of the command has failed: .* from snapshot /m);
-  }, bootMs);
+  test(
+    'all of it: it goes on from the newest snapshot, with the same bytes',
+    async () => {
+      const of = execute(['--every', '1s'], stream('0.1'));
+      await waitFor('something to be printed', () => of.stdout().length > 1e5 || undefined, bootMs);
+      await waitFor('two snapshots', () => snapshotsOf(of, 1) >= 2 || undefined, bootMs);
+      expect(killMachines(of, 1, 'a', 'b')).toBeGreaterThan(1);
+      const { code, stdout, stderr } = await of.ended;
+      expect([code, hashed(stdout)]).toEqual([5, streamed().stdout]);
+      expect(withoutOurs(stderr)).toBe(streamed().stderr);
+      expect(stderr).toMatch(
+        /^understudy: The machine of the command has failed: .* from snapshot /m,
+      );
+    },
+    bootMs,
+  );
 });

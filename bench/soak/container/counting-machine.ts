@@ -1,6 +1,6 @@
 /**
- * A container as a machine that is kept: its command counts in memory and in a file, and each number
- * is on its disk before the next one is counted.
+ * A container as a machine that is kept: its command counts in memory and in a file, and each
+ * number is on its disk before the next one is counted.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,4 +1,4 @@
-/** How many instructions a second a guest executes, by turns while it is kept and while it is not. */
+/** How many instructions a second a guest executes, by turns while it is kept and while not. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from '../../../src/bench/report/stats.ts';
 import { askNode } from '../../../src/observe/control-client.ts';
@@ -87,8 +87,12 @@ async function timed(work: () => Promise<void>): Promise<Stretch> {
   return { fromMs, toMs: Date.now() };
 }
 
-/** Instructions a millisecond between readings that lie in the stretch, and touch none of `without`. */
-function paceIn(readings: readonly Reading[], within: Stretch, without: readonly Stretch[]): number {
+/** Instructions a millisecond, by readings that lie in the stretch and touch none of `without`. */
+function paceIn(
+  readings: readonly Reading[],
+  within: Stretch,
+  without: readonly Stretch[],
+): number {
   let [instructions, ms] = [0, 0];
   for (const [index, to] of readings.entries()) {
     const from = readings[index - 1];

@@ -65,8 +65,16 @@ async function ran(
   const stopped = new AbortController();
   const isHeld = work.tries > 1;
   const streams = [
-    new KeptStream({ name: 'standard output', isHeld, print: printerTo(process.stdout, pipeBroken) }),
-    new KeptStream({ name: 'standard error', isHeld, print: printerTo(process.stderr, pipeBroken) }),
+    new KeptStream({
+      name: 'standard output',
+      isHeld,
+      print: printerTo(process.stdout, pipeBroken),
+    }),
+    new KeptStream({
+      name: 'standard error',
+      isHeld,
+      print: printerTo(process.stderr, pipeBroken),
+    }),
   ] as const;
   const lives = new Lives({ ...work, streams, tell, signal: stopped.signal });
   function pipeBroken(): void {

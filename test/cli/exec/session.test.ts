@@ -221,7 +221,11 @@ describe('over moves, losses and states of before', () => {
     for (let seed = 1; seed <= 300; seed += 1) {
       const { said, rig } = lived(seed);
       expect({ seed, failures: rig.failures }).toEqual({ seed, failures: [] });
-      expect({ seed, code: rig.code, printed: rig.printed }).toEqual({ seed, code: 3, printed: said });
+      expect({ seed, code: rig.code, printed: rig.printed }).toEqual({
+        seed,
+        code: 3,
+        printed: said,
+      });
     }
   });
 });

@@ -9,8 +9,8 @@
  * Contract
  *  1. Bytes are printed in order, each once.
  *  2. While held, nothing is printed beyond what `printTo` was told.
- *  3. `take` and `end` throw `store` when a machine that went back says something else than what was
- *     printed, or less.
+ *  3. `take` and `end` throw `store` when a machine that went back says something else than what
+ *     was printed, or less.
  */
 import { UnderstudyError } from '../../../base/errors.ts';
 

@@ -1,10 +1,10 @@
 /**
- * One life of a command's machine: the nodes that run and keep it, from its boot, or from a snapshot,
- * to its end or its failure. A takeover by the backup is within one life.
+ * One life of a command's machine: the nodes that run and keep it, from its boot, or from a
+ * snapshot, to its end or its failure. A takeover by the backup is within one life.
  *
  * Contract
- *  1. What is kept had been preceded by all bytes that were taken when it was asked for, and `onKept`
- *     is told how many those were.
+ *  1. What is kept had been preceded by all bytes that were taken when it was asked for, and
+ *     `onKept` is told how many those were.
  *  2. `onOver` is called once: with the code of the command, or with why the machine has failed.
  */
 import { randomBytes } from 'node:crypto';

@@ -1,7 +1,7 @@
 /**
- * A command from its start to its exit code, over as many lives of its machine as it takes: one that
- * fails is followed by one from the newest snapshot, or from an older one, without the log behind
- * it, which would repeat the failure.
+ * A command from its start to its exit code, over as many lives of its machine as it takes: one
+ * that fails is followed by one from the newest snapshot, or from an older one, without the log
+ * behind it, which would repeat the failure.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -68,13 +68,16 @@ export class Lives {
     for (let number = 1; ; number += 1) {
       const of = path.join(dir, String(number));
       const outcome = await this.#live(of, number);
-      if ('code' in outcome) return { code: outcome.code, tries: number, snapshots: this.#snapshots };
+      if ('code' in outcome)
+        return { code: outcome.code, tries: number, snapshots: this.#snapshots };
       const why = `The machine of the command has failed: ${outcome.failure}`;
       const next = this.#candidates.at(-1);
       const hint = 'what its nodes said is kept with --keep DIRECTORY';
       if (number === tries) throw new UnderstudyError('qemu', why, { hint });
       if (next === undefined && this.#hasPrinted) {
-        throw new UnderstudyError('qemu', `${why}; there is no snapshot left to go back to`, { hint });
+        throw new UnderstudyError('qemu', `${why}; there is no snapshot left to go back to`, {
+          hint,
+        });
       }
       removeMachine(of);
       const from = next === undefined ? 'from its start' : `from snapshot ${next.id}`;

@@ -54,9 +54,13 @@ export function inputOf(file: string | undefined): Buffer {
   }
   if (bytes <= execLimits.inputBytesMax) return Buffer.concat(pieces);
   const max = execLimits.inputBytesMax / 1024 ** 2;
-  throw new UnderstudyError('config', `${name} is more than the ${max} MiB that a command can get`, {
-    hint: 'put it into the directory that --root names, as a file',
-  });
+  throw new UnderstudyError(
+    'config',
+    `${name} is more than the ${max} MiB that a command can get`,
+    {
+      hint: 'put it into the directory that --root names, as a file',
+    },
+  );
 }
 
 /** A pipe that somebody has made non-blocking is waited for. */

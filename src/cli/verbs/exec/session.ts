@@ -3,9 +3,9 @@
  * the lines, are at the head of scripts/guest/container/sbin/relay.
  *
  * Contract
- *  1. Of a machine that has just come up, been taken over or gone back, nothing counts before it has
- *     answered a hello with a nonce of its own. So bytes that were lost or said twice on the way
- *     there are neither missing nor doubled.
+ *  1. Of a machine that has just come up, been taken over or gone back, nothing counts before it
+ *     has answered a hello with a nonce of its own. So bytes that were lost or said twice on the
+ *     way there are neither missing nor doubled.
  *  2. `onEnd` is called once, when all that the command said has been taken.
  *  3. A signal reaches the command once in the life of a machine, and again when that goes back to
  *     before it.
@@ -59,7 +59,7 @@ export class Session {
     this.#isUp = !options.boots;
   }
 
-  /** The machine is at another place now, or has been so since a moment: nothing of before counts. */
+  /** The machine is at another place now: nothing that was heard before counts. */
   moved(): void {
     this.#line = '';
     if (this.#isUp) this.#greet(1);
@@ -155,7 +155,9 @@ export class Session {
   #answered([had = 0, ...from]: readonly number[]): void {
     const { signals, send, onRunning } = this.#options;
     if (this.#asked.some((position, index) => position !== from[index])) {
-      this.#fail(`it has what it said from ${from.join(' and ')}, not ${this.#asked.join(' and ')}`);
+      this.#fail(
+        `it has what it said from ${from.join(' and ')}, not ${this.#asked.join(' and ')}`,
+      );
       return;
     }
     this.#isHeard = true;
