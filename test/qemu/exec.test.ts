@@ -193,4 +193,17 @@ describe('its machine fails in the middle', () => {
     },
     bootMs,
   );
+
+  test(
+    'its kernel, each time: it is tried as often as was asked for, and nothing is said twice',
+    async () => {
+      const panics = 'echo before; sleep 3; echo c >/proc/sysrq-trigger; sleep 1000';
+      const of = execute(['--every', '1s', '--tries', '2'], ['sh', '-c', panics]);
+      const { code, stdout, stderr } = await of.ended;
+      expect([code, stdout.toString()]).toEqual([125, 'before\n']);
+      const failed = 'understudy: The machine of the command has failed: it has booted anew';
+      expect(stderr.split(failed)).toHaveLength(3);
+    },
+    bootMs,
+  );
 });

@@ -167,6 +167,30 @@ describe('a command', () => {
     expect(rig.failures[0]).toContain('it has what it said from 4 and 0, not 0 and 0');
   });
 
+  it('is known to be kept when its machine answers, and not when that has come up again', async () => {
+    const rig = started();
+    rig.relay.say(0, 'some');
+    rig.carryAll();
+    const kept = rig.session.kept([4, 0]);
+    rig.carryAll();
+    expect(await kept).toBe(true);
+    const notKept = rig.session.kept([4, 0]);
+    rig.relay = new StandInRelay();
+    rig.relay.comeUp();
+    rig.carryAll();
+    expect(await notKept).toBe(false);
+    expect(await rig.session.kept([4, 0])).toBe(false);
+  });
+
+  it('that does not answer in time is not kept', async () => {
+    const rig = started();
+    rig.relay.isDeaf = true;
+    const kept = rig.session.kept([0, 0]);
+    vi.advanceTimersByTime(execLimits.keptMs);
+    expect(await kept).toBe(false);
+    expect(rig.failures).toEqual([]);
+  });
+
   it('whose machine cannot be brought up says why', () => {
     const rig = new Rig(true);
     rig.session.console(Buffer.from('understudy-run: the root disk cannot be mounted\r\n'));
@@ -195,7 +219,7 @@ function lived(seed: number): { readonly said: readonly string[]; readonly rig: 
         rig.streams[index].printTo(said[index]);
         rig.streams[index].forget(kept[0]?.said[index] ?? 0);
       }
-      rig.session.kept(said);
+      void rig.session.kept(said);
     } else if (what === 18 && kept.length > 0 && pick(2) === 0) {
       const newest = kept.at(-1 - pick(kept.length));
       if (newest !== undefined) {

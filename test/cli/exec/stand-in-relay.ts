@@ -46,6 +46,7 @@ export class StandInRelay {
       for (const [index, to] of [first, second].entries() as Iterable<[0 | 1, number]>) {
         this.#base[index] = Math.max(this.#base[index], Math.min(to, this.#next[index]));
       }
+      this.#line(line);
     } else if (word === 'signal' && first > this.#sequence) {
       this.#sequence = first;
       this.got.push(second);

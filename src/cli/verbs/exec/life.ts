@@ -4,7 +4,8 @@
  *
  * Contract
  *  1. What is kept had been preceded by all bytes that were taken when it was asked for, and
- *     `onKept` is told how many those were.
+ *     `onKept` is told how many those were. It is of the machine that said them: one that has booted
+ *     anew since is not kept.
  *  2. `onOver` is called once: with the code of the command, or with why the machine has failed.
  */
 import { randomBytes } from 'node:crypto';
@@ -51,6 +52,7 @@ export class Life {
   /** The node that has the machine. */
   #speaker: NodeProcess | undefined;
   #silence: NodeJS.Timeout | undefined;
+  #hadMachine = false;
   #isOver = false;
   readonly #over = new AbortController();
 
@@ -75,11 +77,6 @@ export class Life {
   /** Sends what was added to `signals`. */
   signalled(): void {
     this.#session.signalled();
-  }
-
-  /** The machine never goes back to before these positions. */
-  kept(positions: readonly number[]): void {
-    this.#session.kept(positions);
   }
 
   /** Ends the nodes, and with them the machine. */
@@ -111,15 +108,28 @@ export class Life {
   }
 
   #watch(node: NodeProcess, event: WatchEvent): void {
-    if (event.type !== 'role' && event.type !== 'status') return;
-    if (event.role === 'primary') void this.#listenTo(node);
-    else if (this.#speaker === node) this.#lost();
+    const isOfSpeaker = this.#speaker === node;
+    if (event.type === 'takeover') void this.#listenTo(node);
+    else if (event.type === 'state' && event.state === 'ended' && isOfSpeaker) this.#lost();
+    else if (event.type === 'role' || event.type === 'status') {
+      if (event.role !== 'primary') {
+        if (isOfSpeaker) this.#lost();
+      } else if (!this.#hadMachine) void this.#listenTo(node);
+      else if (!isOfSpeaker) this.#awaitTakeover(node);
+    }
+  }
+
+  #awaitTakeover(node: NodeProcess): void {
+    setTimeout(() => {
+      if (this.#speaker !== node) this.#end({ failure: 'it has booted anew' });
+    }, execLimits.takeoverMs).unref();
   }
 
   /** The machine is there from now on. */
   async #listenTo(node: NodeProcess): Promise<void> {
     if (this.#speaker === node || this.#isOver) return;
     this.#speaker = node;
+    this.#hadMachine = true;
     clearTimeout(this.#silence);
     try {
       await this.#attach(node);
@@ -207,13 +217,13 @@ export class Life {
   /** `said`: taken before this. False when nothing is kept now, as while there is no backup. */
   async #keepOne(said: readonly [number, number]): Promise<boolean> {
     const node = this.#speaker;
-    if (node === undefined) return false;
+    if (node === undefined || !this.#session.isHeard) return false;
     try {
       const answer = await askNode<Refusal | { readonly ok: true; readonly snapshot: string }>(
         node.control,
         'snapshot',
       );
-      if (!answer.ok || this.#isOver) return false;
+      if (!answer.ok || this.#speaker !== node || !(await this.#session.kept(said))) return false;
       this.#options.onKept(answer.snapshot, said);
       return true;
     } catch {

@@ -25,6 +25,10 @@ export const execLimits = {
   silenceMs: 60_000,
   /** A backup that is not there yet, or stores still, keeps nothing. */
   keepAgainMs: 1_000,
+  /** A guest that is busy answers late; one that booted anew meanwhile never does. */
+  keptMs: 30_000,
+  /** A node that has the machine and did not take it over has booted it, unless it says so now. */
+  takeoverMs: 5_000,
   /** A node that has ended is started again as backup, but not at once: something is wrong. */
   nodeAgainMs: 1_000,
 } as const;

@@ -64,20 +64,20 @@ export class Lives {
 
   /** Throws `qemu` when the last try has failed. */
   async run(): Promise<Ended> {
-    const { tries, tell, dir } = this.#options;
+    const { tries, tell, dir, streams } = this.#options;
     for (let number = 1; ; number += 1) {
       const of = path.join(dir, String(number));
       const outcome = await this.#live(of, number);
-      if ('code' in outcome)
-        return { code: outcome.code, tries: number, snapshots: this.#snapshots };
+      if ('code' in outcome) return { ...outcome, tries: number, snapshots: this.#snapshots };
       const why = `The machine of the command has failed: ${outcome.failure}`;
       const next = this.#candidates.at(-1);
-      const hint = 'what its nodes said is kept with --keep DIRECTORY';
-      if (number === tries) throw new UnderstudyError('qemu', why, { hint });
-      if (next === undefined && this.#hasPrinted) {
-        throw new UnderstudyError('qemu', `${why}; there is no snapshot left to go back to`, {
-          hint,
-        });
+      const isLast = number === tries || (next === undefined && this.#hasPrinted);
+      if (isLast) {
+        // Nothing can take it back any more.
+        for (const stream of streams) stream.printTo(stream.position);
+        const none = number === tries ? '' : '; there is no snapshot left to go back to';
+        const hint = 'what its nodes said is kept with --keep DIRECTORY';
+        throw new UnderstudyError('qemu', `${why}${none}`, { hint });
       }
       removeMachine(of);
       const from = next === undefined ? 'from its start' : `from snapshot ${next.id}`;
@@ -145,6 +145,5 @@ export class Lives {
       streams[index].printTo(candidate.said[index]);
       streams[index].forget(oldest.said[index]);
     }
-    this.#life?.kept(candidate.said);
   }
 }

@@ -10,6 +10,7 @@
  *  3. A signal reaches the command once in the life of a machine, and again when that goes back to
  *     before it.
  *  4. A machine that comes up a second time has failed: it has lost its command.
+ *  5. `kept` resolves with true only when the machine had not come up a second time before.
  */
 import { reasonOf } from '../../../base/errors.ts';
 import type { KeptStream } from './kept-stream.ts';
@@ -52,6 +53,7 @@ export class Session {
   #before: (Buffer | undefined)[] = [];
   #line = '';
   #end: Answer | undefined;
+  #keeping: { readonly answer: string; readonly done: (isThere: boolean) => void } | undefined;
   #isOver = false;
 
   constructor(options: SessionOptions) {
@@ -98,13 +100,31 @@ export class Session {
     if (this.#isHeard) this.#sendSignal(signals.length);
   }
 
-  /** The machine never goes back to before these positions. */
-  kept(positions: readonly number[]): void {
-    if (this.#isHeard) this.#options.send(`kept ${positions.join(' ')}`);
+  /** It has been asked, has answered, and is the same machine since. */
+  get isHeard(): boolean {
+    return this.#isHeard && !this.#isOver;
+  }
+
+  /**
+   * The machine never goes back to before these positions. False when it does not answer: it is
+   * another one, or has failed, and may have been so for a while.
+   */
+  async kept(positions: readonly number[]): Promise<boolean> {
+    if (!this.isHeard) return false;
+    const answer = `kept ${positions.join(' ')}`;
+    let timer: NodeJS.Timeout | undefined;
+    const isThere = await new Promise<boolean>((done) => {
+      this.#keeping = { answer, done };
+      timer = setTimeout(() => this.#unkept(), execLimits.keptMs);
+      this.#options.send(answer);
+    });
+    clearTimeout(timer);
+    return isThere;
   }
 
   close(): void {
     this.#isOver = true;
+    this.#unkept();
     clearTimeout(this.#timer);
   }
 
@@ -115,6 +135,7 @@ export class Session {
       return;
     }
     const { streams, nonce, send } = this.#options;
+    this.#unkept();
     this.#hellos = hellos;
     this.#nonce = nonce();
     this.#isHeard = false;
@@ -141,6 +162,9 @@ export class Session {
         return;
       case 'hello':
         if (rest[0] === this.#nonce) this.#answered(rest.slice(1).map(Number));
+        return;
+      case 'kept':
+        if (said === this.#keeping?.answer) this.#keeping.done(true);
         return;
       case 'end': {
         const [code = 0, ...totals] = rest.map(Number);
@@ -169,6 +193,11 @@ export class Session {
     if (this.#isRunning) return;
     this.#isRunning = true;
     onRunning();
+  }
+
+  #unkept(): void {
+    this.#keeping?.done(false);
+    this.#keeping = undefined;
   }
 
   #settle(): void {
