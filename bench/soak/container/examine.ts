@@ -41,8 +41,10 @@ function inRam(ram: Buffer): number {
   throw new Error('there is no count in its memory');
 }
 
-/** The block is written in place: the file system's own journal has nothing of it. */
+/** The count is written in place; that the file has a size may still be in the journal alone. */
 async function onDisk(image: string): Promise<number> {
+  // 1: the journal was played back. What is no file system any more has no count either.
+  await run('e2fsck', ['-f', '-p', image]).catch(() => undefined);
   const { stdout } = await run('debugfs', ['-R', `cat ${countFile}`, image]);
   if (/^[0-9]+$/.test(stdout)) return Number(stdout);
   throw new Error(`there is no count on its disk: '${stdout}'`);

@@ -4,8 +4,8 @@
  *
  * Contract
  *  1. What is kept had been preceded by all bytes that were taken when it was asked for, and
- *     `onKept` is told how many those were. It is of the machine that said them: one that has booted
- *     anew since is not kept.
+ *     `onKept` is told how many those were. It is of the machine that said them: one that has
+ *     booted anew since is not kept.
  *  2. `onOver` is called once: with the code of the command, or with why the machine has failed.
  */
 import { randomBytes } from 'node:crypto';
