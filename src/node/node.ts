@@ -131,7 +131,10 @@ export class UnderstudyNode {
       },
       ...{ store: this.#store, prepared, serials: this.#serials, concerns, reporter, log },
       ask: (wish) => this.#driver.ask(wish),
-      guestPort: this.#guestPort(),
+      guestPort: GuestPort.of({
+        ...{ serials: this.#serials, log },
+        keep: this.#store && ((guest) => this.#takeSnapshot({ guest })),
+      }),
     });
     this.#driver = new NodeDriver({
       core: {
@@ -299,16 +302,6 @@ export class UnderstudyNode {
         this.#driver.socketsLost();
       },
     });
-  }
-
-  /** Where processes of the guest ask for something, if it has that port. */
-  #guestPort(): GuestPort | undefined {
-    const hub = this.#serials.named(agentPort);
-    if (hub === undefined) return undefined;
-    const keep = async (guest: string): Promise<string> =>
-      (await this.#takeSnapshot({ guest })).snapshot;
-    const { log } = this.#options;
-    return new GuestPort({ hub, keep: this.#store === undefined ? undefined : keep, log });
   }
 
   async #openControl(): Promise<void> {

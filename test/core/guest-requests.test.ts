@@ -144,7 +144,7 @@ function run(steps: readonly number[], Requests: typeof GuestRequests): string[]
       node.begin();
       asking = back;
       restoredFrom = back;
-      // Nobody can take over yet: a machine that is lost before its guest has heard is restored again.
+      // Nobody can take over yet: one that is lost before its guest has heard is restored again.
       perform(node.restored(back), false);
     } else node.begin();
   }

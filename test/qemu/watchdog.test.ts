@@ -75,8 +75,8 @@ test('a guest that panics is back as it was, protected, and after two times stay
     guestFailures: { count: 1, last: { done: 'wentBack', snapshot: first.snapshot } },
   });
   expect(fs.existsSync(`${image}.before-restart`)).toBe(true);
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the guest's shell
   const said = await terminal.run(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the guest's shell
     'echo ${kept}; cat /data/written; dmesg | grep -c "Linux version"',
   );
   expect(said).toMatch(/in-memory-only\s+on-disk\s+1/);

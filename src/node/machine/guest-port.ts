@@ -6,8 +6,10 @@ import {
   GuestRequests,
   guestErrors,
 } from '../../core/guest-requests.ts';
+import { agentPort } from '../../hypervisor/config.ts';
 import type { Logger } from '../logger.ts';
 import type { SerialHub } from './serial-hub.ts';
+import type { SerialPorts } from './serial-ports.ts';
 
 export interface GuestPortOptions {
   readonly hub: SerialHub;
@@ -15,7 +17,7 @@ export interface GuestPortOptions {
    * Has a cut kept for a request; resolves with the snapshot's id. `undefined`: this pair keeps
    * none.
    */
-  readonly keep: ((guest: string) => Promise<string>) | undefined;
+  readonly keep: ((guest: string) => Promise<{ readonly snapshot: string }>) | undefined;
   readonly log: Logger;
 }
 
@@ -28,6 +30,15 @@ export class GuestPort {
   constructor(options: GuestPortOptions) {
     this.#options = options;
     options.hub.attach((bytes) => this.#perform(this.#requests.take(bytes)));
+  }
+
+  /** Of a machine that has the port. */
+  static of({
+    serials,
+    ...options
+  }: Omit<GuestPortOptions, 'hub'> & { readonly serials: SerialPorts }): GuestPort | undefined {
+    const hub = serials.named(agentPort);
+    return hub && new GuestPort({ ...options, hub });
   }
 
   /** A machine is heard from now on. `guest`: the request that it goes on from, if it does. */
@@ -52,7 +63,10 @@ export class GuestPort {
     let error: GuestError | undefined;
     try {
       if (keep === undefined) error = guestErrors.EOPNOTSUPP;
-      else log.info({ guest, snapshot: await keep(guest) }, 'kept for a process of the guest');
+      else {
+        const { snapshot } = await keep(guest);
+        log.info({ guest, snapshot }, 'kept for a process of the guest');
+      }
     } catch (thrown) {
       error = numberOf(thrown);
       log.warn({ guest, error, reason: reasonOf(thrown) }, 'not kept for a process of the guest');

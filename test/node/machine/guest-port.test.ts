@@ -5,13 +5,14 @@ import { UnderstudyError } from '../../../src/base/errors.ts';
 import { GuestPort } from '../../../src/node/machine/guest-port.ts';
 import { SerialHub } from '../../../src/node/machine/serial-hub.ts';
 
-function port(keep: ((guest: string) => Promise<string>) | undefined) {
+function port(keepAs: ((guest: string) => Promise<string>) | undefined) {
   const hub = new SerialHub();
   const said: string[] = [];
   hub.onInput((bytes) => {
     said.push(String(bytes));
     return Promise.resolve();
   });
+  const keep = keepAs && (async (guest: string) => ({ snapshot: await keepAs(guest) }));
   const guestPort = new GuestPort({ hub, keep, log: pino({ level: 'silent' }) });
   const asks = (text: string): void => hub.output(Buffer.from(`${text}\n`));
   return { asks, guestPort, said };
@@ -27,7 +28,6 @@ test('a checkpoint is kept, and told of then', async () => {
     });
   });
   asks('C 0000000a step 1');
-  await Promise.resolve();
   expect([kept, said]).toEqual([['0000000a step 1'], []]);
   store('20261121-215828-123-9f3c01');
   await expect.poll(() => said).toEqual(['S 0000000a\n']);
