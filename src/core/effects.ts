@@ -190,7 +190,17 @@ export type Note =
   /** Log cannot be kept on the disk, and nobody is acknowledged any more. */
   | { readonly type: 'logNotKept'; readonly reason: string }
   | { readonly type: 'machineEnded'; readonly outcome: string }
-  | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number };
+  | { readonly type: 'seedAbandoned'; readonly reason: string; readonly pauseMs: number }
+  | LineEnded;
+
+/** A group's line holds no longer; `why`: it was not opened. */
+export interface LineEnded {
+  readonly type: 'lineEnded';
+  readonly set: string;
+  /** From its marker on. */
+  readonly heldMs: number;
+  readonly why: string | undefined;
+}
 
 /** Where effects are put. */
 export type Emit = (effect: NodeEffect) => void;

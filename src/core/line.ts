@@ -23,7 +23,8 @@
  *  7. What a line held although it was acknowledged leaves by a newer acknowledgement, or in a term
  *     that is won: the backup of then may have taken over since.
  *  8. Memory is bounded: a guest that says more meanwhile is slowed down (primary.ts, 14).
- *  9. `release` is emitted with numbers that rise, and never beyond what the protocol released.
+ *  9. The end of every line that held something is noted: for how long, and why if it was not opened.
+ * 10. `release` is emitted with numbers that rise, and never beyond what the protocol released.
  */
 import { limits } from '../base/limits.ts';
 import type { Epoch, LogPosition, Millis, Term } from '../base/units.ts';
@@ -215,18 +216,28 @@ export class LinedPrimary {
     const drawn = this.#drawn?.set === set ? this.#drawn : undefined;
     const isHeld = drawn?.marker !== undefined;
     const heldMs = isHeld ? now - drawn.since : 0;
-    if (drawn !== undefined) this.#end('it was opened before it was passed', now);
+    if (drawn !== undefined) this.#end(undefined, now);
     this.#answer(ask, { type: 'opened', term: this.term, isHeld, heldMs });
   }
 
-  #end(why: string, now: Millis): void {
+  /** `why`: nobody has opened it. */
+  #end(why: string | undefined, now: Millis): void {
     const drawn = this.#drawn;
     this.#drawn = undefined;
     if (drawn === undefined) return;
     this.#ceiling = Number.POSITIVE_INFINITY;
     if (!this.isPatient) this.#settle();
     else if (this.#free > this.#released) this.#owe(now);
-    if (drawn.ask !== undefined) this.#refuse(drawn.ask, `Set '${drawn.set}' is over: ${why}`);
+    if (drawn.marker !== undefined) {
+      const { set, since } = drawn;
+      this.#effects.push({
+        type: 'noted',
+        what: { type: 'lineEnded', set, heldMs: now - since, why },
+      });
+    }
+    if (drawn.ask === undefined) return;
+    const reason = why ?? 'it was opened before it was passed';
+    this.#refuse(drawn.ask, `Set '${drawn.set}' is over: ${reason}`);
   }
 
   #refuse(ask: number, problem: string): void {

@@ -2,7 +2,7 @@
  * What the primary's half of the protocol (primary.ts) is told, what it answers, and its states.
  */
 import type { Epoch, Icount, LogPosition, Millis, Term } from '../base/units.ts';
-import type { Answer } from './effects.ts';
+import type { Answer, LineEnded } from './effects.ts';
 
 export type PrimaryEvent =
   /** Outputs of the guest reached the gate, over all channels. */
@@ -50,6 +50,7 @@ export type PrimaryEvent =
 export type PrimaryEffect =
   /** Of a line (line.ts). */
   | { readonly type: 'answer'; readonly ask: number; readonly answer: Answer }
+  | { readonly type: 'noted'; readonly what: LineEnded }
   /** `isAwaited`: an output or the grant waits for it. */
   | { readonly type: 'sendMarker'; readonly epoch: Epoch; readonly isAwaited: boolean }
   /** All outputs up to and including this number may leave. */

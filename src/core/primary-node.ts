@@ -281,6 +281,7 @@ export class PrimaryNode {
       case 'release':
       case 'destroyMachine':
       case 'answer':
+      case 'noted':
         emit(effect);
         return;
       case 'seed': {

@@ -104,6 +104,13 @@ export class Narrator {
       case 'logNotKept':
         log.warn({ error: note.reason }, 'the durable log ends here');
         return;
+      case 'lineEnded': {
+        const { set, heldMs, why: reason } = note;
+        if (reason !== undefined) log.warn({ set, heldMs, reason }, "a group's line was not opened");
+        const told = { type: 'line', set, heldMs } as const;
+        reporter.report(reason === undefined ? told : { ...told, reason });
+        return;
+      }
       case 'machineEnded':
         reporter.report({ type: 'ended', outcome: note.outcome });
         return;

@@ -163,6 +163,13 @@ export type NodeEvent =
     }
   /** It could not, or may not any more: the guest is as it is. */
   | { readonly type: 'guestStays'; readonly reason: string }
+  /** A line of a group's set held outputs for so long; `reason`: why it was not opened. */
+  | {
+      readonly type: 'line';
+      readonly set: string;
+      readonly heldMs: number;
+      readonly reason?: string;
+    }
   | { readonly type: 'memory'; readonly rssBytes: number }
   /** Something is wrong from now on, or with `undefined` no longer (concerns.ts). */
   | { readonly type: 'concern'; readonly about: string; readonly problem: string | undefined }

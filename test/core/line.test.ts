@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.ts';
 import { type Epoch, icount, logPosition, type Millis, term } from '../../src/base/units.ts';
-import type { Answer } from '../../src/core/effects.ts';
+import type { Answer, LineEnded } from '../../src/core/effects.ts';
 import { LinedPrimary } from '../../src/core/line.ts';
 import { PrimaryCore } from '../../src/core/primary.ts';
 import type { PrimaryEffect, PrimaryEvent } from '../../src/core/primary-events.ts';
@@ -18,6 +18,7 @@ class Rig {
   released = 0;
   arrived = 0;
   readonly answers: Answer[] = [];
+  readonly ended: LineEnded[] = [];
   readonly unseen: Epoch[] = [];
   /** Of the markers that came back. */
   position = 100;
@@ -78,6 +79,7 @@ class Rig {
   #take(effects: readonly PrimaryEffect[]): void {
     for (const effect of effects) {
       if (effect.type === 'answer') this.answers.push(effect.answer);
+      if (effect.type === 'noted') this.ended.push(effect.what);
       if (effect.type === 'sendMarker') this.unseen.push(effect.epoch);
       if (effect.type !== 'release') continue;
       expect(effect.through).toBeGreaterThan(this.released);
@@ -137,6 +139,21 @@ describe('a line', () => {
     rig.ack();
     expect(rig.released).toBe(1);
     expect(rig.open()).toMatchObject({ type: 'opened', isHeld: false });
+  });
+
+  it('tells for how long it held, and why when nobody opened it', () => {
+    const rig = Rig.protected();
+    rig.line('s1');
+    rig.pass(2 * limits.coreTimerMs);
+    rig.open('s1');
+    const heldMs = 2 * limits.coreTimerMs;
+    expect(rig.ended).toEqual([{ type: 'lineEnded', set: 's1', heldMs, why: undefined }]);
+    rig.line('s2');
+    rig.pass(holdMaxMs);
+    rig.open('s2');
+    expect(rig.ended.slice(1)).toEqual([
+      { type: 'lineEnded', set: 's2', heldMs: holdMaxMs, why: expect.stringContaining('250 ms') },
+    ]);
   });
 
   it('who stood still meanwhile holds nothing longer', () => {

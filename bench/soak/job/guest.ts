@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asError, UnderstudyError } from '../../../src/base/errors.ts';
 import { connectControl } from '../../../src/observe/control-client.ts';
-import { runInGuest } from '../guest-console.ts';
+import { runOnConsole } from '../guest-console.ts';
 
 const source = fileURLToPath(new URL('job.c', import.meta.url));
 const header = fileURLToPath(new URL('../../../guest', import.meta.url));
@@ -81,7 +81,7 @@ function printed(socket: Socket): Promise<string> {
 export async function startJobs(control: string, lines: number): Promise<void> {
   for (const { name, processes } of jobs) {
     const log = `/data/${name}.log`;
-    await runInGuest(
+    await runOnConsole(
       control,
       `/data/job /data ${name} ${processes} ${lines} </dev/null >${log} 2>&1 & true`,
     );
@@ -90,13 +90,13 @@ export async function startJobs(control: string, lines: number): Promise<void> {
 
 /** Lines of a file of the guest, without what the console adds. */
 export async function linesOf(control: string, file: string): Promise<string[]> {
-  const said = await runInGuest(control, `cat ${file} 2>/dev/null`);
+  const said = await runOnConsole(control, `cat ${file} 2>/dev/null`);
   return said.split(/\r?\n/).filter((line) => /^\d+ [0-9a-f]+$/.test(line));
 }
 
 /** Whether the jobs have written all. */
 export async function areDone(control: string): Promise<boolean> {
-  const said = await runInGuest(control, 'ls -1 /data/*.done');
+  const said = await runOnConsole(control, 'ls -1 /data/*.done');
   return jobs.every(({ name }) => new RegExp(`^/data/${name}\\.done\\r?$`, 'm').test(said));
 }
 

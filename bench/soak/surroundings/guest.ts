@@ -1,6 +1,6 @@
 /** What the guest of the soak says of itself: which boot it is in, and what its disk did. */
 import { connectControl } from '../../../src/observe/control-client.ts';
-import { runInGuest } from '../guest-console.ts';
+import { runOnConsole as run } from '../guest-console.ts';
 import type { SoakPair } from './pair.ts';
 
 export interface GuestFacts {
@@ -25,7 +25,7 @@ export async function useDisk(pair: SoakPair, seconds: number): Promise<void> {
 }
 
 async function bootIdBy(control: string): Promise<string> {
-  const said = await runInGuest(control, `cat ${bootIdFile}`);
+  const said = await run(control, `cat ${bootIdFile}`);
   const [bootId] = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(said) ?? [];
   if (bootId === undefined) throw new Error(`the guest has no boot id: ${said.slice(-200)}`);
   return bootId;
@@ -33,7 +33,7 @@ async function bootIdBy(control: string): Promise<string> {
 
 /** Gives what `writeGrowth` wrote back to the images: it is to be a hole there. */
 export const freeGrowth = (control: string): Promise<string> =>
-  runInGuest(control, `rm -f ${growthFile}; sync; fstrim /data`);
+  run(control, `rm -f ${growthFile}; sync; fstrim /data`);
 
 /** Has the guest write where its images have holes yet. Returns how to leave its console. */
 export function writeGrowth(control: string): Promise<() => void> {
