@@ -148,6 +148,7 @@ async function main(): Promise<void> {
     return;
   }
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'understudy-soak-'));
+  let isGood = false;
   try {
     const result = await soak(args, dir);
     progress.end();
@@ -156,10 +157,12 @@ async function main(): Promise<void> {
       for (const finding of findings) process.stderr.write(`${finding}\n`);
       process.stdout.write(`${JSON.stringify(summaryOf(result))}\n`);
     } else process.stdout.write(summaryTable(result));
-    process.exitCode = findings.length === 0 ? exitCodes.ok : exitCodes.failed;
+    isGood = findings.length === 0;
+    process.exitCode = isGood ? exitCodes.ok : exitCodes.failed;
   } finally {
     progress.end();
-    fs.rmSync(dir, { recursive: true, force: true });
+    if (isGood) fs.rmSync(dir, { recursive: true, force: true });
+    else progress.event(`logs of the nodes, and the sets, are kept in ${dir}`);
   }
 }
 

@@ -21,10 +21,7 @@ export function awaitOnConsole(control: string, text: string, deadlineMs: number
   return onConsole(control, (terminal) => terminal.until(text, deadlineMs));
 }
 
-async function onConsole<T>(
-  control: string,
-  work: (terminal: Terminal) => Promise<T>,
-): Promise<T> {
+async function onConsole<T>(control: string, work: (terminal: Terminal) => Promise<T>): Promise<T> {
   const socket = await connectControl(control);
   try {
     const terminal = new Terminal((text) => socket.write(text));

@@ -6,6 +6,7 @@ export interface GroupOptions {
 
 export type RunGroupOptions = GroupOptions & { readonly every?: string };
 export type VerifyGroupOptions = GroupOptions & { readonly deep?: boolean };
+export type RestartGroupOptions = GroupOptions & { readonly out: string; readonly start: boolean };
 export type RestoreGroupOptions = GroupOptions & {
   readonly out: string;
   readonly as: string;

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type {
   GroupOptions,
+  RestartGroupOptions,
   RestoreGroupOptions,
   RunGroupOptions,
   VerifyGroupOptions,
@@ -38,6 +39,10 @@ export function groupCommand(): Command {
     .action(async (set: string | undefined, options: RestoreGroupOptions) =>
       (await work()).restore(set, options),
     );
+  verb(group, 'restart', 'after a loss of power: all members from the ends of their durable logs')
+    .requiredOption('--out <dir>', 'directory for them, one for each member; new or empty')
+    .option('--no-start', 'only bring them there')
+    .action(async (options: RestartGroupOptions) => (await work()).restart(options));
   verb(group, 'rm', 'remove sets, and the snapshots that only they named')
     .argument('<sets...>', 'their names')
     .action(async (sets: string[], options: GroupOptions) => (await work()).remove(sets, options));

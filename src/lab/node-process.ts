@@ -29,6 +29,8 @@ export interface NodeProcessOptions {
   readonly from?: string;
   /** Not in the foreground of this terminal: Ctrl-C is for somebody else. @default it is */
   readonly isApart?: boolean;
+  /** It claims a term whoever had the last one. @default false */
+  readonly startAnew?: boolean;
 }
 
 export class NodeProcess {
@@ -50,7 +52,9 @@ export class NodeProcess {
         ? ownProgram(import.meta.url, '../cli/main')
         : ownProgram(pathToFileURL(`${path.resolve(checkout)}/`).href, 'src/cli/main');
     const from = options.from === undefined ? [] : ['--from', options.from];
-    const args = [...program, 'node', '--pair', options.pairFile, '--name', options.name, ...from];
+    const anew = options.startAnew === true ? ['--start-anew'] : [];
+    const own = ['--pair', options.pairFile, '--name', options.name, ...from, ...anew];
+    const args = [...program, 'node', ...own];
     // A demo that is killed takes its nodes with it, and they their machines.
     const dying = parentDeathSignalWorks() ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
     const prefix = options.commandPrefix ?? [];

@@ -106,7 +106,8 @@ export class Narrator {
         return;
       case 'lineEnded': {
         const { set, heldMs, why: reason } = note;
-        if (reason !== undefined) log.warn({ set, heldMs, reason }, "a group's line was not opened");
+        if (reason !== undefined)
+          log.warn({ set, heldMs, reason }, "a group's line was not opened");
         const told = { type: 'line', set, heldMs } as const;
         reporter.report(reason === undefined ? told : { ...told, reason });
         return;

@@ -8,14 +8,14 @@ import { root, runHere } from './run.ts';
 
 const errorsPage = fs.readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
 
-function groupFile(more = ''): string {
+function groupFile(more = '', pairMore = ''): string {
   const directory = scratchDirectory();
   for (const name of ['web', 'db']) {
     const nodes = ['a', 'b'].map(
       (node, index) =>
         `  ${node}: { listen: 'ws://127.0.0.1:${9001 + index}', runDir: ${name}-${node} }`,
     );
-    const head = `pair: ${name}\nvm: vm.yaml\narbiter: 'file:terms'\nsnapshots: { store: ${name} }`;
+    const head = `pair: ${name}\nvm: vm.yaml\narbiter: 'file:terms'\nsnapshots: { store: ${name} }\n${pairMore}`;
     fs.writeFileSync(
       path.join(directory, `${name}.yaml`),
       `${head}\nnodes:\n${nodes.join('\n')}\n`,
@@ -32,6 +32,8 @@ interface Case {
   readonly row: string;
   readonly args: readonly string[];
   readonly more?: string;
+  /** Of each pair file. */
+  readonly pairMore?: string;
   readonly code: number;
   readonly says: RegExp;
 }
@@ -74,11 +76,24 @@ const cases: readonly Case[] = [
     code: 2,
     says: /MEMBER=EGRESS/,
   },
+  {
+    row: '`group restart` of a member without `ack: durable`',
+    args: ['restart', '--out', '/nowhere/at/all'],
+    code: 2,
+    says: /Not all members of 'bank' have ack: durable[\s\S]*'web', 'db'[\s\S]*group restore/,
+  },
+  {
+    row: '`group restart` of a member that runs, has no durable log here, or ran alone since',
+    args: ['restart', '--out', '/nowhere/at/all'],
+    pairMore: 'ack: durable',
+    code: 1,
+    says: /cannot go on from its durable logs:\s+web: there is no durable log[\s\S]*db: there/,
+  },
 ];
 
-for (const { row, args, more, code, says } of cases) {
+for (const { row, args, more, pairMore, code, says } of cases) {
   it(row, async () => {
-    const file = groupFile(more);
+    const file = groupFile(more, pairMore);
     const before = fs.readdirSync(path.dirname(file)).sort();
     const ended = await runHere(['group', ...args, '--group', file]);
     expect(ended.stderr).toMatch(says);

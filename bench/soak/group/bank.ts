@@ -56,6 +56,7 @@ export class Bank {
         members.push(
           await Member.open({
             ...{ name: `m${index + 1}`, address, bank, nodes: [first, second] },
+            logDir: path.join(dir, 'logs'),
             egressSpecs: world.egressSpecs.slice(2 * index, 2 * index + 2),
             onEvent: (event) => {
               if (event.type === 'line') lines.push({ ...event, member: index });

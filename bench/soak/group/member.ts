@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import YAML from 'yaml';
 import type { NodeProcess } from '../../../src/lab/node-process.ts';
 import { Stage } from '../../../src/lab/stage.ts';
@@ -14,6 +15,8 @@ import type { Passing } from './steps.ts';
 
 /** On a machine that boots all of them at once. */
 const bootMs = 240_000;
+
+const pollMs = 50;
 
 /** Silence means nothing where six machines share two processors; a kill is noticed at once. */
 const silenceMs = 10_000;
@@ -31,6 +34,8 @@ export interface MemberOptions {
   /** Two names, of one letter each. */
   readonly nodes: readonly [string, string];
   readonly egressSpecs: readonly string[];
+  /** Where its nodes log. */
+  readonly logDir: string;
   readonly onEvent: (event: WatchEvent) => void;
   readonly onPassing: (what: Passing['what']) => void;
 }
@@ -52,14 +57,14 @@ export class Member {
   }
 
   static async open(options: MemberOptions): Promise<Member> {
-    const { name, address, bank, nodes, egressSpecs } = options;
+    const { name, address, bank, nodes, egressSpecs, logDir } = options;
     const words = [
       `understudy.ip=${address}/24`,
       `understudy.bank=${bank.join(',')}`,
       `understudy.ledger_ms=${ledgerMs}`,
     ];
     const stage = await Stage.open({
-      ...{ nodes, egressSpecs, memory, append: words.join(' ') },
+      ...{ nodes, egressSpecs, logDir, memory, append: words.join(' ') },
       pairKeys: {
         ...{ pair: `bank-${name}`, silenceMs, compareEvery: 'never' },
         snapshots: { store: 'store' },
@@ -108,6 +113,7 @@ export class Member {
         const status = await node.status().catch(() => undefined);
         if (status?.role === 'primary') return node;
       }
+      await sleep(pollMs);
     }
     throw new Error(`member ${this.name} has no primary`);
   }

@@ -69,7 +69,9 @@ export async function takeWithoutLine(bank: Bank): Promise<readonly string[]> {
   let problem = '';
   for (let tries = 0; tries < triesMax; tries += 1) {
     const answers = await Promise.all(
-      controls.map((control) => askNode<{ snapshot?: string; error?: string }>(control, 'snapshot')),
+      controls.map((control) =>
+        askNode<{ snapshot?: string; error?: string }>(control, 'snapshot'),
+      ),
     );
     const ids = answers.flatMap(({ snapshot }) => (snapshot === undefined ? [] : [snapshot]));
     if (ids.length === controls.length) return ids;

@@ -6,8 +6,6 @@ import path from 'node:path';
 import { UnderstudyError } from '../../base/errors.ts';
 import type { GroupSet } from '../../group/sets.ts';
 import { verifySet } from '../../group/verify.ts';
-import { NodeProcess } from '../../lab/node-process.ts';
-import { loadPairConfig } from '../../node/pair-file/pair-config.ts';
 import { fillNewDirectory } from '../../restore/new-directory.ts';
 import { prepareMachine } from '../../restore/prepare.ts';
 import { whileOpen } from '../../store/while-open.ts';
@@ -15,6 +13,7 @@ import { Progress } from '../../text/progress.ts';
 import type { RestoreGroupOptions } from '../group-options.ts';
 import { checkPairName, firstNode, goOnLines, writePairFile } from './new-pair.ts';
 import { inRunDir } from './restore.ts';
+import { runTogether } from './together.ts';
 
 interface Restored {
   readonly member: string;
@@ -54,7 +53,7 @@ export async function restoreSet(set: GroupSet, options: RestoreGroupOptions): P
     }
   }).finally(() => progress.end());
   tell(set, restored, { start, json });
-  if (start) await runTogether(restored);
+  if (start) await runTogether(restored.map((one) => ({ ...one, node: firstNode })));
 }
 
 const pairName = (prefix: string, member: string): string => `${prefix}-${member}`;
@@ -71,26 +70,6 @@ function prepare(
       prepareMachine({ store, snapshot, until, dir, runDir }),
     );
     return vm.disks.map((disk) => disk.id);
-  });
-}
-
-/** Until all of them have ended, or this process is told to end. */
-async function runTogether(restored: readonly Restored[]): Promise<void> {
-  const nodes = restored.map(({ dir, pairFile }) => {
-    const { runDir } = loadPairConfig(pairFile, firstNode).self;
-    const logFile = path.join(dir, `${firstNode}.log`);
-    return new NodeProcess({ ...{ name: firstNode, pairFile, runDir, logFile, from: dir } });
-  });
-  const stop = (): void => {
-    for (const node of nodes) void node.stop();
-  };
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
-  const codes = await Promise.all(nodes.map(({ exited }) => exited));
-  const failed = restored.filter((_, index) => codes[index] !== 0);
-  if (failed.length === 0) return;
-  const logs = failed.map(({ member, dir }) => `${member}: ${path.join(dir, `${firstNode}.log`)}`);
-  throw new UnderstudyError('qemu', `Not all machines of the set went on to their end`, {
-    hint: `look into ${logs.join(', ')}`,
   });
 }
 

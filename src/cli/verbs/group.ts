@@ -11,10 +11,12 @@ import { formatMs } from '../../text/units.ts';
 import { exitCodes } from '../exit.ts';
 import type {
   GroupOptions,
+  RestartGroupOptions,
   RestoreGroupOptions,
   RunGroupOptions,
   VerifyGroupOptions,
 } from '../group-options.ts';
+import { restartGroup } from './group-restart.ts';
 import { restoreSet } from './group-restore.ts';
 import { print } from './print.ts';
 
@@ -111,6 +113,11 @@ export async function restore(id: string | undefined, options: RestoreGroupOptio
     });
   }
   await restoreSet(sets.read(wanted), options);
+}
+
+/** Runs the machines in the foreground, when they are to be started. */
+export async function restart(options: RestartGroupOptions): Promise<void> {
+  await restartGroup(loadGroup(options.group), options);
 }
 
 /** Throws `store` when there is none of this name. */
