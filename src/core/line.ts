@@ -23,7 +23,8 @@
  *  7. What a line held although it was acknowledged leaves by a newer acknowledgement, or in a term
  *     that is won: the backup of then may have taken over since.
  *  8. Memory is bounded: a guest that says more meanwhile is slowed down (primary.ts, 14).
- *  9. The end of every line that held something is noted: for how long, and why if it was not opened.
+ *  9. The end of every line that held something is noted: for how long, and why if it was not
+ *     opened.
  * 10. `release` is emitted with numbers that rise, and never beyond what the protocol released.
  */
 import { limits } from '../base/limits.ts';

@@ -286,8 +286,7 @@ export class PrimaryNode {
         return;
       case 'seed': {
         if (backup === undefined) return;
-        const seedId = `${this.term}.${this.#nextSeed}`;
-        this.#nextSeed += 1;
+        const seedId = `${this.term}.${this.#nextSeed++}`;
         this.#work.want({ type: 'seed', seedId, link: backup.peer.link });
         return;
       }

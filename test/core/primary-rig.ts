@@ -278,6 +278,7 @@ export class PrimaryRig {
         expect(this.core.held).toBe(0);
         return;
       case 'answer':
+      case 'noted':
       case 'stopGuest':
       case 'continueGuest':
       case 'refuseBackup':

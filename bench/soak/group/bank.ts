@@ -1,4 +1,4 @@
-/** Machines that transfer money to each other, all protected, and the group file that names them. */
+/** Machines that transfer money to each other, protected, and the group file that names them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** What states of a bank hold that are over: its journals, off the disks of machines of the past. */
+/** What past states of a bank hold: its journals, off the disks of machines that are restored. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

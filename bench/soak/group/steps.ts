@@ -7,7 +7,7 @@ export const steps = ['prepare', 'line', 'passed', 'open', 'stored'] as const;
 export type Step = (typeof steps)[number];
 
 /** The coordinator, or the primary of the member at this place. */
-export type Victim = 'coordinator' | number;
+type Victim = 'coordinator' | number;
 
 export interface Kill {
   readonly step: Step;

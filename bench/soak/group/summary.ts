@@ -7,7 +7,7 @@ import type { Killed } from './killing.ts';
 import { type Step, steps } from './steps.ts';
 
 /** What outputs may be held for a line, and what a node that waits for a processor adds. */
-export const holdMaxMs = 250;
+const holdMaxMs = 250;
 const lateMsMax = 100;
 
 export interface SoakResult {
