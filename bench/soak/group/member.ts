@@ -21,7 +21,8 @@ const pollMs = 50;
 /** Silence means nothing where six machines share two processors; a kill is noticed at once. */
 const silenceMs = 10_000;
 
-const memory = '64M';
+/** The least in which the example guest boots: its initial RAM disk is not packed. */
+const memory = '96M';
 /** The soak is not about the ledger. */
 const ledgerMs = 1_000;
 

@@ -59,26 +59,26 @@ export async function takeSets(
 }
 
 /**
- * A snapshot of each member, all asked for at once, and no line: what somebody has without a group.
- * Returns their names, in the order of the members. Throws `cut` when a member takes none.
+ * A snapshot of each member, one behind the other as a script would, and no line: what somebody has
+ * without a group. Returns their names, in the order of the members. Throws `cut` when a member
+ * takes none.
  */
 export async function takeWithoutLine(bank: Bank): Promise<readonly string[]> {
-  const controls = await Promise.all(
-    bank.members.map(async (member) => (await member.primary()).control),
-  );
+  const ids: string[] = [];
+  for (const member of bank.members) {
+    const { control } = await member.primary();
+    ids.push(await takeOne(control));
+  }
+  return ids;
+}
+
+async function takeOne(control: string): Promise<string> {
   let problem = '';
   for (let tries = 0; tries < triesMax; tries += 1) {
-    const answers = await Promise.all(
-      controls.map((control) =>
-        askNode<{ snapshot?: string; error?: string }>(control, 'snapshot'),
-      ),
-    );
-    const ids = answers.flatMap(({ snapshot }) => (snapshot === undefined ? [] : [snapshot]));
-    if (ids.length === controls.length) return ids;
-    problem = answers.find(({ error }) => error !== undefined)?.error ?? problem;
+    const answer = await askNode<{ snapshot?: string; error?: string }>(control, 'snapshot');
+    if (answer.snapshot !== undefined) return answer.snapshot;
+    problem = answer.error ?? problem;
     await sleep(againMs);
   }
-  throw new UnderstudyError('cut', 'Not every member took a snapshot', {
-    cause: new Error(problem),
-  });
+  throw new UnderstudyError('cut', 'A member took no snapshot', { cause: new Error(problem) });
 }
