@@ -6,7 +6,8 @@
  * `label`), `line` (with `set` and `holdMaxMs`) and `open` (with `set`) of a group,
  * `removeSnapshot` (with the id as `snapshot`), `collectSnapshots` and `drill` answer with one
  * line; `watch` streams events until the client leaves; after `console` (with the `port` of another
- * serial port than that) the connection carries raw bytes. What a refusal looks like is at the head of refusal.ts.
+ * serial port than that) the connection carries raw bytes. What a refusal looks like is at the head
+ * of refusal.ts.
  */
 import fs from 'node:fs';
 import net from 'node:net';

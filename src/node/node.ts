@@ -7,13 +7,7 @@ import { UnderstudyError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { cardSpecs } from '../egress/cards.ts';
 import { endStale, livingOwned } from '../host/processes.ts';
-import {
-  agentPort,
-  loadVmConfig,
-  type VmConfig,
-  type VmIdentity,
-  vmIdentity,
-} from '../hypervisor/config.ts';
+import { loadVmConfig, type VmConfig, type VmIdentity, vmIdentity } from '../hypervisor/config.ts';
 import { lockImages, type Release } from '../hypervisor/disks/image-lock.ts';
 import { type Upgrade, upgradeOf } from '../hypervisor/qemu/upgrade.ts';
 import { qemuVersion } from '../hypervisor/qemu/version.ts';
@@ -118,6 +112,7 @@ export class UnderstudyNode {
     this.#serials = new SerialPorts(vm.ports);
     this.#peer = new PeerAttempts({ concerns, dial: () => this.#dialPeer() });
     this.#store = NodeStore.ofPair({ config, runDir, concerns, reporter, log });
+    const keep = this.#store && ((guest: string) => this.#takeSnapshot({ guest }));
     this.#machines = new Machines({
       ...{
         config,
@@ -131,10 +126,7 @@ export class UnderstudyNode {
       },
       ...{ store: this.#store, prepared, serials: this.#serials, concerns, reporter, log },
       ask: (wish) => this.#driver.ask(wish),
-      guestPort: GuestPort.of({
-        ...{ serials: this.#serials, log },
-        keep: this.#store && ((guest) => this.#takeSnapshot({ guest })),
-      }),
+      guestPort: GuestPort.of({ serials: this.#serials, keep, log }),
     });
     this.#driver = new NodeDriver({
       core: {
