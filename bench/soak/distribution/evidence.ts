@@ -3,6 +3,7 @@
  * lockstep while its log can be executed, or a log that nobody can execute.
  */
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { asError } from '../../../src/base/errors.ts';
@@ -31,6 +32,8 @@ export interface Stall {
 /** What the keeper of a copy that is gone still writes. */
 const keeperMs = 5_000;
 const replayMs = 600_000;
+/** Copies of the store that are kept, some hundred MiB each. */
+const storesKept = 3;
 
 /** Judges by what the node said of the threads (host/threads.ts). */
 function wasServed(reason: string): boolean {
@@ -43,21 +46,27 @@ export function verdictOf(
   reason: string,
   again: { readonly icount: number } | { readonly problem: string } | undefined,
 ): Verdict {
-  if (!wasServed(reason)) return 'not served';
-  const at = Number(/not consumed at icount (\d+)/.exec(reason)?.[1]);
-  if (again === undefined || Number.isNaN(at)) return 'unknown';
-  if ('problem' in again) {
-    return /does not go on|not consumed|stands at icount/.test(again.problem)
-      ? 'the log cannot be executed'
-      : 'unknown';
+  const at = stoodAt(reason);
+  // Whatever its threads did: nobody gets past the same event.
+  if (at !== undefined && again !== undefined && 'problem' in again) {
+    if (stoodAt(again.problem) === at) return 'the log cannot be executed';
   }
+  if (!wasServed(reason)) return 'not served';
+  if (again === undefined || at === undefined || 'problem' in again) return 'unknown';
   return again.icount > at ? 'left lockstep' : 'unknown';
+}
+
+/** The icount that a replayer does not get past. */
+function stoodAt(problem: string): number | undefined {
+  const text = /(?:stands|not consumed) at icount (\d+)/.exec(problem)?.[1];
+  return text === undefined ? undefined : Number(text);
 }
 
 export class Evidence {
   readonly #store: string;
   readonly #last = new Map<string, string>();
   #looking: Promise<unknown> = Promise.resolve();
+  #stores = 0;
 
   /** `store`: where both nodes keep snapshots and log. */
   constructor(store: string) {
@@ -76,12 +85,21 @@ export class Evidence {
       const again = snapshot === undefined ? undefined : await this.#again(snapshot);
       stall.again = again === undefined ? 'there was no snapshot of it' : JSON.stringify(again);
       stall.verdict = verdictOf(stall.reason, again);
+      if (stall.verdict === 'the log cannot be executed') await this.#keepStore(snapshot ?? '');
     });
   }
 
   /** Resolves when all was looked at. */
   async done(): Promise<void> {
     await this.#looking;
+  }
+
+  /** What nobody can execute can be looked at again and again; retention would take it. */
+  async #keepStore(snapshot: string): Promise<void> {
+    if (this.#stores === storesKept) return;
+    this.#stores += 1;
+    const to = `${this.#store}-${snapshot}`;
+    await fs.promises.cp(this.#store, to, { recursive: true, errorOnExist: false });
   }
 
   /** The soak is not to feel it. */

@@ -56,7 +56,11 @@ describe('a stall', () => {
   it.each([
     ['not served', reason(3, 190), undefined],
     ['left lockstep', reason(199, 1), { icount: 501 }],
-    ['the log cannot be executed', reason(0, 0), { problem: 'does not go on: event interrupt' }],
+    ['the log cannot be executed', reason(0, 0), { problem: reason(0, 0) }],
+    // A fresh copy has stopped there, too: it was no matter of processors.
+    ['the log cannot be executed', reason(3, 190), { problem: reason(3, 190) }],
+    ['not served', reason(3, 190), { problem: reason(3, 190).replace('500', '400') }],
+    ['unknown', reason(0, 0), { problem: reason(0, 0).replace('500', '400') }],
     ['unknown', reason(0, 0), { icount: 500 }],
     ['unknown', reason(0, 0), { problem: 'The store is gone' }],
     ['unknown', reason(0, 0), undefined],
