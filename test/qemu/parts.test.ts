@@ -116,6 +116,20 @@ async function protectedAgain(): Promise<void> {
   await pair.seen(primary, 'protected');
 }
 
+/**
+ * What differs. A copy that was given up before it could be looked at is seeded anew by itself
+ * (docs/lockstep.md, rough edges), and then that one is looked at.
+ */
+async function differences(): Promise<readonly string[]> {
+  try {
+    return await pair.compare(primary, backup);
+  } catch (thrown) {
+    if (!/The backup was lost/.test(String(thrown))) throw thrown;
+    await protectedAgain();
+    return await pair.compare(primary, backup);
+  }
+}
+
 /** The machine that was booted, whose disk has not failed once, as its guest sees it. */
 async function unharmed(): Promise<void> {
   const guest: Terminal = await pair.console(primary);
@@ -124,7 +138,7 @@ async function unharmed(): Promise<void> {
   expect(said).toMatch(/state running/);
   expect(said).toMatch(/errors 0/);
   expect(said).toMatch(/\n0\r?\n/);
-  expect(await pair.compare(primary, backup)).toEqual([]);
+  expect(await differences()).toEqual([]);
 }
 
 describe('a part of the primary', () => {

@@ -188,6 +188,7 @@ export class PairUnderTest {
       (event): event is Extract<WatchEvent, { type: 'cutCompared' }> =>
         event.type === 'cutCompared',
     );
+    compared.catch(() => undefined); // refused, nothing is compared
     const answer = await askNode<{ ok: boolean; error?: string }>(primary.control, 'verify');
     if (!answer.ok) throw new Error(`no cut was made: ${answer.error}`);
     return (await compared).differences;
