@@ -23,7 +23,7 @@ import { Stage } from '../../src/lab/stage.ts';
 import type { SnapshotManifest } from '../../src/ports/snapshot-store.ts';
 import { prepareMachine } from '../../src/restore/prepare.ts';
 import { preparedPaths } from '../../src/restore/prepared.ts';
-import { openStore } from '../../src/store/store.ts';
+import { whileOpen } from '../../src/store/while-open.ts';
 import { Progress } from '../../src/text/progress.ts';
 import {
   areDone,
@@ -91,6 +91,11 @@ class JobSoak {
     return this.#primary.control;
   }
 
+  async booted(): Promise<void> {
+    await this.#primary.until('alone');
+    await guestReady(this.control);
+  }
+
   async protect(): Promise<void> {
     this.#backup = this.#stage.start('b');
     await this.#primary.until('protected');
@@ -115,14 +120,9 @@ class JobSoak {
     if (snapshot === undefined) throw new Error(`there is no checkpoint of ${job.name}`);
     const dir = path.join(this.#stage.dir, `machine${this.#nextMachine}`);
     this.#nextMachine += 1;
-    const store = await openStore({ directory: this.#store, mode: 'read' });
-    try {
-      await inRunDir((runDir) =>
-        prepareMachine({ store, snapshot, until: undefined, dir, runDir }),
-      );
-    } finally {
-      await store.close();
-    }
+    await whileOpen(this.#store, 'read', (store) =>
+      inRunDir((runDir) => prepareMachine({ store, snapshot, until: undefined, dir, runDir })),
+    );
     const image = path.join(this.#stage.dir, 'data-a.raw');
     const before = fs.existsSync(image) ? fs.realpathSync(image) : undefined;
     fs.rmSync(image, { force: true });
@@ -138,13 +138,8 @@ class JobSoak {
   async #newest({ name }: Job): Promise<SnapshotManifest | undefined> {
     // The first copy makes it.
     if (!fs.existsSync(path.join(this.#store, 'snapshots'))) return undefined;
-    const store = await openStore({ directory: this.#store, mode: 'read' });
-    try {
-      const all = await store.list();
-      return all.findLast(({ guest }) => guest?.includes(` ${name} at `) === true);
-    } finally {
-      await store.close();
-    }
+    const all = await whileOpen(this.#store, 'read', (store) => store.list());
+    return all.findLast(({ guest }) => guest?.includes(` ${name} at `) === true);
   }
 }
 
@@ -160,7 +155,7 @@ async function soak(kills: number, linesEach: number): Promise<Summary> {
     const run = new JobSoak(stage, path.join(stage.dir, 'store'));
     const lines = linesEach * kills;
     progress.event('the guest boots');
-    await guestReady(run.control);
+    await run.booted();
     await run.protect();
     progress.event('protected; the jobs begin');
     await startJobs(run.control, lines);

@@ -1,12 +1,9 @@
 /** The guest of the soak: the example guest, with the job on its disk. */
 import { execFileSync } from 'node:child_process';
-import type { Socket } from 'node:net';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asError, UnderstudyError } from '../../../src/base/errors.ts';
-import { connectControl } from '../../../src/observe/control-client.ts';
-import { runOnConsole } from '../guest-console.ts';
+import { awaitOnConsole, runOnConsole } from '../guest-console.ts';
 
 const source = fileURLToPath(new URL('job.c', import.meta.url));
 const header = fileURLToPath(new URL('../../../guest', import.meta.url));
@@ -52,30 +49,9 @@ export function undisturbed(program: string, lines: number): string[] {
   return text.trimEnd().split('\n');
 }
 
-/** Its shell answers. Throws when it does not in time. */
+/** Its services answer. Throws when they do not in time. */
 export async function guestReady(control: string): Promise<void> {
-  for (const deadline = performance.now() + bootMs; ; await sleep(500)) {
-    const socket = await connectControl(control).catch(() => undefined);
-    if (socket !== undefined) {
-      const text = await printed(socket);
-      if (text.includes('understudy-guest ready')) return;
-    }
-    if (performance.now() > deadline) throw new Error(`the guest did not boot in ${bootMs} ms`);
-  }
-}
-
-/** What the console has said so far. */
-function printed(socket: Socket): Promise<string> {
-  let text = '';
-  socket.on('data', (bytes: Buffer) => {
-    text += bytes.toString('latin1');
-  });
-  socket.on('error', () => undefined); // the next look finds out
-  socket.write('{"command":"console"}\n');
-  return sleep(300).then(() => {
-    socket.destroy();
-    return text;
-  });
+  await awaitOnConsole(control, 'understudy-guest ready', bootMs);
 }
 
 export async function startJobs(control: string, lines: number): Promise<void> {
